@@ -1,0 +1,36 @@
+/* Streaming int8 inference over a model image.
+ *
+ * An image (a C array in flash, or a file sent over the link) holds a header, a table of layers,
+ * weights and the normalisation tables; its layout is generated into ww_model_format.h. The model
+ * is a stack of temporal layers with valid padding, so one row in computes exactly what the whole
+ * window would.
+ */
+#ifndef WATCHWORD_MODEL_H
+#define WATCHWORD_MODEL_H
+
+#include "watchword/types.h"
+#include "ww_model_format.h" /* generated: ww_model_header, ww_layer, op codes */
+
+typedef struct {
+    const ww_model_header *header; /* in the image */
+    const ww_layer *layers;        /* in the image */
+    const int16_t *norm_mean;      /* in the image, [header->coeffs] */
+    const uint16_t *norm_gain;     /* in the image, [header->coeffs] */
+    uint8_t *arena;                /* ring buffers and scratch, owned by the caller */
+    uint32_t rows;                 /* rows pushed since reset, saturating */
+} ww_model;
+
+/* Is this a complete, intact image for this firmware and front end? Trusts nothing in it:
+ * every offset, size and op is checked, so that ww_model_push can run without checks. */
+ww_status ww_model_check(const void *image, size_t image_bytes) WW_CHECKED;
+
+/* Checks, then binds image and arena. Arena: header->arena_bytes, 4-byte aligned. */
+ww_status ww_model_init(ww_model *m, const void *image, size_t image_bytes, void *arena,
+                        size_t arena_bytes) WW_CHECKED;
+void ww_model_reset(ww_model *m);
+
+/* One int8 row [header->coeffs]. True = *score (0..255) is the score of the window that ends
+ * with this row. Nothing is produced before the first whole receptive field. */
+bool ww_model_push(ww_model *m, const int8_t *row, uint8_t *score);
+
+#endif

@@ -1,0 +1,22 @@
+/* Types and rules shared by the whole core.
+ *
+ * C99, no malloc, no stdio, no float. The caller owns every byte: state lives in structs it
+ * provides, models and tables are const. Verbs: init may fail, reset never fails, push takes one
+ * unit in and returns true when an output is ready.
+ */
+#ifndef WATCHWORD_TYPES_H
+#define WATCHWORD_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ww_spec.h" /* generated: WW_* constants and ww_status */
+
+#if defined(__GNUC__)
+#define WW_CHECKED __attribute__((warn_unused_result))
+#else
+#define WW_CHECKED
+#endif
+
+#endif

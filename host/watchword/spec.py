@@ -1,0 +1,214 @@
+"""Every constant that the chip and the host must agree on, written once (stdlib only).
+
+`tools/generate_core.py` turns this module into `firmware/core/gen/*`; Python imports it directly.
+Change a value here, run `make gen`, and both sides follow. Nothing else may repeat a value.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+
+# ── Front end ────────────────────────────────────────────────────────────────────────────────
+SAMPLE_RATE_HZ = 16_000
+WINDOW_SAMPLES = 512  # 32 ms periodic Hann, also the FFT length
+MEL_BANDS = 40
+MEL_LOW_HZ = 60.0
+MEL_HIGH_HZ = 7_600.0
+HOP_CHOICES_SAMPLES = (160, 320)  # 10 ms and 20 ms
+MAX_COEFFS = MEL_BANDS
+MIN_COEFFS = 13
+# A soft floor: log2(1 + E / floor). The floor is the spectrum of white noise at this level, so
+# digital silence gives 0 and a whisper below it cannot swing the features.
+FLOOR_DBFS = -75.0
+MFCC_FRAC_BITS = 7  # int16 rows, 1 LSB = 1/128 of a log2 power unit = 0.0235 dB
+
+# ── Normalisation of rows to the model's int8 input ─────────────────────────────────────────
+CMVN_MODES = {"none": 0, "global": 1, "running": 2}
+NORM_GAIN_FRAC_BITS = 14  # int8 = (mfcc - mean) * gain, gain as unsigned Q2.14
+CMVN_ALPHA_FRAC_BITS = 15  # running mean: mean += alpha * (mfcc - mean), alpha as Q15
+INPUT_SCALE = 1.0 / 32.0  # real value of one int8 step at the model input; zero point 0
+
+# ── Detector (defaults; a model image carries its own, the link can change them live) ────────
+DETECTOR_SMOOTHING = 5  # scores
+DETECTOR_MAX_SMOOTHING = 32
+DETECTOR_HIGH = 0.7
+DETECTOR_LOW = 0.3
+DETECTOR_COOLDOWN_MS = 500
+SCORE_FRAC_BITS = 8  # a raw score is an unsigned byte, 256 = certainty
+THRESHOLD_FRAC_BITS = 15  # smoothed scores and thresholds are Q15 in an unsigned 16-bit word
+
+# ── Link framing ─────────────────────────────────────────────────────────────────────────────
+LINK_BAUD = 921_600
+LINK_MAX_PAYLOAD_BYTES = 656
+PROTOCOL_VERSION = 1
+WORD_BYTES = 32  # UTF-8, zero padded
+
+STATUS = {  # ww_status: returned by every C function that can fail
+    "OK": 0,
+    "ERR_ARGUMENT": 1,
+    "ERR_TRUNCATED": 2,
+    "ERR_MAGIC": 3,
+    "ERR_VERSION": 4,
+    "ERR_CRC": 5,
+    "ERR_FRONTEND": 6,
+    "ERR_LAYER": 7,
+    "ERR_ARENA": 8,
+    "ERR_BUSY": 9,
+    "ERR_MESSAGE": 10,
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One link message: little-endian fields in order, optionally `tail` (the remaining bytes).
+
+    Field types: u8 u16 u32 u64 i16 i32, or "c<n>" for n bytes of zero-padded UTF-8.
+    """
+
+    name: str
+    type_id: int
+    fields: tuple[tuple[str, str], ...] = ()
+    tail: str | None = None  # name of a variable-length last field (bytes)
+    sequenced: bool = True  # false: link control, never retransmitted by sequence number
+    doc: str = ""
+
+    @property
+    def struct_format(self) -> str:
+        codes = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i16": "h", "i32": "i"}
+        return "<" + "".join(f"{t[1:]}s" if t[0] == "c" else codes[t] for _, t in self.fields)
+
+    @property
+    def fixed_bytes(self) -> int:
+        return struct.calcsize(self.struct_format)
+
+
+_STAGES = ("frontend", "model", "detector")
+STAGES = _STAGES  # order of the per-stage cost counters
+
+
+def _stage_fields() -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (f"{stage}_{what}", kind)
+        for stage in _STAGES
+        for what, kind in (("total", "u64"), ("min", "u32"), ("max", "u32"))
+    )
+
+
+MESSAGES = (
+    # Link control, outside the sequence: type ids below 0x10.
+    Message("ack", 0x00, (), None, False, "carries only the header's ack and credits"),
+    Message("hello", 0x01, (("protocol", "u16"), ("session", "u32")), None, False, "host: start a session"),
+    Message("welcome", 0x02, (("protocol", "u16"), ("session", "u32")), None, False, "device: session open"),
+    # Host to device.
+    Message("info_get", 0x10, doc="answered by info"),
+    Message("stream_start", 0x11, (("stream", "u32"),), doc="reset the pipeline; sample index 0"),
+    Message("audio", 0x12, (), "pcm", doc="int16 little-endian samples"),
+    Message("stream_end", 0x13, (("stream", "u32"),), doc="answered by stream_done after the last score"),
+    Message("config_get", 0x14, doc="answered by config"),
+    Message(
+        "config_set",
+        0x15,
+        (("smoothing", "u16"), ("high_q15", "u16"), ("low_q15", "u16"), ("cooldown_ms", "u16")),
+        doc="answered by config (as now in force) or error",
+    ),
+    Message("stats_get", 0x16, (("reset", "u8"),), doc="answered by stats; reset=1 clears them after"),
+    Message("text_mode", 0x17, doc="leave the framed protocol, go back to plain text"),
+    Message("restart", 0x18, doc="restart the board (an emulated board exits)"),
+    # Device to host.
+    Message(
+        "info",
+        0x20,
+        (
+            ("spec_id", "u32"),
+            ("frontend_id", "u32"),
+            ("model_crc32", "u32"),
+            ("model_bytes", "u32"),
+            ("arena_bytes", "u32"),
+            ("clock_hz", "u32"),  # of the counter behind cycle counts; 0 = instructions
+            ("hop_samples", "u16"),
+            ("coeffs", "u16"),
+            ("receptive_rows", "u16"),
+            ("stride_rows", "u16"),
+            ("firmware", "c32"),
+            ("board", "c32"),
+            ("word", f"c{WORD_BYTES}"),
+        ),
+    ),
+    Message("stream_started", 0x21, (("stream", "u32"),)),
+    Message(
+        "scores",
+        0x22,
+        (("first_index", "u32"),),
+        "scores",
+        doc="consecutive raw scores of this stream, one byte each; first_index counts from 0",
+    ),
+    Message(
+        "detection",
+        0x23,
+        (("sample_index", "u64"), ("smoothed_q15", "u16"), ("cost", "u32")),
+        doc="sample_index: end of the hop that fired; cost: counter units from that hop's arrival to here",
+    ),
+    Message(
+        "stream_done",
+        0x24,
+        (("stream", "u32"), ("samples", "u64"), ("rows", "u32"), ("scores", "u32"), ("detections", "u32")),
+    ),
+    Message(
+        "config",
+        0x25,
+        (("smoothing", "u16"), ("high_q15", "u16"), ("low_q15", "u16"), ("cooldown_ms", "u16")),
+    ),
+    Message(
+        "stats",
+        0x26,
+        (
+            ("samples", "u64"),
+            ("hops", "u32"),
+            *_stage_fields(),
+            ("stack_bytes", "u32"),  # high-water mark, painted
+            ("heap_bytes", "u32"),  # lowest free heap seen; 0 where there is none
+            ("crc_errors", "u32"),
+            ("bad_frames", "u32"),
+            ("retransmissions", "u32"),
+            ("overruns", "u32"),  # microphone samples lost
+        ),
+    ),
+    Message("error", 0x27, (("code", "u16"),), "text", doc="code: a ww_status; text: UTF-8"),
+)
+MESSAGE = {m.name: m for m in MESSAGES}
+
+
+# ── Tables derived from the constants ────────────────────────────────────────────────────────
+def hz_to_mel(hz: float) -> float:
+    """HTK mel scale (Young et al., The HTK Book, 2006, eq. 5.13)."""
+    return 2595.0 * math.log10(1.0 + hz / 700.0)
+
+
+def mel_to_hz(mel: float) -> float:
+    return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+
+
+def mel_edges_hz() -> list[float]:
+    """MEL_BANDS + 2 triangle corners, evenly spaced in mel."""
+    low, high = hz_to_mel(MEL_LOW_HZ), hz_to_mel(MEL_HIGH_HZ)
+    return [mel_to_hz(low + (high - low) * i / (MEL_BANDS + 1)) for i in range(MEL_BANDS + 2)]
+
+
+def floor_power() -> float:
+    """Expected power of one FFT bin, in squared LSB, for white noise at FLOOR_DBFS."""
+    sigma = 32768.0 * 10.0 ** (FLOOR_DBFS / 20.0)
+    hann_energy = 0.375 * WINDOW_SAMPLES
+    return sigma * sigma * hann_energy
+
+
+def _fingerprint(*parts: object) -> int:
+    return zlib.crc32(repr(parts).encode())
+
+
+FRONTEND_ID = _fingerprint(
+    "frontend-1", SAMPLE_RATE_HZ, WINDOW_SAMPLES, MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ,
+    FLOOR_DBFS, MFCC_FRAC_BITS, NORM_GAIN_FRAC_BITS, CMVN_ALPHA_FRAC_BITS, INPUT_SCALE,
+)  # fmt: skip
