@@ -181,6 +181,100 @@ MESSAGES = (
 MESSAGE = {m.name: m for m in MESSAGES}
 
 
+# ── Model image ──────────────────────────────────────────────────────────────────────────────
+# header, layer records, normalisation tables, weights; little endian, every field naturally
+# aligned, every offset from the start of the image and a multiple of 4. A layer's output is a
+# stream of rows ("value"): value 0 is the model's input, value i + 1 the output of layer i. Each
+# value keeps its latest `ring_rows` rows in the arena.
+MODEL_MAGIC = int.from_bytes(b"WWMI", "little")
+MODEL_VERSION = 1
+MODEL_MAX_LAYERS = 64
+MODEL_MAX_CHANNELS = 1024
+MODEL_MAX_ROWS = 2048  # receptive field, taps and ring depth
+MODEL_MAX_PRODUCTS = 65_536  # per output: 2^16 products of 2^14 stay below 2^30
+MODEL_MAX_BIAS = 1 << 30  # so that bias + products fit an int32
+MODEL_MAX_IMAGE_BYTES = 1 << 20
+MODEL_MAX_ARENA_BYTES = 1 << 18
+
+MODEL_HEADER_FIELDS = (
+    ("magic", "u32"),
+    ("version", "u16"),
+    ("header_bytes", "u16"),
+    ("image_bytes", "u32"),
+    ("crc32", "u32"),  # of everything that follows this field
+    ("frontend_id", "u32"),
+    ("arena_bytes", "u32"),
+    ("layers_offset", "u32"),
+    ("norm_mean_offset", "u32"),  # int16 [coeffs]
+    ("norm_gain_offset", "u32"),  # uint16 [coeffs]
+    ("weights_offset", "u32"),  # the blob all layer offsets point into
+    ("weights_bytes", "u32"),
+    ("input_ring_offset", "u32"),  # in the arena
+    ("input_ring_rows", "u16"),
+    ("layer_count", "u16"),
+    ("hop_samples", "u16"),
+    ("coeffs", "u16"),
+    ("cmvn_mode", "u16"),
+    ("cmvn_alpha_q15", "u16"),
+    ("receptive_rows", "u16"),  # input rows before the first score
+    ("stride_rows", "u16"),  # input rows from one score to the next
+    ("smoothing", "u16"),
+    ("high_q15", "u16"),
+    ("low_q15", "u16"),
+    ("cooldown_ms", "u16"),
+    ("word", f"c{WORD_BYTES}"),
+)
+MODEL_CRC_FROM = 16  # bytes before the first one the CRC covers
+
+MODEL_OPS = {  # "tables" = bias int32 [out], multiplier int32 [out], shift int8 [out]
+    "CONV": 1,  # int8 [out][taps][in / groups], tables
+    "DEPTHWISE": 2,  # int8 [taps][out], out = in * k, tables
+    "ADD": 3,  # a + b, row by row; multiplier and shift [3]: of a, of b, of the sum
+    "AVERAGE": 4,  # mean over taps, same scale in and out
+    "MEAN": 5,  # mean over taps with a requantisation; multiplier and shift [1]
+    "LUT": 6,  # any function of one int8: int8 [256], indexed by the value + 128
+}
+
+LAYER_FIELDS = (
+    ("op", "u16"),
+    ("input_a", "u16"),  # value number
+    ("input_b", "u16"),  # ADD only, else 0
+    ("in_channels", "u16"),
+    ("out_channels", "u16"),
+    ("groups", "u16"),  # CONV only, else 1
+    ("taps", "u16"),
+    ("dilation", "u16"),  # in rows of input_a
+    ("stride", "u16"),  # in rows of input_a
+    ("lag_a", "u16"),  # ADD: how many rows before the latest one is read
+    ("lag_b", "u16"),
+    ("ring_rows", "u16"),  # of the output
+    ("first_row", "u16"),  # model input rows before the first output row
+    ("row_step", "u16"),  # model input rows from one output row to the next
+    ("zero_a", "i8"),  # ADD only: input zero points (elsewhere folded into the bias)
+    ("zero_b", "i8"),
+    ("zero_out", "i8"),
+    ("out_min", "i8"),  # fused activation
+    ("out_max", "i8"),
+    ("left_shift", "u8"),  # ADD only
+    ("reserved", "u16"),  # zero
+    ("ring_offset", "u32"),  # in the arena
+    ("weights_offset", "u32"),  # 0 where the op has none, likewise below
+    ("bias_offset", "u32"),
+    ("multiplier_offset", "u32"),
+    ("shift_offset", "u32"),
+)
+
+
+def fields_format(fields: tuple[tuple[str, str], ...]) -> str:
+    """The `struct` format of a little-endian field table."""
+    codes = {"u8": "B", "i8": "b", "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q"}
+    return "<" + "".join(f"{t[1:]}s" if t[0] == "c" else codes[t] for _, t in fields)
+
+
+MODEL_HEADER_BYTES = struct.calcsize(fields_format(MODEL_HEADER_FIELDS))
+LAYER_BYTES = struct.calcsize(fields_format(LAYER_FIELDS))
+MODEL_FORMAT_ID = zlib.crc32(repr((MODEL_VERSION, MODEL_HEADER_FIELDS, LAYER_FIELDS, MODEL_OPS)).encode())
+
 # ── Tables derived from the constants ────────────────────────────────────────────────────────
 def hz_to_mel(hz: float) -> float:
     """HTK mel scale (Young et al., The HTK Book, 2006, eq. 5.13)."""
