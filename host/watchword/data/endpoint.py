@@ -1,11 +1,12 @@
 """Where in a recording the one spoken word is: by energy above the recording's own noise.
 
-Method: frames of 25 ms every 10 ms; power in bands of equal width on the mel scale; each band's
-noise floor is its own low percentile over the recording, so that hum, hiss and rumble cancel band by
-band. A frame's loudness is the mean over bands of its dB above the floor. Runs of loud frames are
-found with a high and a low threshold (hysteresis), both relative to the loudest frames; runs closer
-than a pause inside a phrase are joined; the joined run with the most loudness is the word, so a click
-or a cough beside it loses.
+Method: frames of 25 ms every 10 ms; power in bands of equal width on the mel scale. Each band has
+its own noise floor, a low percentile of the frames before, and another of those after, the loudest
+moment: hum, hiss and rumble cancel band by band, also where a noise gate opens in between. Digital
+silence is no noise and is left out. A frame's loudness is the mean over bands of its dB above the
+floor. Runs of frames above a low threshold are kept when they reach a higher one, and joined across
+the pauses a phrase can hold; the joined run with the most loudness is the word, so a click or a cough
+beside it loses.
 """
 
 from __future__ import annotations
@@ -21,18 +22,24 @@ _STEP = spec.SAMPLE_RATE_HZ * 10 // 1000
 _FFT = 512
 _BANDS = 18
 _LOW_HZ, _HIGH_HZ = 150.0, 7_200.0
-_FLOOR_PERCENTILE = 15.0
+_FLOOR_PERCENTILE = 25.0
 _FLOOR_BELOW_PEAK_DB = 45.0  # in a clip without noise, what is further down counts as silence
-_HIGH_FRACTION, _LOW_FRACTION = 0.45, 0.18  # thresholds, as fractions of the loudest frames' loudness
+_FLOOR_ABOVE_LOWEST_DB = 12.0  # noise wobbles less; in a clip full of speech the percentile is speech
+_SILENT_RMS = 1.5  # LSB: a frame below is digital silence, not noise
+_FEWEST_NOISE_FRAMES = 15  # fewer than these beside the word do not make a floor of their own
+_HIGH_FRACTION, _LOW_FRACTION = 0.3, 0.18  # thresholds, as fractions of the loudest 200 ms
 _LEAST_LOUD_DB = 2.5  # the low threshold never goes below this: noise wobbles that much
-_JOIN_FRAMES = 25  # 250 ms: the longest pause inside a phrase
-_SHORTEST_RUN_FRAMES = 4  # 40 ms: shorter is a click
+_LOUDEST_FRAMES = 20
+_CLOSURE_FRAMES = 12  # 120 ms: silence inside a plosive, joined whatever follows
+_PAUSE_FRAMES = 25  # 250 ms: the longest pause inside a phrase, joined when speech follows
+_SPEECH_FRAMES = 8  # 80 ms above the low threshold: more than a click
+_SHORTEST_RUN_FRAMES = 4
 
 
 def word_bounds(pcm: np.ndarray) -> tuple[int, int]:
     """Start and end sample (end exclusive) of the single spoken word in int16 [samples] at 16 kHz.
 
-    A recording in which nothing stands out (silence, steady noise, shorter than a frame) gives its
+    A recording in which nothing stands out (silence, steady noise, shorter than two frames) gives its
     whole length.
     """
     if pcm.size < 2 * _FRAME:
@@ -42,25 +49,37 @@ def word_bounds(pcm: np.ndarray) -> tuple[int, int]:
     if run is None:
         return 0, int(pcm.size)
     first, last = run
-    # A frame is one step of signal around its centre.
-    start = first * _STEP + (_FRAME - _STEP) // 2
-    end = last * _STEP + (_FRAME + _STEP) // 2
-    return (0 if first == 0 else start), (int(pcm.size) if last == loudness.size - 1 else end)
+    # A frame stands for one step of signal around its centre.
+    start = 0 if first == 0 else first * _STEP + (_FRAME - _STEP) // 2
+    end = pcm.size if last == loudness.size - 1 else last * _STEP + (_FRAME + _STEP) // 2
+    return start, int(end)
 
 
 def frame_loudness(pcm: np.ndarray) -> np.ndarray:
     """Mean dB above the recording's noise floor over the bands: float [frames], one per 10 ms."""
     frames = np.lib.stride_tricks.sliding_window_view(pcm, _FRAME)[::_STEP].astype(np.float32)
-    frames = (frames - frames.mean(axis=1, keepdims=True)) * np.hanning(_FRAME).astype(np.float32)
-    power = np.abs(np.fft.rfft(frames, _FFT, axis=1)) ** 2 @ _band_matrix()
-    level = 10.0 * np.log10(power + 1.0)
-    peak = level.max()
-    floor = np.percentile(level, _FLOOR_PERCENTILE, axis=0)
-    floor = np.maximum(floor, peak - _FLOOR_BELOW_PEAK_DB)
-    # Where speech fills the clip, the percentile is speech: never let it eat the word itself.
-    floor = np.minimum(floor, np.maximum(level.min(axis=0) + 15.0, peak - _FLOOR_BELOW_PEAK_DB))
+    frames -= frames.mean(axis=1, keepdims=True)
+    heard = frames.std(axis=1) >= _SILENT_RMS
+    power = np.abs(np.fft.rfft(frames * np.hanning(_FRAME).astype(np.float32), _FFT, axis=1)) ** 2
+    level = 10.0 * np.log10(power @ _band_matrix() + 1.0)
+    if not heard.any():
+        return np.zeros(level.shape[0])
+    floor = _floor(level, heard)
     above = np.maximum(level - floor, 0.0).mean(axis=1)
+    loudest = int(np.argmax(np.convolve(above, np.ones(11), mode="same")))
+    for side in (slice(0, loudest), slice(loudest, None)):
+        if heard[side].sum() >= _FEWEST_NOISE_FRAMES:
+            side_floor = _floor(level[side], heard[side], peak=float(level.max()))
+            above[side] = np.maximum(level[side] - side_floor, 0.0).mean(axis=1)
     return np.convolve(above, np.full(3, 1 / 3), mode="same")
+
+
+def _floor(level: np.ndarray, heard: np.ndarray, peak: float | None = None) -> np.ndarray:
+    """Noise floor of each band in dB [bands], from the frames of `level` that are not digital silence."""
+    level = level[heard]
+    silence = (level.max() if peak is None else peak) - _FLOOR_BELOW_PEAK_DB
+    lowest = np.percentile(level, 2, axis=0) + _FLOOR_ABOVE_LOWEST_DB
+    return np.maximum(np.minimum(np.percentile(level, _FLOOR_PERCENTILE, axis=0), lowest), silence)
 
 
 @lru_cache(maxsize=1)
@@ -69,7 +88,7 @@ def _band_matrix() -> np.ndarray:
     low, high = spec.hz_to_mel(_LOW_HZ), spec.hz_to_mel(_HIGH_HZ)
     edges_hz = [spec.mel_to_hz(low + (high - low) * i / _BANDS) for i in range(_BANDS + 1)]
     edges = np.rint(np.asarray(edges_hz) * _FFT / spec.SAMPLE_RATE_HZ).astype(int)
-    edges = np.maximum.accumulate(np.maximum(edges, edges[0] + np.arange(_BANDS + 1)))
+    edges = np.maximum(edges, edges[0] + np.arange(_BANDS + 1))
     matrix = np.zeros((_FFT // 2 + 1, _BANDS), np.float32)
     for band in range(_BANDS):
         matrix[edges[band] : edges[band + 1], band] = 1.0
@@ -78,7 +97,7 @@ def _band_matrix() -> np.ndarray:
 
 def _word_run(loudness: np.ndarray) -> tuple[int, int] | None:
     """First and last frame of the run that holds the word, or None when nothing stands out."""
-    loud = float(np.percentile(loudness, 98))
+    loud = float(np.sort(loudness)[-_LOUDEST_FRAMES:].mean())
     low = max(_LOW_FRACTION * loud, _LEAST_LOUD_DB)
     high = max(_HIGH_FRACTION * loud, 1.5 * low)
     if loud < high:
@@ -100,10 +119,13 @@ def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _joined(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """`runs` with those of one phrase made one: across closures always, across pauses if both speak."""
     joined = runs[:1]
     for first, last in runs[1:]:
-        if first - joined[-1][1] <= _JOIN_FRAMES:
-            joined[-1] = (joined[-1][0], last)
+        before_first, before_last = joined[-1]
+        both_speak = min(before_last - before_first, last - first) + 1 >= _SPEECH_FRAMES
+        if first - before_last <= (_PAUSE_FRAMES if both_speak else _CLOSURE_FRAMES):
+            joined[-1] = (before_first, last)
         else:
             joined.append((first, last))
     return joined
