@@ -5,8 +5,8 @@
 #include "watchword/types.h"
 
 typedef struct {
-    uint16_t mode;        /* WW_CMVN_NONE, _GLOBAL, _RUNNING */
-    uint16_t alpha_q15;   /* running: weight of a new row in the mean, 1..32767 */
+    uint16_t mode;      /* WW_CMVN_NONE, _GLOBAL, _RUNNING */
+    uint16_t alpha_q15; /* running: weight of a new row in the mean, 1..32767 */
     uint16_t coeffs;
     const int16_t *mean;  /* [coeffs] MFCC units; running: where the mean starts */
     const uint16_t *gain; /* [coeffs] Q2.14: int8 steps per MFCC LSB */

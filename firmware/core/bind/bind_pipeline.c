@@ -1,0 +1,81 @@
+#include "bind_pipeline.h"
+
+#include <stdlib.h>
+
+#include "watchword/pipeline.h"
+
+uint32_t wwb_spec_id(void) {
+    return WW_SPEC_ID;
+}
+
+long wwb_frontend_rows(const int16_t *pcm, long count, uint16_t hop_samples, uint16_t coeffs,
+                       int16_t *rows, long capacity) {
+    ww_frontend fe;
+    ww_status status = ww_frontend_init(&fe, hop_samples, coeffs);
+    if (status != WW_OK) return -(long)status;
+    long written = 0;
+    while (count > 0 && written < capacity) {
+        size_t used;
+        written += ww_frontend_push(&fe, pcm, (size_t)count, &used, rows + written * coeffs);
+        pcm += used;
+        count -= (long)used;
+    }
+    return written;
+}
+
+int wwb_normalise(const int16_t *rows, long count, uint16_t coeffs, uint16_t mode,
+                  uint16_t alpha_q15, const int16_t *mean, const uint16_t *gain, int8_t *out) {
+    ww_normaliser n;
+    ww_normaliser_config config = {mode, alpha_q15, coeffs, mean, gain};
+    ww_status status = ww_normaliser_init(&n, &config);
+    if (status != WW_OK) return -(int)status;
+    for (long i = 0; i < count; i++)
+        ww_normaliser_push(&n, rows + i * coeffs, out + i * coeffs);
+    return 0;
+}
+
+int wwb_detect(const uint8_t *scores, const uint64_t *samples, long count, uint16_t smoothing,
+               uint16_t high_q15, uint16_t low_q15, uint16_t cooldown_ms, uint16_t *smoothed_q15,
+               uint8_t *fired) {
+    ww_detector d;
+    ww_detector_config config = {smoothing, high_q15, low_q15, cooldown_ms};
+    ww_status status = ww_detector_init(&d, &config);
+    if (status != WW_OK) return -(int)status;
+    for (long i = 0; i < count; i++) {
+        fired[i] = ww_detector_push(&d, scores[i], samples[i]);
+        smoothed_q15[i] = d.smoothed_q15;
+    }
+    return 0;
+}
+
+long wwb_run_pipeline(const uint8_t *image, long image_bytes, const int16_t *pcm, long count,
+                      long chunk, uint16_t smoothing, uint16_t high_q15, uint16_t low_q15,
+                      uint16_t cooldown_ms, uint8_t *scores, uint16_t *smoothed_q15,
+                      uint64_t *samples, uint8_t *fired, long capacity, long *rows) {
+    ww_status status = ww_model_check(image, (size_t)image_bytes);
+    if (status != WW_OK) return -(long)status;
+    size_t arena_bytes = ((const ww_model_header *)image)->arena_bytes;
+    ww_pipeline *p = malloc(sizeof *p);
+    void *arena = malloc(arena_bytes);
+    ww_detector_config config = {smoothing, high_q15, low_q15, cooldown_ms};
+    status = p && arena ? ww_pipeline_init(p, image, (size_t)image_bytes, arena, arena_bytes, NULL)
+                        : WW_ERR_ARENA;
+    if (status == WW_OK && smoothing) status = ww_pipeline_configure(p, &config);
+    long written = 0;
+    while (status == WW_OK && count > 0 && written < capacity) {
+        ww_step step;
+        size_t piece = (size_t)(chunk && chunk < count ? chunk : count);
+        size_t used = ww_pipeline_push(p, pcm, piece, &step);
+        pcm += used;
+        count -= (long)used;
+        if (!step.score) continue;
+        scores[written] = step.raw_score;
+        smoothed_q15[written] = step.smoothed_q15;
+        samples[written] = step.sample_index;
+        fired[written++] = step.detection;
+    }
+    if (status == WW_OK) *rows = (long)p->rows;
+    free(p);
+    free(arena);
+    return status == WW_OK ? written : -(long)status;
+}

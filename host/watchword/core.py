@@ -1,0 +1,226 @@
+"""The C core from Python: features, normalisation, inference, detection (see firmware/core).
+
+Every function here is a thin call into the very C code that runs on the chip.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchword import spec
+from watchword.errors import WatchwordError
+
+try:
+    from watchword._core import ffi, lib
+except ImportError as error:  # a checkout whose C core was not compiled
+    raise WatchwordError("the C core is not built", "watchword._core", "run `pip install -e .`") from error
+
+Pcm = NDArray[np.int16]
+Rows = NDArray[np.int16]
+InputRows = NDArray[np.int8]
+Scores = NDArray[np.uint8]
+
+STATUS_NAMES = {value: name for name, value in spec.STATUS.items()}
+REMEDIES = {
+    "ERR_TRUNCATED": "the file is incomplete: export the model again",
+    "ERR_MAGIC": "this is not a Watchword model image",
+    "ERR_VERSION": "made by another version: export the model again",
+    "ERR_CRC": "the file is corrupt: export the model again",
+    "ERR_FRONTEND": "trained for another front end: train or export it with this version",
+}
+
+
+def spec_id() -> int:
+    """Fingerprint of everything generated from spec.py; board and host must have the same."""
+    return int(lib.wwb_spec_id())
+
+
+def _check(status: int, where: str) -> int:
+    if status < 0:
+        name = STATUS_NAMES.get(-status, f"status {-status}")
+        raise WatchwordError(f"rejected by the core ({name})", where, REMEDIES.get(name, "check the settings"))
+    return status
+
+
+def _pointer(array: np.ndarray, ctype: str) -> object:
+    return ffi.cast(ctype, array.ctypes.data)
+
+
+def _q15(value: float) -> int:
+    return round(value * (1 << spec.THRESHOLD_FRAC_BITS))
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """Smoothing in scores, thresholds 0..1, cooldown in milliseconds."""
+
+    smoothing: int = spec.DETECTOR_SMOOTHING
+    high: float = spec.DETECTOR_HIGH
+    low: float = spec.DETECTOR_LOW
+    cooldown_ms: int = spec.DETECTOR_COOLDOWN_MS
+
+    def __post_init__(self) -> None:
+        def require(valid: bool, field_name: str, expected: str) -> None:
+            if not valid:
+                raise WatchwordError(f"must be {expected}", f"detector {field_name}", "change the setting")
+
+        limit = spec.DETECTOR_MAX_SMOOTHING
+        require(1 <= self.smoothing <= limit, "smoothing", f"1..{limit} scores, not {self.smoothing}")
+        require(0 <= self.low <= self.high <= 1, "thresholds", f"0 <= low <= high <= 1, not {self.low}, {self.high}")
+        require(0 <= self.cooldown_ms <= 65535, "cooldown_ms", f"0..65535, not {self.cooldown_ms}")
+
+    @property
+    def high_q15(self) -> int:
+        return _q15(self.high)
+
+    @property
+    def low_q15(self) -> int:
+        return _q15(self.low)
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """How int16 MFCC rows become int8 input rows; mean in MFCC LSB, gain in Q2.14, both [coeffs]."""
+
+    mode: str
+    alpha_q15: int
+    mean: NDArray[np.int16]
+    gain: NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """An event: the end (exclusive) of the hop that fired, and the smoothed score in Q15."""
+
+    sample_index: int
+    smoothed_q15: int
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """Everything the pipeline said about one recording; arrays have one entry a score."""
+
+    scores: Scores
+    smoothed_q15: NDArray[np.uint16]
+    score_samples: NDArray[np.int64]
+    detections: list[Detection]
+    rows: int
+
+
+def frontend_rows(pcm: Pcm, hop_samples: int, coeffs: int) -> Rows:
+    """MFCC rows [len(pcm) // hop_samples, coeffs] in Q9.7 log2-power units."""
+    pcm = np.ascontiguousarray(pcm, np.int16)
+    rows = np.empty((len(pcm) // hop_samples if hop_samples > 0 else 0, coeffs), np.int16)
+    count = lib.wwb_frontend_rows(
+        _pointer(pcm, "int16_t *"), len(pcm), hop_samples, coeffs, _pointer(rows, "int16_t *"), len(rows)
+    )
+    _check(count, f"front end (hop {hop_samples}, {coeffs} coefficients)")
+    return rows
+
+
+def normalise(rows: Rows, normalisation: Normalisation) -> InputRows:
+    """int8 model input [rows, coeffs]; running CMVN starts afresh at the first row."""
+    rows = np.ascontiguousarray(rows, np.int16)
+    mean = np.ascontiguousarray(normalisation.mean, np.int16)
+    gain = np.ascontiguousarray(normalisation.gain, np.uint16)
+    if normalisation.mode not in spec.CMVN_MODES:
+        raise WatchwordError(
+            f"unknown CMVN mode '{normalisation.mode}'", "normalisation", f"one of {', '.join(spec.CMVN_MODES)}"
+        )
+    if not len(mean) == len(gain) == rows.shape[1]:
+        raise WatchwordError("mean, gain and rows differ in length", "normalisation", "export the model again")
+    out = np.empty(rows.shape, np.int8)
+    status = lib.wwb_normalise(
+        _pointer(rows, "int16_t *"), len(rows), rows.shape[1], spec.CMVN_MODES[normalisation.mode],
+        normalisation.alpha_q15, _pointer(mean, "int16_t *"), _pointer(gain, "uint16_t *"),
+        _pointer(out, "int8_t *"),
+    )  # fmt: skip
+    _check(status, "normalisation")
+    return out
+
+
+def detect(
+    scores: Scores, score_samples: NDArray[np.int64], config: DetectorConfig
+) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+    """Smoothed scores in Q15 and the indices (into `scores`) of the detections."""
+    scores = np.ascontiguousarray(scores, np.uint8)
+    samples = np.ascontiguousarray(score_samples, np.uint64)
+    smoothed, fired = np.zeros(len(scores), np.uint16), np.zeros(len(scores), np.uint8)
+    status = lib.wwb_detect(
+        _pointer(scores, "uint8_t *"), _pointer(samples, "uint64_t *"), len(scores), config.smoothing,
+        config.high_q15, config.low_q15, config.cooldown_ms, _pointer(smoothed, "uint16_t *"),
+        _pointer(fired, "uint8_t *"),
+    )  # fmt: skip
+    _check(status, "detector settings")
+    return smoothed, np.flatnonzero(fired)
+
+
+@dataclass(frozen=True)
+class ModelImage:
+    """A checked model image (models/<word>/model.bin)."""
+
+    content: bytes
+    header: dict[str, int | str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        _check(-lib.wwb_model_check(self.content, len(self.content)), "model image")
+        object.__setattr__(self, "header", _header_fields(self.content))
+
+    def scores(self, rows: InputRows) -> Scores:
+        """Raw scores of a stream of int8 rows [n, coeffs], one per stride after the warm-up."""
+        rows = np.ascontiguousarray(rows, np.int8)
+        out = np.empty(len(rows), np.uint8)
+        count = lib.wwb_model_scores(
+            self.content, len(self.content), _pointer(rows, "int8_t *"), len(rows),
+            _pointer(out, "uint8_t *"), len(out),
+        )  # fmt: skip
+        return out[: _check(count, "model image")]
+
+    @property
+    def detector(self) -> DetectorConfig:
+        """The detector settings the image carries."""
+        q15 = 1 << spec.THRESHOLD_FRAC_BITS
+        h = self.header
+        return DetectorConfig(
+            int(h["smoothing"]), int(h["high_q15"]) / q15, int(h["low_q15"]) / q15, int(h["cooldown_ms"])
+        )
+
+
+def _header_fields(image: bytes) -> dict[str, int | str]:
+    names = [name for name, _ in spec.MODEL_HEADER_FIELDS]
+    layout = spec.fields_format(spec.MODEL_HEADER_FIELDS)
+    values = struct.unpack_from(layout, image)
+    texts = [v.rstrip(b"\0").decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values]
+    return dict(zip(names, texts, strict=True))
+
+
+def run_pipeline(
+    image: bytes, pcm: Pcm, detector: DetectorConfig | None = None, chunk_samples: int = 0
+) -> PipelineRun:
+    """The whole chain over one recording, from a fresh start; `detector` replaces the image's own.
+
+    `chunk_samples` cuts the audio into pieces of that size; the result does not depend on it.
+    """
+    pcm = np.ascontiguousarray(pcm, np.int16)
+    capacity = len(pcm) // min(spec.HOP_CHOICES_SAMPLES) + 1
+    scores, smoothed = np.empty(capacity, np.uint8), np.empty(capacity, np.uint16)
+    samples, fired = np.empty(capacity, np.uint64), np.empty(capacity, np.uint8)
+    rows = ffi.new("long *")
+    settings = (
+        (detector.smoothing, detector.high_q15, detector.low_q15, detector.cooldown_ms)
+        if detector
+        else (0, 0, 0, 0)
+    )
+    count = lib.wwb_run_pipeline(
+        image, len(image), _pointer(pcm, "int16_t *"), len(pcm), chunk_samples, *settings,
+        _pointer(scores, "uint8_t *"), _pointer(smoothed, "uint16_t *"), _pointer(samples, "uint64_t *"),
+        _pointer(fired, "uint8_t *"), capacity, rows,
+    )  # fmt: skip
+    n = _check(count, "model image")
+    ends = samples[:n].astype(np.int64)
+    events = [Detection(int(ends[i]), int(smoothed[i])) for i in np.flatnonzero(fired[:n])]
+    return PipelineRun(scores[:n], smoothed[:n], ends, events, int(rows[0]))
