@@ -1,0 +1,249 @@
+"""From detections to figures: misses, false alarms per hour, latency, trade-off curve. Pure functions.
+
+Conventions (those of board benchmarks): a hit counts from the start of the word to one second
+after its end; repeated detections within one second count once; false alarms are counted over
+all the negative audio, and every rate comes with its exact one-sided 95 % bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from watchword import spec
+from watchword.evaluate.recordings import LEAD_SAMPLES, Recording
+
+GRACE_SAMPLES = spec.SAMPLE_RATE_HZ  # a hit may come this long after the word
+REPEAT_SAMPLES = spec.SAMPLE_RATE_HZ  # detections closer than this count once
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class ScoredStream:
+    """What a pipeline (host or board) made of one recording."""
+
+    recording: Recording
+    audio_samples: int  # of the recording itself, without the silence around it
+    scores: np.ndarray  # uint8 [n], raw
+    score_samples: np.ndarray  # int64 [n], stream sample index at which each score's window ends
+    detections: np.ndarray  # int64 [d], stream sample index of each detection
+
+
+# (stream, high threshold 0..1) -> indices into its scores at which the detector fires
+Detect = Callable[[ScoredStream, float], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Detections of one stream set against its words."""
+
+    hits: tuple[int | None, ...]  # per word: the sample index of its detection, None = missed
+    extras: tuple[int, ...]  # counted detections outside every word
+    repeats: int  # detections that belong to an event already counted
+
+
+@dataclass(frozen=True)
+class Event:
+    """A miss or a false alarm: where it is, in seconds of the recording."""
+
+    stream: int  # index into the measured streams
+    recording: Recording
+    time_s: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    positives: int  # words
+    misses: tuple[Event, ...]
+    false_alarms: tuple[Event, ...]  # on recordings without the word
+    extras: tuple[Event, ...]  # on recordings with the word, but outside it
+    repeats: int
+    negative_hours: float
+    latencies: tuple[int, ...]  # samples from word end to detection, one per hit
+
+    @property
+    def frr(self) -> float | None:
+        return len(self.misses) / self.positives if self.positives else None
+
+    @property
+    def frr_upper95(self) -> float | None:
+        return binomial_upper(len(self.misses), self.positives) if self.positives else None
+
+    @property
+    def fah(self) -> float | None:
+        return len(self.false_alarms) / self.negative_hours if self.negative_hours > 0 else None
+
+    @property
+    def fah_upper95(self) -> float | None:
+        if self.negative_hours <= 0:
+            return None
+        return poisson_upper(len(self.false_alarms)) / self.negative_hours
+
+    def latency_ms(self, percent: float) -> float | None:
+        """Percentile of the latency from word end to detection; negative = before the word ended."""
+        if not self.latencies:
+            return None
+        return float(np.percentile(self.latencies, percent)) * 1000.0 / spec.SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """FRR and FAH with the high threshold set to `threshold`."""
+
+    threshold: float
+    frr: float | None
+    fah: float | None
+    fah_upper95: float | None
+    misses: int
+    false_alarms: int
+
+
+def poisson_upper(events: int, confidence: float = CONFIDENCE) -> float:
+    """Largest mean that would still show this few events with probability 1 - confidence (exact)."""
+    return float(stats.chi2.ppf(confidence, 2 * (events + 1))) / 2.0
+
+
+def binomial_upper(events: int, trials: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided Clopper-Pearson bound on a proportion."""
+    return 1.0 if events >= trials else float(stats.beta.ppf(confidence, events + 1, trials - events))
+
+
+def match(words: Sequence[tuple[int, int]], detections: Iterable[int]) -> Match:
+    """Set detections against words [(start, end)], all in samples of one stream.
+
+    Each detection, in time order, goes to the first word still unheard whose window it falls in.
+    One within a second of the last counted event, or within the window of a word already heard,
+    is a repeat; any other is an extra.
+    """
+    order = sorted(range(len(words)), key=lambda i: (words[i][1], words[i][0]))
+    hits: list[int | None] = [None] * len(words)
+    extras: list[int] = []
+    repeats, last = 0, -math.inf
+    for sample in sorted(int(d) for d in detections):
+        open_words = [i for i in order if words[i][0] <= sample <= words[i][1] + GRACE_SAMPLES]
+        unheard = next((i for i in open_words if hits[i] is None), None)
+        if unheard is not None:
+            hits[unheard] = sample
+        elif open_words or sample - last < REPEAT_SAMPLES:
+            repeats += 1
+            continue
+        else:
+            extras.append(sample)
+        last = sample
+    return Match(tuple(hits), tuple(extras), repeats)
+
+
+def measure(streams: Sequence[ScoredStream]) -> Accuracy:
+    """All figures of a set of streams, as its detector fired."""
+    misses: list[Event] = []
+    false_alarms: list[Event] = []
+    extras: list[Event] = []
+    latencies: list[int] = []
+    repeats = 0
+    for index, stream in enumerate(streams):
+        words = stream.recording.word_samples
+        found = match(words, stream.detections)
+        repeats += found.repeats
+        for (_, end), hit in zip(words, found.hits, strict=True):
+            if hit is None:
+                misses.append(Event(index, stream.recording, _file_time(end)))
+            else:
+                latencies.append(hit - end)
+        events = [Event(index, stream.recording, _file_time(sample)) for sample in found.extras]
+        (extras if words else false_alarms).extend(events)
+    return Accuracy(
+        sum(len(s.recording.words) for s in streams),
+        tuple(misses),
+        tuple(false_alarms),
+        tuple(extras),
+        repeats,
+        negative_hours(streams),
+        tuple(latencies),
+    )
+
+
+def negative_hours(streams: Iterable[ScoredStream]) -> float:
+    """Hours of audio without the word; the silence put around each recording does not count."""
+    samples = sum(s.audio_samples for s in streams if not s.recording.words)
+    return samples / spec.SAMPLE_RATE_HZ / 3600.0
+
+
+def sweep(streams: Sequence[ScoredStream], thresholds: Iterable[float], detect: Detect) -> list[CurvePoint]:
+    """FRR against FAH over the high threshold, from the recorded scores through the real detector."""
+    hours = negative_hours(streams)
+    positives = sum(len(s.recording.words) for s in streams)
+    points = []
+    for threshold in thresholds:
+        misses = alarms = 0
+        for stream in streams:
+            fired = stream.score_samples[detect(stream, threshold)]
+            if stream.recording.words:
+                misses += match(stream.recording.word_samples, fired).hits.count(None)
+            else:
+                alarms += len(match((), fired).extras)
+        points.append(
+            CurvePoint(
+                threshold,
+                misses / positives if positives else None,
+                alarms / hours if hours > 0 else None,
+                poisson_upper(alarms) / hours if hours > 0 else None,
+                misses,
+                alarms,
+            )
+        )
+    return points
+
+
+def breakdown(
+    streams: Sequence[ScoredStream], accuracy: Accuracy, group: Callable[[Recording], str]
+) -> dict[str, dict[str, float]]:
+    """Words, misses, negative hours and false alarms of every group; recordings without one are left out."""
+    table: dict[str, dict[str, float]] = defaultdict(
+        lambda: {"positives": 0, "misses": 0, "negative_hours": 0.0, "false_alarms": 0}
+    )
+    for stream in streams:
+        name = group(stream.recording)
+        if name:
+            table[name]["positives"] += len(stream.recording.words)
+            table[name]["negative_hours"] += negative_hours([stream])
+    for key, events in (("misses", accuracy.misses), ("false_alarms", accuracy.false_alarms)):
+        for event in events:
+            if group(event.recording):
+                table[group(event.recording)][key] += 1
+    return dict(sorted(table.items()))
+
+
+def word_peaks(streams: Iterable[ScoredStream], smoothed: Sequence[np.ndarray]) -> list[float]:
+    """Highest smoothed score (0..1) inside each word's window; smoothed: q15 [n] of each stream."""
+    peaks = []
+    for stream, levels in zip(streams, smoothed, strict=True):
+        for start, end in stream.recording.word_samples:
+            inside = (stream.score_samples >= start) & (stream.score_samples <= end + GRACE_SAMPLES)
+            peaks.append(_unit(levels[inside].max()) if inside.any() else 0.0)
+    return peaks
+
+
+def negative_peaks(streams: Iterable[ScoredStream], smoothed: Sequence[np.ndarray]) -> list[float]:
+    """Highest smoothed score (0..1) of every second of every stream without the word."""
+    peaks: list[float] = []
+    for stream, levels in zip(streams, smoothed, strict=True):
+        if stream.recording.words or levels.size == 0:
+            continue
+        second = (stream.score_samples - stream.score_samples[0]) // spec.SAMPLE_RATE_HZ
+        starts = np.flatnonzero(np.diff(second, prepend=-1))
+        peaks.extend(_unit(peak) for peak in np.maximum.reduceat(levels, starts))
+    return peaks
+
+
+def _unit(level_q15: int) -> float:
+    return float(level_q15) / (1 << spec.THRESHOLD_FRAC_BITS)
+
+
+def _file_time(sample: int) -> float:
+    """Stream sample index -> seconds of the recording."""
+    return max(0.0, (sample - LEAD_SAMPLES) / spec.SAMPLE_RATE_HZ)

@@ -1,0 +1,43 @@
+"""Progress of long streams of audio."""
+
+from __future__ import annotations
+
+import time
+
+from tqdm import tqdm
+
+_FORMAT = (
+    "{desc} {percentage:3.0f}%|{bar:24}| {n:,.0f}/{total:,.0f} s of audio{postfix} [{elapsed}<{remaining}]"
+)
+
+
+class Progress:
+    """A progress bar in seconds of audio that shows how many times faster than real time it goes."""
+
+    def __init__(self, what: str, total_s: float, hidden: bool = False) -> None:
+        self._bar = tqdm(
+            total=total_s,
+            desc=what,
+            bar_format=_FORMAT,
+            disable=True if hidden else None,  # None: hidden unless stderr is a terminal
+            leave=False,
+        )
+        self._started = time.monotonic()
+        self.done_s = 0.0
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._started
+
+    @property
+    def times_real_time(self) -> float:
+        return self.done_s / max(self.elapsed_s, 1e-9)
+
+    def add(self, seconds: float) -> None:
+        """Note that `seconds` more of audio are done."""
+        self.done_s += seconds
+        self._bar.set_postfix_str(f"{self.times_real_time:,.0f} x real time", refresh=False)
+        self._bar.update(min(seconds, max(0.0, self._bar.total - self._bar.n)))
+
+    def close(self) -> None:
+        self._bar.close()

@@ -1,0 +1,334 @@
+"""What is to be evaluated: which recordings, where the word is in each, and which are negatives."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from watchword import audio, spec
+from watchword.errors import WatchwordError
+
+# Every recording is a stream of its own: pipeline reset, silence, the audio, silence.
+LEAD_SAMPLES = spec.SAMPLE_RATE_HZ * 3 // 2
+TAIL_SAMPLES = spec.SAMPLE_RATE_HZ
+
+AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}
+TRUTH_NAME = "truth.csv"
+MANIFEST_NAME = "manifest.csv"
+_TRUTH_COLUMNS = {"path", "start_s", "end_s"}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One sound file, with the start and end of each word in it, in seconds of the file."""
+
+    path: Path
+    words: tuple[tuple[float, float], ...]
+    label: str  # "positive" (holds the word) or "negative"
+    name: str = ""  # short path for lists and reports
+    speaker: str = ""  # "" = not known
+    source: str = ""
+    limit_s: float | None = None  # stream only this much of the file
+
+    @property
+    def word_samples(self) -> list[tuple[int, int]]:
+        """Start and end of each word as sample indices of the stream (silence in front included)."""
+        rate = spec.SAMPLE_RATE_HZ
+        return [(LEAD_SAMPLES + round(a * rate), LEAD_SAMPLES + round(b * rate)) for a, b in self.words]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that could not be used, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The recordings to stream, what was left out, and in words where they came from."""
+
+    recordings: tuple[Recording, ...]
+    seconds: tuple[float, ...]  # of each recording, from its header
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+    origin: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def positives(self) -> list[Recording]:
+        return [r for r in self.recordings if r.words]
+
+    @property
+    def negatives(self) -> list[Recording]:
+        return [r for r in self.recordings if not r.words]
+
+
+def stream_pcm(recording: Recording) -> np.ndarray:
+    """The int16 [samples] that a pipeline hears: silence, the recording, silence."""
+    pcm = audio.load(recording.path)
+    if recording.limit_s is not None:
+        pcm = pcm[: round(recording.limit_s * spec.SAMPLE_RATE_HZ)]
+    return np.concatenate([np.zeros(LEAD_SAMPLES, np.int16), pcm, np.zeros(TAIL_SAMPLES, np.int16)])
+
+
+def select(
+    positives: Path | None = None,
+    negatives: Path | None = None,
+    data: Path | None = None,
+    split: str | None = None,
+    limit_minutes: float | None = None,
+) -> Selection:
+    """Recordings named on the command line: folders, or a data set with a truth file or manifest."""
+    if data is not None and (positives is not None or negatives is not None):
+        raise WatchwordError(
+            "--data and --positives/--negatives exclude each other", "", "give one of the two"
+        )
+    if data is not None:
+        selection = from_data(data, split)
+    elif positives is not None or negatives is not None:
+        if split is not None:
+            raise WatchwordError("--split needs a manifest", "", "use it with --data MANIFEST")
+        selection = from_folders(positives, negatives)
+    else:
+        raise WatchwordError("nothing to evaluate", "", "give --positives DIR --negatives DIR, or --data DIR")
+    return selection if limit_minutes is None else limit_negatives(selection, limit_minutes)
+
+
+def from_folders(positives: Path | None, negatives: Path | None) -> Selection:
+    """Every clip of `positives` holds the word once; every second of `negatives` is negative audio."""
+    rows: list[tuple[Recording, bool]] = []
+    for folder, label in ((positives, "positive"), (negatives, "negative")):
+        if folder is None:
+            continue
+        for path in audio_files(folder, label):
+            name = str(path.relative_to(folder))
+            group = Path(name).parts[0] if len(Path(name).parts) > 1 else folder.name
+            rows.append((Recording(path, (), label, name, source=group), label == "positive"))
+    origin = {"positives": str(positives or ""), "negatives": str(negatives or "")}
+    return _probe(rows, origin)
+
+
+def from_data(data: Path, split: str | None = None) -> Selection:
+    """A folder with truth.csv or manifest.csv in it, or one of those files itself."""
+    path = _find_table(data)
+    if set(_columns(path)) >= _TRUTH_COLUMNS:
+        if split is not None:
+            raise WatchwordError("--split needs a manifest; this is a truth file", path, "leave --split out")
+        rows = _truth_rows(path)
+    else:
+        rows = _manifest_rows(path, split)
+    return _probe(rows, {"data": str(path), "split": split or ""})
+
+
+def audio_files(folder: Path, what: str) -> list[Path]:
+    """All sound files below `folder`, sorted; a missing or empty folder is an error."""
+    if not folder.exists():
+        raise WatchwordError(f"no such folder for the {what} recordings", folder, "check the path")
+    if not folder.is_dir():
+        raise WatchwordError("is a file, not a folder", folder, f"name the folder of the {what} recordings")
+    files = _audio_below(folder)
+    if not files:
+        kinds = " ".join(sorted(AUDIO_SUFFIXES))
+        raise WatchwordError(f"holds no {what} recordings", folder, f"looked for {kinds}")
+    return files
+
+
+def _audio_below(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+
+
+def limit_negatives(selection: Selection, minutes: float) -> Selection:
+    """Keep at most `minutes` of negative audio, drawn evenly over the files; positives stay.
+
+    The choice depends only on the file names, so a rerun streams the same audio. The last file
+    taken is cut so that the total is exact.
+    """
+    if not (math.isfinite(minutes) and minutes > 0):
+        raise WatchwordError(
+            f"--limit-minutes must be above 0, got {minutes:g}", "", "leave it out for no limit"
+        )
+    sized = dict(zip(selection.recordings, selection.seconds, strict=True))
+    total_s = sum(sized[r] for r in selection.negatives)
+    left_s = minutes * 60.0
+    if total_s <= left_s:
+        return selection
+    kept: list[tuple[Recording, float]] = [(r, sized[r]) for r in selection.positives]
+    for recording in sorted(selection.negatives, key=_spread_key):
+        if left_s <= 0:
+            break
+        taken = min(sized[recording], left_s)
+        cut = recording if taken >= sized[recording] else replace(recording, limit_s=taken)
+        kept.append((cut, taken))
+        left_s -= taken
+    note = f"limited to {minutes:g} of {total_s / 60:.1f} minutes of negative audio (--limit-minutes)"
+    return replace(
+        selection,
+        recordings=tuple(r for r, _ in kept),
+        seconds=tuple(s for _, s in kept),
+        notes=(*selection.notes, note),
+    )
+
+
+def _spread_key(recording: Recording) -> bytes:
+    return hashlib.sha256((recording.name or recording.path.name).encode()).digest()
+
+
+def _find_table(data: Path) -> Path:
+    if data.is_file():
+        return data
+    if not data.is_dir():
+        raise WatchwordError("no such file or folder", data, "give a folder or a manifest")
+    for name in (TRUTH_NAME, MANIFEST_NAME):
+        if (data / name).is_file():
+            return data / name
+    raise WatchwordError(
+        f"holds neither {TRUTH_NAME} nor {MANIFEST_NAME}",
+        data,
+        "write a truth.csv with path,start_s,end_s, or use --positives and --negatives",
+    )
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle)
+            return list(reader.fieldnames or []), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise WatchwordError(f"not a readable CSV file: {error}", path, "save it as UTF-8 CSV") from error
+
+
+def _columns(path: Path) -> list[str]:
+    return _read_csv(path)[0]
+
+
+def _truth_rows(path: Path) -> list[tuple[Recording, bool]]:
+    """One row per word; files beside the truth file that it does not name are negatives.
+
+    A row with empty times names a recording without the word.
+    """
+    words: dict[Path, list[tuple[float, float]]] = {}
+    for number, row in enumerate(_read_csv(path)[1], start=2):
+        file = Path(os.path.normpath(path.parent / (row["path"] or "")))
+        spans = words.setdefault(file, [])
+        if (row["start_s"] or "").strip() or (row["end_s"] or "").strip():
+            spans.append(_span(row, path, number))
+    for file in sorted(words):
+        if not file.is_file():
+            raise WatchwordError(f"names a file that does not exist: {file}", path, "correct the path column")
+    others = [p for p in _audio_below(path.parent) if Path(os.path.normpath(p)) not in words]
+    rows = []
+    for file in [*sorted(words), *others]:
+        found = tuple(sorted(words.get(file, ())))
+        name = os.path.relpath(file, path.parent)
+        label = "positive" if found else "negative"
+        rows.append((Recording(file, found, label, name, source=str(Path(name).parent)), False))
+    return rows
+
+
+def _span(row: dict[str, str], path: Path, number: int) -> tuple[float, float]:
+    try:
+        start_s, end_s = float(row["start_s"]), float(row["end_s"])
+    except (TypeError, ValueError):
+        start_s = end_s = math.nan
+    if not 0 <= start_s < end_s < math.inf:
+        raise WatchwordError(
+            f"line {number}: start_s {row['start_s']!r}, end_s {row['end_s']!r} is no time span",
+            path,
+            "seconds, 0 <= start_s < end_s",
+        )
+    return start_s, end_s
+
+
+def _manifest_rows(path: Path, split: str | None) -> list[tuple[Recording, bool]]:
+    """Clips of the project's own manifest: positives hold the word; room responses are left out."""
+    from watchword.data.corpus import read_manifest
+
+    clips = [c for c in read_manifest(path) if c.label != "rir"]
+    chosen = [c for c in clips if split is None or c.split == split]
+    if not chosen:
+        splits = ", ".join(sorted({c.split for c in clips})) or "none"
+        raise WatchwordError(f"no recordings in split {split!r}", path, f"the manifest has: {splits}")
+    rows = []
+    for clip in chosen:
+        known = clip.word_start_s is not None and clip.word_end_s is not None
+        positive = clip.label == "positive"
+        rows.append(
+            (
+                Recording(
+                    Path(clip.path),
+                    ((clip.word_start_s, clip.word_end_s),) if positive and known else (),
+                    "positive" if positive else "negative",
+                    os.path.relpath(clip.path, path.parent),
+                    clip.speaker,
+                    clip.source,
+                ),
+                positive and not known,
+            )
+        )
+    return rows
+
+
+def _probe(rows: Iterable[tuple[Recording, bool]], origin: dict[str, str]) -> Selection:
+    """Read each header (and the word's bounds where asked); files that fail are listed, not fatal."""
+    good: list[tuple[Recording, float]] = []
+    bad: list[Skipped] = []
+    with ThreadPoolExecutor() as pool:
+        for result in pool.map(_probe_one, rows):
+            if isinstance(result, Skipped):
+                bad.append(result)
+            else:
+                good.append(result)
+    if not good:
+        first = f"; first: {bad[0].path.name}: {bad[0].reason}" if bad else ""
+        where = origin.get("data") or origin.get("positives") or origin.get("negatives") or ""
+        raise WatchwordError(
+            f"none of {len(bad)} recordings is readable{first}", where, "expected wav or flac"
+        )
+    return Selection(tuple(r for r, _ in good), tuple(s for _, s in good), tuple(bad), (), origin)
+
+
+def _probe_one(row: tuple[Recording, bool]) -> tuple[Recording, float] | Skipped:
+    recording, find_word = row
+    try:
+        if not find_word:
+            return _checked_words(recording, _header_seconds(recording.path))
+        pcm = audio.load(recording.path)
+        start, end = _bounds()(pcm)
+        span = (start / spec.SAMPLE_RATE_HZ, end / spec.SAMPLE_RATE_HZ)
+        return replace(recording, words=(span,)), pcm.size / spec.SAMPLE_RATE_HZ
+    except WatchwordError as error:
+        return Skipped(recording.path, error.what)
+
+
+def _checked_words(recording: Recording, seconds: float) -> tuple[Recording, float] | Skipped:
+    late = [end for _, end in recording.words if end > seconds + 0.05]
+    if late:
+        return Skipped(recording.path, f"truth says a word ends at {late[0]:.2f} s of {seconds:.2f} s")
+    return recording, seconds
+
+
+def _header_seconds(path: Path) -> float:
+    try:
+        info = soundfile.info(str(path))
+    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
+        reason = getattr(error, "error_string", None) or error
+        raise WatchwordError(f"not a readable sound file: {str(reason).rstrip('.')}", path) from error
+    if info.frames <= 0 or info.samplerate <= 0:
+        raise WatchwordError("holds no samples", path)
+    return info.frames / info.samplerate
+
+
+def _bounds() -> Callable[[np.ndarray], tuple[int, int]]:
+    from watchword.data.endpoint import word_bounds
+
+    return word_bounds

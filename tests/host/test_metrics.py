@@ -1,0 +1,239 @@
+"""Metrics: the counting rules, the exact bounds, and properties that must hold for any detections."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from watchword.evaluate import metrics
+from watchword.evaluate.metrics import GRACE_SAMPLES, REPEAT_SAMPLES, ScoredStream, match
+from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording
+
+RATE = 16_000
+STEP = 640  # one score per 40 ms
+
+sample_indices = st.integers(0, 60 * RATE)
+detection_lists = st.lists(sample_indices, max_size=30)
+
+
+@st.composite
+def word_lists(draw: st.DrawFn) -> list[tuple[int, int]]:
+    """Words that do not overlap, in time order, some of them less than the grace apart."""
+    words, at = [], 0
+    for _ in range(draw(st.integers(0, 6))):
+        start = at + draw(st.integers(0, 4 * RATE))
+        at = start + draw(st.integers(800, 2 * RATE))
+        words.append((start, at))
+    return words
+
+
+def make_stream(
+    seconds: float,
+    words: tuple[tuple[float, float], ...] = (),
+    fired: tuple[float, ...] = (),
+    name: str = "a.wav",
+) -> ScoredStream:
+    """A stream with detections at `fired` seconds of the recording."""
+    total = round(seconds * RATE) + LEAD_SAMPLES + TAIL_SAMPLES
+    ends = np.arange(STEP, total + 1, STEP, dtype=np.int64)
+    scores = np.zeros(len(ends), np.uint8)
+    for time_s in fired:
+        scores[np.searchsorted(ends, LEAD_SAMPLES + time_s * RATE)] = 250
+    detections = np.asarray([LEAD_SAMPLES + round(t * RATE) for t in fired], np.int64)
+    label = "positive" if words else "negative"
+    return ScoredStream(
+        Recording(Path(name), words, label, name), round(seconds * RATE), scores, ends, detections
+    )
+
+
+def first_above(stream: ScoredStream, threshold: float) -> np.ndarray:
+    """A stand-in detector without memory: fires at every raw score at or above the threshold."""
+    return np.flatnonzero(stream.scores >= threshold * 256)
+
+
+class TestMatch:
+    word = (100 * RATE, 101 * RATE)
+
+    def test_hit_window_is_word_start_to_one_second_after_its_end(self) -> None:
+        assert match([self.word], [self.word[0]]).hits == (self.word[0],)
+        assert match([self.word], [self.word[1] + RATE]).hits == (self.word[1] + RATE,)
+        assert match([self.word], [self.word[0] - 1]).hits == (None,)
+        assert match([self.word], [self.word[1] + RATE + 1]).hits == (None,)
+
+    def test_detections_outside_are_extras(self) -> None:
+        found = match([self.word], [10 * RATE, self.word[0] - 1])
+        assert found.extras == (10 * RATE, self.word[0] - 1)
+
+    def test_repeats_within_a_second_count_once(self) -> None:
+        at = 5 * RATE
+        assert match([], [at, at + RATE - 1]).extras == (at,)
+        assert match([], [at, at + RATE]).extras == (at, at + RATE)
+
+    def test_a_steady_alarm_is_not_one_event(self) -> None:
+        """The second counts from the last counted event, not from the last repeat."""
+        assert len(match([], range(0, 10 * RATE, RATE // 2)).extras) == 10
+
+    def test_second_detection_of_a_heard_word_is_a_repeat_not_a_false_alarm(self) -> None:
+        start, end = self.word
+        found = match([self.word], [start + 1, end + RATE])
+        assert (found.hits, found.extras, found.repeats) == ((start + 1,), (), 1)
+
+    def test_close_words_each_take_a_detection(self) -> None:
+        words = [(0, 8_000), (12_000, 20_000)]
+        assert match(words, [9_000, 21_000]).hits == (9_000, 21_000)
+        assert match(words, [13_000, 21_000]).hits == (13_000, 21_000)
+
+    @given(word_lists(), detection_lists)
+    def test_every_detection_is_accounted_for_once(self, words: list, detections: list) -> None:
+        found = match(words, detections)
+        hits = [h for h in found.hits if h is not None]
+        assert len(hits) + len(found.extras) + found.repeats == len(detections)
+        assert len(found.hits) == len(words)
+
+    @given(word_lists(), detection_lists)
+    def test_hits_lie_in_their_windows_and_extras_in_none(self, words: list, detections: list) -> None:
+        found = match(words, detections)
+        for (start, end), hit in zip(words, found.hits, strict=True):
+            assert hit is None or start <= hit <= end + GRACE_SAMPLES
+        for sample in found.extras:
+            assert not any(start <= sample <= end + GRACE_SAMPLES for start, end in words)
+        assert all(b - a >= REPEAT_SAMPLES for a, b in zip(found.extras, found.extras[1:], strict=False))
+
+    @given(word_lists(), detection_lists)
+    def test_a_missed_word_has_no_detection_left_over_for_it(self, words: list, detections: list) -> None:
+        found = match(words, detections)
+        taken = [h for h in found.hits if h is not None]
+        for (start, end), hit in zip(words, found.hits, strict=True):
+            if hit is None:
+                inside = [d for d in detections if start <= d <= end + GRACE_SAMPLES]
+                assert all(d in taken for d in inside)
+
+    @given(word_lists(), detection_lists, sample_indices)
+    def test_one_more_detection_never_loses_a_hit(self, words: list, detections: list, more: int) -> None:
+        def heard(fired: list) -> int:
+            return sum(h is not None for h in match(words, fired).hits)
+
+        assert heard(detections) <= heard([*detections, more]) <= heard(detections) + 1
+
+    @given(word_lists(), detection_lists)
+    def test_order_of_detections_does_not_matter(self, words: list, detections: list) -> None:
+        assert match(words, detections) == match(words, sorted(detections, reverse=True))
+
+
+class TestBounds:
+    def test_zero_events_is_the_rule_of_three(self) -> None:
+        assert metrics.poisson_upper(0) == pytest.approx(-math.log(0.05))
+        assert metrics.poisson_upper(0) == pytest.approx(3.0, abs=0.005)
+
+    @given(st.integers(0, 200))
+    def test_poisson_bound_is_where_so_few_events_have_probability_5_percent(self, events: int) -> None:
+        assert stats.poisson.cdf(events, metrics.poisson_upper(events)) == pytest.approx(0.05, rel=1e-6)
+
+    @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+    def test_binomial_bound(self, pair: tuple[int, int]) -> None:
+        events, trials = pair
+        upper = metrics.binomial_upper(events, trials)
+        assert events / trials <= upper <= 1.0
+        if events < trials:
+            assert stats.binom.cdf(events, trials, upper) == pytest.approx(0.05, rel=1e-6)
+
+
+class TestMeasure:
+    def test_figures_of_a_small_set(self) -> None:
+        streams = [
+            make_stream(3, ((1.0, 1.5),), (1.6,)),
+            make_stream(3, ((1.0, 1.5),), ()),
+            make_stream(10, ((1.0, 1.5), (6.0, 6.5)), (1.75, 4.0, 6.75)),
+            make_stream(1800, (), (10.0, 10.4, 900.0)),
+        ]
+        accuracy = metrics.measure(streams)
+        assert accuracy.positives == 4
+        assert accuracy.frr == 0.25
+        assert [(e.stream, e.time_s) for e in accuracy.misses] == [(1, 1.5)]
+        assert accuracy.negative_hours == 0.5
+        assert [e.time_s for e in accuracy.false_alarms] == [10.0, 900.0]
+        assert accuracy.fah == 4.0
+        assert accuracy.fah_upper95 == pytest.approx(metrics.poisson_upper(2) / 0.5)
+        assert [(e.stream, e.time_s) for e in accuracy.extras] == [(2, 4.0)]
+        assert accuracy.repeats == 1
+        assert accuracy.latency_ms(50) == pytest.approx(250.0)
+        assert accuracy.latency_ms(0) == pytest.approx(100.0)
+
+    def test_no_false_alarm_in_h_hours_gives_three_over_h(self) -> None:
+        accuracy = metrics.measure([make_stream(2 * 3600)])
+        assert accuracy.fah == 0.0
+        assert accuracy.fah_upper95 == pytest.approx(3.0 / 2, abs=0.003)
+
+    def test_nothing_to_divide_by_gives_no_figure(self) -> None:
+        assert metrics.measure([]).fah is None
+        only_negative = metrics.measure([make_stream(10)])
+        assert only_negative.frr is None and only_negative.frr_upper95 is None
+        assert only_negative.latency_ms(50) is None
+        only_positive = metrics.measure([make_stream(3, ((1.0, 1.5),), (1.6,))])
+        assert only_positive.fah is None and only_positive.fah_upper95 is None
+
+    @given(st.lists(st.floats(0, 60), max_size=20), st.floats(60, 600))
+    def test_silence_around_a_recording_is_no_negative_audio(
+        self, fired: list[float], seconds: float
+    ) -> None:
+        accuracy = metrics.measure([make_stream(seconds, (), tuple(fired))])
+        assert accuracy.negative_hours == pytest.approx(seconds / 3600, abs=1e-6)
+        assert len(accuracy.false_alarms) + accuracy.repeats == len(fired)
+
+
+class TestCurve:
+    def test_misses_grow_and_false_alarms_shrink_with_the_threshold(self) -> None:
+        rng = np.random.default_rng(1)
+        streams = []
+        for seconds, words in ((4.0, ((1.0, 1.6),)), (120.0, ())):
+            for _ in range(10):
+                stream = make_stream(seconds, words)
+                stream.scores[:] = rng.integers(0, 160, stream.scores.size)
+                if words:
+                    stream.scores[np.searchsorted(stream.score_samples, LEAD_SAMPLES + 1.7 * RATE)] = (
+                        rng.integers(100, 256)
+                    )
+                streams.append(stream)
+        points = metrics.sweep(streams, [0.1, 0.3, 0.5, 0.7, 0.9], first_above)
+        assert [p.frr for p in points] == sorted(p.frr for p in points if p.frr is not None)
+        assert [p.fah for p in points] == sorted((p.fah for p in points if p.fah is not None), reverse=True)
+        assert points[0].frr == 0.0 and points[0].fah is not None and points[0].fah > 1000
+        assert points[-1].fah == 0.0
+
+    def test_a_point_agrees_with_measure(self) -> None:
+        streams = [make_stream(4, ((1.0, 1.5),), (1.72,)), make_stream(3600, (), (7.0, 99.0))]
+        (point,) = metrics.sweep(streams, [0.5], first_above)
+        accuracy = metrics.measure(streams)
+        assert (point.misses, point.false_alarms) == (len(accuracy.misses), len(accuracy.false_alarms))
+        assert (point.frr, point.fah, point.fah_upper95) == (accuracy.frr, accuracy.fah, accuracy.fah_upper95)
+
+
+def test_peaks_come_from_inside_the_window_and_from_every_negative_second() -> None:
+    positive, negative = make_stream(3, ((1.0, 1.5),)), make_stream(5.5)
+    levels = [np.zeros(s.scores.size, np.uint16) for s in (positive, negative)]
+    levels[0][np.searchsorted(positive.score_samples, LEAD_SAMPLES + 2.0 * RATE)] = 16_384
+    levels[0][-1] = 32_768  # after the window
+    levels[1][0] = 32_768
+    assert metrics.word_peaks([positive, negative], levels) == [0.5]
+    peaks = metrics.negative_peaks([positive, negative], levels)
+    assert peaks[0] == 1.0 and not any(peaks[1:])
+    assert len(peaks) == math.ceil((negative.score_samples[-1] - negative.score_samples[0] + 1) / RATE)
+
+
+def test_breakdown_adds_up_by_group() -> None:
+    streams = [
+        make_stream(3, ((1.0, 1.5),), (1.6,), "ann"),
+        make_stream(3, ((1.0, 1.5),), (), "bob"),
+        make_stream(360, (), (5.0,), "street"),
+        make_stream(360, (), (), ""),
+    ]
+    table = metrics.breakdown(streams, metrics.measure(streams), lambda r: r.name)
+    assert list(table) == ["ann", "bob", "street"]
+    assert table["bob"] == {"positives": 1, "misses": 1, "negative_hours": 0.0, "false_alarms": 0}
+    assert table["street"] == {"positives": 0, "misses": 0, "negative_hours": 0.1, "false_alarms": 1}
