@@ -2,7 +2,7 @@
 #ifndef WW_SPEC_H
 #define WW_SPEC_H
 
-#define WW_SPEC_ID 0xd82a79eeu
+#define WW_SPEC_ID 0xfe74fd97u
 #define WW_FRONTEND_ID 0xbb2128a4u
 #define WW_SAMPLE_RATE_HZ 16000
 #define WW_WINDOW_SAMPLES 512
@@ -11,9 +11,9 @@
 #define WW_MIN_COEFFS 13
 #define WW_MAX_COEFFS 40
 #define WW_MFCC_FRAC_BITS 7
-#define WW_LOGMEL_FRAC_BITS 9
+#define WW_LOGMEL_FRAC_BITS 8
 #define WW_LOG2_TABLE_BITS 6
-#define WW_DCT_FRAC_BITS 14
+#define WW_DCT_FRAC_BITS 15
 #define WW_MEL_WEIGHT_FRAC_BITS 16
 #define WW_CMVN_NONE 0
 #define WW_CMVN_GLOBAL 1

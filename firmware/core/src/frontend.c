@@ -145,7 +145,7 @@ static void real_power(bin *x) {
     }
 }
 
-/* log2(v) in Q9 (WW_LOGMEL_FRAC_BITS), rounded, for v > 0. */
+/* log2(v) in Q8 (WW_LOGMEL_FRAC_BITS), rounded, for v > 0. */
 static int32_t log2_of(uint64_t v) {
     enum { DROP = 16 - WW_LOGMEL_FRAC_BITS }; /* the table is Q16 */
     uint32_t high = (uint32_t)(v >> 32);
@@ -160,7 +160,7 @@ static int32_t log2_of(uint64_t v) {
            (int32_t)((tail + (1u << (DROP - 1))) >> DROP);
 }
 
-/* log2(1 + energy / floor) of each band in Q9, never negative. */
+/* log2(1 + energy / floor) of each band in Q8, never negative. */
 static void log_mel(const bin *bins, int shift, int32_t *logmel) {
     int exponent = MEL_EXPONENT + 2 * shift; /* energy = sum * 2^-exponent squared LSB */
     const uint16_t *weights = ww_mel_weights;
