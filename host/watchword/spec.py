@@ -195,6 +195,7 @@ MODEL_MAX_PRODUCTS = 65_536  # per output: 2^16 products of 2^14 stay below 2^30
 MODEL_MAX_BIAS = 1 << 30  # so that bias + products fit an int32
 MODEL_MAX_IMAGE_BYTES = 1 << 20
 MODEL_MAX_ARENA_BYTES = 1 << 18
+MODEL_STATE_BYTES = 4  # of each value, at the start of the arena, before the rings
 
 MODEL_HEADER_FIELDS = (
     ("magic", "u32"),

@@ -1,0 +1,241 @@
+/* ww_model_check: after WW_OK, ww_model_push stays inside image and arena whatever the rows are.
+ *
+ * All arithmetic on numbers from the image is done in uint32_t on factors already bounded, so
+ * that nothing wraps: channels <= 2^10, rows <= 2^11, products <= 2^16.
+ */
+#include <string.h>
+
+#include "watchword/crc32.h"
+#include "watchword/model.h"
+
+typedef struct {
+    const uint8_t *image;
+    const ww_model_header *header;
+    const ww_layer *layers;
+    uint32_t arena_used; /* end of the rings laid out so far */
+} checker;
+
+/* What a layer has to know of the value it reads. */
+typedef struct {
+    uint32_t channels, ring_rows, first_row, row_step;
+} value_info;
+
+static bool in_range(uint32_t value, uint32_t low, uint32_t high) {
+    return low <= value && value <= high;
+}
+
+/* Is [offset, offset + bytes) aligned and inside [start, start + length)? */
+static bool inside(uint32_t offset, uint32_t bytes, uint32_t start, uint32_t length) {
+    return offset % 4 == 0 && offset >= start && offset - start <= length &&
+           bytes <= length - (offset - start);
+}
+
+static bool in_weights(const checker *c, uint32_t offset, uint32_t bytes) {
+    return inside(offset, bytes, c->header->weights_offset, c->header->weights_bytes);
+}
+
+static bool in_image(const checker *c, uint32_t offset, uint32_t bytes) {
+    uint32_t body = c->header->image_bytes - WW_MODEL_HEADER_BYTES;
+    return inside(offset, bytes, WW_MODEL_HEADER_BYTES, body);
+}
+
+static ww_status check_envelope(const uint8_t *image, size_t image_bytes) {
+    const ww_model_header *header = (const ww_model_header *)(const void *)image;
+    if (image_bytes < WW_MODEL_HEADER_BYTES) return WW_ERR_TRUNCATED;
+    if (header->magic != WW_MODEL_MAGIC) return WW_ERR_MAGIC;
+    if (header->version != WW_MODEL_VERSION) return WW_ERR_VERSION;
+    if (header->header_bytes != WW_MODEL_HEADER_BYTES) return WW_ERR_VERSION;
+    if (header->image_bytes > image_bytes) return WW_ERR_TRUNCATED;
+    if (!in_range(header->image_bytes, WW_MODEL_HEADER_BYTES, WW_MODEL_MAX_IMAGE_BYTES)) {
+        return WW_ERR_TRUNCATED;
+    }
+    uint32_t crc = ww_crc32(0, image + WW_MODEL_CRC_FROM, header->image_bytes - WW_MODEL_CRC_FROM);
+    return crc == header->crc32 ? WW_OK : WW_ERR_CRC;
+}
+
+static bool hop_is_known(uint32_t hop_samples) {
+    static const uint16_t choices[] = WW_HOP_CHOICES;
+    for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+        if (choices[i] == hop_samples) return true;
+    }
+    return false;
+}
+
+static ww_status check_frontend(const checker *c) {
+    const ww_model_header *h = c->header;
+    if (h->frontend_id != WW_FRONTEND_ID || !hop_is_known(h->hop_samples)) return WW_ERR_FRONTEND;
+    if (!in_range(h->coeffs, WW_MIN_COEFFS, WW_MAX_COEFFS)) return WW_ERR_FRONTEND;
+    bool running = h->cmvn_mode == WW_CMVN_RUNNING;
+    if (!running && h->cmvn_mode != WW_CMVN_NONE && h->cmvn_mode != WW_CMVN_GLOBAL) {
+        return WW_ERR_FRONTEND;
+    }
+    if (running && !in_range(h->cmvn_alpha_q15, 1, (1u << WW_CMVN_ALPHA_FRAC_BITS) - 1u)) {
+        return WW_ERR_FRONTEND;
+    }
+    bool tables = in_image(c, h->norm_mean_offset, 2u * h->coeffs) &&
+                  in_image(c, h->norm_gain_offset, 2u * h->coeffs);
+    return tables ? WW_OK : WW_ERR_FRONTEND;
+}
+
+/* The word goes to terminals and logs: printable, terminated, padded with zeros. */
+static bool word_is_clean(const char *word) {
+    bool ended = false;
+    for (uint32_t i = 0; i < WW_WORD_BYTES; i++) {
+        uint8_t byte = (uint8_t)word[i];
+        if (ended ? byte != 0 : (byte != 0 && (byte < 0x20 || byte == 0x7f))) return false;
+        ended = ended || byte == 0;
+    }
+    return ended && word[0] != 0;
+}
+
+static ww_status check_detector(const ww_model_header *h) {
+    bool good = in_range(h->smoothing, 1, WW_DETECTOR_MAX_SMOOTHING) && h->low_q15 <= h->high_q15 &&
+                h->high_q15 <= (1u << WW_THRESHOLD_FRAC_BITS);
+    return good && word_is_clean(h->word) ? WW_OK : WW_ERR_ARGUMENT;
+}
+
+static value_info value_at(const checker *c, uint32_t value) {
+    value_info info = {c->header->coeffs, c->header->input_ring_rows, 1, 1};
+    if (value > 0) {
+        const ww_layer *layer = &c->layers[value - 1];
+        info.channels = layer->out_channels;
+        info.ring_rows = layer->ring_rows;
+        info.first_row = layer->first_row;
+        info.row_step = layer->row_step;
+    }
+    return info;
+}
+
+/* Takes the next ring of the arena: rings lie one after another, each on a 4-byte boundary. */
+static bool place_ring(checker *c, uint32_t offset, uint32_t rows, uint32_t channels) {
+    if (offset != c->arena_used || !in_range(rows, 1, WW_MODEL_MAX_ROWS)) return false;
+    c->arena_used += (rows * channels + 3u) & ~3u;
+    return c->arena_used <= WW_MODEL_MAX_ARENA_BYTES;
+}
+
+/* At the layer's first output row and every one after, `in` has a new row and all rows back to
+ * `reach` before it. */
+static bool timing_fits(const ww_layer *layer, const value_info *in, uint32_t reach) {
+    uint32_t earliest = in->first_row + reach * in->row_step;
+    return reach < in->ring_rows && in_range(layer->first_row, earliest, WW_MODEL_MAX_ROWS) &&
+           (layer->first_row - in->first_row) % in->row_step == 0;
+}
+
+static bool scales_are_good(const checker *c, const ww_layer *layer, uint32_t count,
+                            int max_shift) {
+    if (!in_weights(c, layer->multiplier_offset, 4u * count)) return false;
+    if (!in_weights(c, layer->shift_offset, count)) return false;
+    const void *at = c->image + layer->multiplier_offset;
+    const int32_t *multiplier = at;
+    const int8_t *shift = (const int8_t *)(c->image + layer->shift_offset);
+    for (uint32_t i = 0; i < count; i++) {
+        if (multiplier[i] < 0 || shift[i] < -31 || shift[i] > max_shift) return false;
+    }
+    return true;
+}
+
+static bool bias_is_good(const checker *c, const ww_layer *layer, uint32_t count) {
+    if (!in_weights(c, layer->bias_offset, 4u * count)) return false;
+    const void *at = c->image + layer->bias_offset;
+    const int32_t *bias = at;
+    for (uint32_t i = 0; i < count; i++) {
+        if (bias[i] >= (int32_t)WW_MODEL_MAX_BIAS) return false;
+        if (bias[i] <= -(int32_t)WW_MODEL_MAX_BIAS) return false;
+    }
+    return true;
+}
+
+static bool is_rowwise(const ww_layer *layer) {
+    return layer->taps == 1 && layer->stride == 1 && layer->out_channels == layer->in_channels;
+}
+
+static bool check_conv(const checker *c, const ww_layer *layer) {
+    uint32_t groups = layer->groups;
+    if (groups == 0 || layer->in_channels % groups || layer->out_channels % groups) return false;
+    uint32_t products = (uint32_t)layer->taps * (layer->in_channels / groups);
+    if (products > WW_MODEL_MAX_PRODUCTS) return false;
+    return in_weights(c, layer->weights_offset, products * layer->out_channels) &&
+           bias_is_good(c, layer, layer->out_channels) &&
+           scales_are_good(c, layer, layer->out_channels, 30);
+}
+
+static bool check_depthwise(const checker *c, const ww_layer *layer) {
+    if (layer->out_channels % layer->in_channels != 0) return false;
+    uint32_t weights = (uint32_t)layer->taps * layer->out_channels;
+    return in_weights(c, layer->weights_offset, weights) &&
+           bias_is_good(c, layer, layer->out_channels) &&
+           scales_are_good(c, layer, layer->out_channels, 30);
+}
+
+static bool check_add(const checker *c, const ww_layer *layer, uint32_t index) {
+    if (!is_rowwise(layer) || layer->input_b > index || layer->left_shift > 20) return false;
+    value_info b = value_at(c, layer->input_b);
+    /* stride is 1, so row_step is that of input_a */
+    return b.channels == layer->in_channels && b.row_step == layer->row_step &&
+           timing_fits(layer, &b, layer->lag_b) && scales_are_good(c, layer, 3, 0);
+}
+
+static bool check_op(const checker *c, const ww_layer *layer, uint32_t index) {
+    switch (layer->op) {
+        case WW_OP_CONV:
+            return check_conv(c, layer);
+        case WW_OP_DEPTHWISE:
+            return check_depthwise(c, layer);
+        case WW_OP_ADD:
+            return check_add(c, layer, index);
+        case WW_OP_AVERAGE:
+            return layer->out_channels == layer->in_channels;
+        case WW_OP_MEAN:
+            return layer->out_channels == layer->in_channels && bias_is_good(c, layer, 1) &&
+                   scales_are_good(c, layer, 1, 30);
+        case WW_OP_LUT:
+            return is_rowwise(layer) && in_weights(c, layer->weights_offset, 256);
+        default:
+            return false;
+    }
+}
+
+static bool check_layer(checker *c, uint32_t index) {
+    const ww_layer *layer = &c->layers[index];
+    if (layer->input_a > index) return false;
+    value_info in = value_at(c, layer->input_a);
+    if (layer->in_channels != in.channels) return false;
+    if (!in_range(layer->out_channels, 1, WW_MODEL_MAX_CHANNELS)) return false;
+    if (!in_range(layer->taps, 1, WW_MODEL_MAX_ROWS)) return false;
+    if (!in_range(layer->dilation, 1, WW_MODEL_MAX_ROWS)) return false;
+    if (!in_range(layer->stride, 1, WW_MODEL_MAX_ROWS)) return false;
+    if (layer->lag_a > (layer->op == WW_OP_ADD ? WW_MODEL_MAX_ROWS : 0u)) return false;
+    if (layer->out_min > layer->out_max || layer->row_step != in.row_step * layer->stride) {
+        return false;
+    }
+    uint32_t reach = layer->lag_a + (layer->taps - 1u) * layer->dilation;
+    return timing_fits(layer, &in, reach) && check_op(c, layer, index) &&
+           place_ring(c, layer->ring_offset, layer->ring_rows, layer->out_channels);
+}
+
+static ww_status check_layers(checker *c) {
+    const ww_model_header *h = c->header;
+    if (!in_range(h->layer_count, 1, WW_MODEL_MAX_LAYERS)) return WW_ERR_LAYER;
+    if (!in_image(c, h->layers_offset, h->layer_count * WW_LAYER_BYTES)) return WW_ERR_LAYER;
+    if (!in_image(c, h->weights_offset, h->weights_bytes)) return WW_ERR_LAYER;
+    c->layers = (const ww_layer *)(const void *)(c->image + h->layers_offset);
+    c->arena_used = (h->layer_count + 1u) * WW_MODEL_STATE_BYTES;
+    if (!place_ring(c, h->input_ring_offset, h->input_ring_rows, h->coeffs)) return WW_ERR_ARENA;
+    for (uint32_t i = 0; i < h->layer_count; i++) {
+        if (!check_layer(c, i)) return WW_ERR_LAYER;
+    }
+    const ww_layer *last = &c->layers[h->layer_count - 1];
+    if (last->out_channels != 1 || last->first_row != h->receptive_rows) return WW_ERR_LAYER;
+    if (last->row_step != h->stride_rows) return WW_ERR_LAYER;
+    return h->arena_bytes == c->arena_used ? WW_OK : WW_ERR_ARENA;
+}
+
+ww_status ww_model_check(const void *image, size_t image_bytes) {
+    if (image == NULL || (uintptr_t)image % 4 != 0) return WW_ERR_ARGUMENT;
+    checker c = {image, image, NULL, 0};
+    ww_status status = check_envelope(image, image_bytes);
+    if (status == WW_OK) status = check_frontend(&c);
+    if (status == WW_OK) status = check_detector(c.header);
+    if (status == WW_OK) status = check_layers(&c);
+    return status;
+}
