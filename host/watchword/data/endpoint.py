@@ -3,8 +3,8 @@
 Method: frames of 25 ms every 10 ms; power in bands of equal width on the mel scale. Each band has
 its own noise floor, a low percentile of the frames before, and another of those after, the loudest
 moment: hum, hiss and rumble cancel band by band, also where a noise gate opens in between. Digital
-silence is no noise and is left out. A frame's loudness is the mean over bands of its dB above the
-floor. Runs of frames above a low threshold are kept when they reach a higher one, and joined across
+silence is no noise and is left out. A frame's loudness is the mean dB above the floor of its loudest
+third of the bands, so that a fricative, which fills few of them, counts too. Runs of frames above a low threshold are kept when they reach a higher one, and joined across
 the pauses a phrase can hold; the joined run with the most loudness is the word, so a click or a cough
 beside it loses.
 """
@@ -21,14 +21,15 @@ _FRAME = spec.SAMPLE_RATE_HZ * 25 // 1000
 _STEP = spec.SAMPLE_RATE_HZ * 10 // 1000
 _FFT = 512
 _BANDS = 18
+_COUNTED_BANDS = 6  # the loudest of a frame
 _LOW_HZ, _HIGH_HZ = 150.0, 7_200.0
 _FLOOR_PERCENTILE = 25.0
 _FLOOR_BELOW_PEAK_DB = 45.0  # in a clip without noise, what is further down counts as silence
 _FLOOR_ABOVE_LOWEST_DB = 12.0  # noise wobbles less; in a clip full of speech the percentile is speech
 _SILENT_RMS = 1.5  # LSB: a frame below is digital silence, not noise
 _FEWEST_NOISE_FRAMES = 15  # fewer than these beside the word do not make a floor of their own
-_HIGH_FRACTION, _LOW_FRACTION = 0.3, 0.18  # thresholds, as fractions of the loudest 200 ms
-_LEAST_LOUD_DB = 2.5  # the low threshold never goes below this: noise wobbles that much
+_HIGH_FRACTION, _LOW_FRACTION = 0.35, 0.2  # thresholds, as fractions of the loudest 200 ms
+_LEAST_LOUD_DB = 6.0  # the low threshold never goes below this: noise wobbles that much
 _LOUDEST_FRAMES = 20
 _CLOSURE_FRAMES = 12  # 120 ms: silence inside a plosive, joined whatever follows
 _PAUSE_FRAMES = 25  # 250 ms: the longest pause inside a phrase, joined when speech follows
@@ -56,7 +57,7 @@ def word_bounds(pcm: np.ndarray) -> tuple[int, int]:
 
 
 def frame_loudness(pcm: np.ndarray) -> np.ndarray:
-    """Mean dB above the recording's noise floor over the bands: float [frames], one per 10 ms."""
+    """Mean dB above the recording's noise floor of the loudest bands: float [frames], one per 10 ms."""
     frames = np.lib.stride_tricks.sliding_window_view(pcm, _FRAME)[::_STEP].astype(np.float32)
     frames -= frames.mean(axis=1, keepdims=True)
     heard = frames.std(axis=1) >= _SILENT_RMS
@@ -65,13 +66,19 @@ def frame_loudness(pcm: np.ndarray) -> np.ndarray:
     if not heard.any():
         return np.zeros(level.shape[0])
     floor = _floor(level, heard)
-    above = np.maximum(level - floor, 0.0).mean(axis=1)
+    above = _above(level, floor)
     loudest = int(np.argmax(np.convolve(above, np.ones(11), mode="same")))
     for side in (slice(0, loudest), slice(loudest, None)):
         if heard[side].sum() >= _FEWEST_NOISE_FRAMES:
             side_floor = _floor(level[side], heard[side], peak=float(level.max()))
-            above[side] = np.maximum(level[side] - side_floor, 0.0).mean(axis=1)
+            above[side] = _above(level[side], side_floor)
     return np.convolve(above, np.full(3, 1 / 3), mode="same")
+
+
+def _above(level: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """Mean dB of `level` [frames, bands] above `floor` [bands] over each frame's loudest bands."""
+    loudest = np.partition(level - floor, _BANDS - _COUNTED_BANDS, axis=1)[:, _BANDS - _COUNTED_BANDS :]
+    return np.maximum(loudest, 0.0).mean(axis=1)
 
 
 def _floor(level: np.ndarray, heard: np.ndarray, peak: float | None = None) -> np.ndarray:
