@@ -1,0 +1,71 @@
+# Watchword: `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+WORD ?= hey lighthouse
+BOARD ?= emu-c3
+PORT ?= emu:c3
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORE_SOURCES := $(wildcard firmware/core/*/*.c firmware/core/*/*.h firmware/core/include/watchword/*.h)
+MODEL ?= models/$(subst $(eval) ,_,$(WORD))
+CORE_BUILT := $(VENV)/core.stamp
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  Settings: WORD="hey lighthouse"  BOARD=emu-c3  PORT=emu:c3  MODEL=models/<word>'
+
+system: ## Debian packages (compilers, QEMU, voices); uses sudo where needed
+	@tools/install_system.sh
+
+$(VENV)/installed.stamp: pyproject.toml setup.py tools/install_python.sh | system
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" tools/install_python.sh
+	@touch $@
+
+$(CORE_BUILT): $(VENV)/installed.stamp host/watchword/core_build.py $(CORE_SOURCES)
+	@echo "== compiling the C core for Python"
+	@$(BIN)/python host/watchword/core_build.py > $(VENV)/core.log 2>&1 || { cat $(VENV)/core.log; exit 1; }
+	@touch $@
+
+setup: $(CORE_BUILT) ## Everything needed to run: packages, virtual environment, compiled core
+
+demo: setup ## Speech -> trained model -> firmware -> measured on an emulated ESP32-C3 (WORD="any phrase")
+	@$(BIN)/python tools/demo.py "$(WORD)"
+
+test: setup ## All tests, fast ones first, the emulated board's included
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/host tests/golden
+	@$(BIN)/python -m pytest tests/emu
+
+lint: setup ## ruff, mypy, clang-format, generated files
+	@$(BIN)/ruff check host tests tools setup.py
+	@$(BIN)/ruff format --check host tests tools setup.py
+	@$(BIN)/mypy
+	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' | grep -v '/gen/' | xargs clang-format --dry-run --Werror
+	@$(MAKE) --no-print-directory gen-check
+
+format: setup ## Apply ruff and clang-format
+	@$(BIN)/ruff format host tests tools setup.py
+	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' | grep -v '/gen/' | xargs clang-format -i
+
+gen: ## Write firmware/core/gen from host/watchword/spec.py
+	@$(PYTHON) tools/generate_core.py
+
+gen-check: ## Fail when a generated file does not match its source
+	@$(PYTHON) tools/generate_core.py --check
+
+flash: setup ## Build the firmware with MODEL and write it to BOARD at PORT
+	@$(BIN)/watchword flash --board $(BOARD) --port $(PORT) --model $(MODEL)
+
+monitor: setup ## Plain-text detections of the board at PORT
+	@$(BIN)/watchword monitor --port $(PORT) --model $(MODEL)
+
+doctor: setup ## What is installed and what is missing
+	@$(BIN)/watchword doctor
+
+clean: ## Remove build products; keeps data, runs and sessions
+	rm -rf .pio build $(VENV)/core.stamp host/watchword/_core*
+
+.PHONY: help system setup demo test lint format gen gen-check flash monitor doctor clean

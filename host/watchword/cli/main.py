@@ -1,0 +1,72 @@
+"""The `watchword` command: one module of this package per verb, loaded only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+import watchword
+from watchword.errors import WatchwordError
+
+VERBS = {  # in life-cycle order
+    "doctor": "Check compilers, emulator, speech engines and Python extras.",
+    "synth": "Make speech for a wake word with text-to-speech voices.",
+    "scan": "List, check and split a folder of recordings.",
+    "train": "Train a model, quantisation-aware, from a manifest.",
+    "export": "Turn a trained run into a C array and a loadable image.",
+    "evaluate": "Measure a model on recordings with the C core on this computer.",
+    "report": "Draw the HTML report of a session again.",
+    "flash": "Build the firmware and write it to a board.",
+    "monitor": "Watch a board's plain-text detections.",
+    "bench": "Measure a board, physical or emulated, over its serial link.",
+}
+
+
+class Verbs(click.Group):
+    """Imports a verb's module when it is called, so that `--help` needs none of their packages."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        return importlib.import_module(f"watchword.cli.{name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs, in the order of a project"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(watchword.__version__)
+def commands() -> None:
+    """Your own wake word on an ESP32, with measured false alarms, misses and latency.
+
+    \b
+    Examples:
+      watchword synth "hey lighthouse" --out data/hey_lighthouse
+      watchword train --manifest data/hey_lighthouse/manifest.csv --word "hey lighthouse" --out runs/hey
+      watchword export runs/hey --out models/hey_lighthouse
+      watchword bench --port emu:c3 --model models/hey_lighthouse --positives wakes/ --negatives talk/
+    """
+
+
+def main() -> None:
+    """Entry point: problems a user can fix end in one line and status 1, Ctrl-C in status 130."""
+    try:
+        status = commands.main(standalone_mode=False)
+    except WatchwordError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted: nothing half-written was kept", err=True)
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
