@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORE_SOURCES := $(wildcard firmware/core/*/*.c firmware/core/*/*.h firmware/core/include/watchword/*.h)
-MODEL ?= models/$(subst $(eval) ,_,$(WORD))
+MODEL ?= models/$(shell echo '$(WORD)' | tr 'A-Z ' 'a-z_')
 CORE_BUILT := $(VENV)/core.stamp
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from watchword import spec
 
-C_TYPES = {"u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t", "i16": "int16_t", "i32": "int32_t"}
+C_TYPES = {
+    "u8": "uint8_t",
+    "u16": "uint16_t",
+    "u32": "uint32_t",
+    "u64": "uint64_t",
+    "i16": "int16_t",
+    "i32": "int32_t",
+}
 HELPERS = """\
 static inline uint64_t ww_get_le(const uint8_t *p, unsigned bytes) {
     uint64_t v = 0;

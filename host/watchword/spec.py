@@ -61,6 +61,12 @@ STATUS = {  # ww_status: returned by every C function that can fail
 }
 
 
+def fields_format(fields: tuple[tuple[str, str], ...]) -> str:
+    """The `struct` format of a little-endian field table."""
+    codes = {"u8": "B", "i8": "b", "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q"}
+    return "<" + "".join(f"{t[1:]}s" if t[0] == "c" else codes[t] for _, t in fields)
+
+
 @dataclass(frozen=True)
 class Message:
     """One link message: little-endian fields in order, optionally `tail` (the remaining bytes).
@@ -77,22 +83,20 @@ class Message:
 
     @property
     def struct_format(self) -> str:
-        codes = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i16": "h", "i32": "i"}
-        return "<" + "".join(f"{t[1:]}s" if t[0] == "c" else codes[t] for _, t in self.fields)
+        return fields_format(self.fields)
 
     @property
     def fixed_bytes(self) -> int:
         return struct.calcsize(self.struct_format)
 
 
-_STAGES = ("frontend", "model", "detector")
-STAGES = _STAGES  # order of the per-stage cost counters
+STAGES = ("frontend", "model", "detector")  # order of the per-stage cost counters
 
 
 def _stage_fields() -> tuple[tuple[str, str], ...]:
     return tuple(
         (f"{stage}_{what}", kind)
-        for stage in _STAGES
+        for stage in STAGES
         for what, kind in (("total", "u64"), ("min", "u32"), ("max", "u32"))
     )
 
@@ -266,15 +270,10 @@ LAYER_FIELDS = (
 )
 
 
-def fields_format(fields: tuple[tuple[str, str], ...]) -> str:
-    """The `struct` format of a little-endian field table."""
-    codes = {"u8": "B", "i8": "b", "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q"}
-    return "<" + "".join(f"{t[1:]}s" if t[0] == "c" else codes[t] for _, t in fields)
-
-
 MODEL_HEADER_BYTES = struct.calcsize(fields_format(MODEL_HEADER_FIELDS))
 LAYER_BYTES = struct.calcsize(fields_format(LAYER_FIELDS))
 MODEL_FORMAT_ID = zlib.crc32(repr((MODEL_VERSION, MODEL_HEADER_FIELDS, LAYER_FIELDS, MODEL_OPS)).encode())
+
 
 # ── Tables derived from the constants ────────────────────────────────────────────────────────
 def hz_to_mel(hz: float) -> float:
