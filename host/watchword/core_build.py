@@ -5,8 +5,9 @@ cffi reads the very headers in firmware/core/bind/*.h, so no prototype is writte
 
 from __future__ import annotations
 
-import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cffi
@@ -21,8 +22,8 @@ def declarations(header: Path) -> str:
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 
-def make_builder(base: Path) -> cffi.FFI:
-    """The module's builder; its sources are named relative to `base`, where the compiler will run."""
+def make_builder() -> cffi.FFI:
+    """The module's builder; its sources are named relative to the project, where setuptools compiles."""
     headers = sorted((CORE / "bind").glob("*.h"))
     sources = sorted([*(CORE / "src").glob("*.c"), *(CORE / "bind").glob("*.c"), *(CORE / "gen").glob("*.c")])
     builder = cffi.FFI()
@@ -31,14 +32,15 @@ def make_builder(base: Path) -> cffi.FFI:
     builder.set_source(
         "watchword._core",
         "\n".join(f'#include "{header.name}"' for header in headers),
-        sources=[os.path.relpath(source, base) for source in sources],
+        sources=[str(source.relative_to(ROOT)) for source in sources],
         include_dirs=[str(CORE / part) for part in ("include", "gen", "bind", "src")],
         extra_compile_args=["-std=c99", "-O3", "-Wall", "-Wextra"],
     )
     return builder
 
 
-ffibuilder = make_builder(ROOT)  # setuptools compiles from the project's root
+ffibuilder = make_builder()
 
-if __name__ == "__main__":
-    make_builder(ROOT / "host").compile(tmpdir=str(ROOT / "host"), verbose=True)
+if __name__ == "__main__":  # compile in place, for a checkout whose C sources changed
+    command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace", "--force"]
+    sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)
