@@ -1,0 +1,102 @@
+"""What a model image needs beside the weights: the word, the front end and the detector's defaults."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from watchword import spec
+from watchword.core import DetectorConfig, Normalisation
+from watchword.errors import WatchwordError
+from watchword.files import write_atomic
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """One model's settings; `settings.json` in a run folder."""
+
+    word: str
+    hop_samples: int
+    coeffs: int
+    normalisation: Normalisation
+    detector: DetectorConfig
+
+    def __post_init__(self) -> None:
+        _check_word(self.word)
+        if self.hop_samples not in spec.HOP_CHOICES_SAMPLES:
+            _refuse("hop_samples", f"one of {spec.HOP_CHOICES_SAMPLES}, not {self.hop_samples}")
+        if not spec.MIN_COEFFS <= self.coeffs <= spec.MAX_COEFFS:
+            _refuse("coeffs", f"{spec.MIN_COEFFS}..{spec.MAX_COEFFS}, not {self.coeffs}")
+        if self.normalisation.mode not in spec.CMVN_MODES:
+            _refuse("normalisation mode", f"one of {', '.join(spec.CMVN_MODES)}")
+        if not len(self.normalisation.mean) == len(self.normalisation.gain) == self.coeffs:
+            _refuse("normalisation", f"a mean and a gain for each of {self.coeffs} coefficients")
+        alpha_limit = 1 << spec.CMVN_ALPHA_FRAC_BITS
+        if self.normalisation.mode == "running" and not 1 <= self.normalisation.alpha_q15 < alpha_limit:
+            _refuse("alpha_q15", f"1..{alpha_limit - 1}, not {self.normalisation.alpha_q15}")
+
+    def to_json(self) -> str:
+        content = {
+            "word": self.word,
+            "hop_samples": self.hop_samples,
+            "coeffs": self.coeffs,
+            "normalisation": {
+                "mode": self.normalisation.mode,
+                "alpha_q15": int(self.normalisation.alpha_q15),
+                "mean": [int(v) for v in self.normalisation.mean],
+                "gain": [int(v) for v in self.normalisation.gain],
+            },
+            "detector": asdict(self.detector),
+        }
+        return json.dumps(content, indent=2) + "\n"
+
+    @staticmethod
+    def from_json(text: str, where: str | Path = "settings.json") -> ModelSettings:
+        try:
+            content = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise WatchwordError(f"not JSON: {error}", where, "train again to write it anew") from error
+        top = _exact_keys(content, {"word", "hop_samples", "coeffs", "normalisation", "detector"}, where)
+        norm = _exact_keys(top["normalisation"], {"mode", "alpha_q15", "mean", "gain"}, where)
+        detector = _exact_keys(top["detector"], {"smoothing", "high", "low", "cooldown_ms"}, where)
+        try:
+            mean, gain = np.array(norm["mean"], np.int16), np.array(norm["gain"], np.uint16)
+            normalisation = Normalisation(norm["mode"], norm["alpha_q15"], mean, gain)
+            config = DetectorConfig(**detector)
+            return ModelSettings(top["word"], top["hop_samples"], top["coeffs"], normalisation, config)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise WatchwordError(f"bad value: {error}", where, "train again to write it anew") from error
+
+    def save(self, path: Path) -> Path:
+        return write_atomic(path, self.to_json())
+
+    @staticmethod
+    def load(path: Path) -> ModelSettings:
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise WatchwordError("cannot read the model settings", path, "a run folder has them") from error
+        return ModelSettings.from_json(text, path)
+
+
+def _refuse(field: str, expected: str) -> None:
+    raise WatchwordError(f"must be {expected}", f"model settings, {field}", "correct the settings")
+
+
+def _check_word(word: str) -> None:
+    if not isinstance(word, str) or not word or not word.isprintable():
+        _refuse("word", "printable text")
+    if len(word.encode()) >= spec.WORD_BYTES:
+        _refuse("word", f"shorter than {spec.WORD_BYTES} bytes of UTF-8")
+
+
+def _exact_keys(content: Any, keys: set[str], where: str | Path) -> dict[str, Any]:
+    found = set(content) if isinstance(content, dict) else set()
+    if found != keys:
+        odd = ", ".join(sorted(found ^ keys))
+        raise WatchwordError(f"missing or unknown keys: {odd}", where, "train again to write it anew")
+    return dict(content)
