@@ -42,5 +42,5 @@ def make_builder() -> cffi.FFI:
 ffibuilder = make_builder()
 
 if __name__ == "__main__":  # compile in place, for a checkout whose C sources changed
-    command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace", "--force"]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--editable", "."]
     sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)
