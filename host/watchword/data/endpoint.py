@@ -4,9 +4,9 @@ Method: frames of 25 ms every 10 ms; power in bands of equal width on the mel sc
 its own noise floor, a low percentile of the frames before, and another of those after, the loudest
 moment: hum, hiss and rumble cancel band by band, also where a noise gate opens in between. Digital
 silence is no noise and is left out. A frame's loudness is the mean dB above the floor of its loudest
-third of the bands, so that a fricative, which fills few of them, counts too. Runs of frames above a low threshold are kept when they reach a higher one, and joined across
-the pauses a phrase can hold; the joined run with the most loudness is the word, so a click or a cough
-beside it loses.
+third of the bands, so that a fricative, which fills few of them, counts too. Runs of frames above a
+low threshold are kept when they reach a higher one, and joined across the pauses a phrase can hold;
+the joined run with the most loudness is the word, so a click or a cough beside it loses.
 """
 
 from __future__ import annotations

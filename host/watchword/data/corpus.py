@@ -1,0 +1,134 @@
+"""The corpus: what a clip is, and the manifest (a CSV) that lists them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchword.errors import WatchwordError
+from watchword.files import write_atomic
+
+SPLITS = ("train", "val", "test")
+LABELS = ("positive", "negative", "noise", "rir")
+SPLIT_NAMES = {  # what folders and other people's manifests call them
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test", "eval": "test",
+}  # fmt: skip
+NOBODY = frozenset(("", "unknown"))  # speaker names that name no one
+COLUMNS = (
+    "path", "split", "label", "phrase", "speaker", "source", "seconds",
+    "word_start_s", "word_end_s", "synthetic",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One sound file with what is known about it.
+
+    `speaker` keeps a person (or a synthetic voice) inside one split; empty when unknown.
+    `word_start_s` and `word_end_s` bound the spoken phrase of a positive, in seconds from its start.
+    """
+
+    path: Path
+    split: str  # one of SPLITS; empty before it is assigned
+    label: str  # one of LABELS
+    phrase: str = ""  # what is said, if known; in a positive the wake word
+    speaker: str = ""
+    source: str = ""  # the collection it came from
+    seconds: float = 0.0
+    word_start_s: float | None = None
+    word_end_s: float | None = None
+    synthetic: bool = False
+
+    @property
+    def has_speaker(self) -> bool:
+        return self.speaker.lower() not in NOBODY
+
+
+def read_manifest(path: Path | str) -> list[Clip]:
+    """The clips of a manifest written by `scan` or `synth`; relative paths are relative to its folder."""
+    path = Path(path)
+    header, rows = read_table(path)
+    missing = [column for column in ("path", "split", "label") if column not in header]
+    if missing:
+        remedy = f"make one with: watchword scan {path} --word WORD --out manifest.csv"
+        raise WatchwordError(f"no column {', '.join(missing)}", path, remedy)
+    return [_clip(row, path, line) for line, row in enumerate(rows, start=2)]
+
+
+def write_manifest(path: Path | str, clips: Iterable[Clip]) -> Path:
+    """Write `clips` as CSV; paths inside the manifest's folder are written relative to it."""
+    path = Path(path)
+    folder = path.absolute().parent
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for clip in clips:
+        writer.writerow(_row(clip, folder))
+    return write_atomic(path, text.getvalue())
+
+
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Header and rows of a CSV file with a header line."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle, restval="")
+            rows = list(reader)
+    except OSError as error:
+        raise WatchwordError(f"cannot be read: {error.strerror}", path, "check the path") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise WatchwordError(f"is not a CSV file: {error}", path, "a manifest is UTF-8 text") from error
+    if not reader.fieldnames:
+        raise WatchwordError("is empty", path, "a manifest starts with a line of column names")
+    return list(reader.fieldnames), rows
+
+
+def _row(clip: Clip, folder: Path) -> list[str]:
+    absolute = clip.path.absolute()
+    shown = absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute
+    bounds = ["" if value is None else f"{value:.4f}" for value in (clip.word_start_s, clip.word_end_s)]
+    return [
+        shown.as_posix(), clip.split, clip.label, clip.phrase, clip.speaker, clip.source,
+        f"{clip.seconds:.4f}", *bounds, str(int(clip.synthetic)),
+    ]  # fmt: skip
+
+
+def _clip(row: dict[str, str], manifest: Path, line: int) -> Clip:
+    where = f"{manifest}, line {line}"
+    split = SPLIT_NAMES.get(row["split"].strip().lower(), "")
+    if not split:
+        raise WatchwordError(f"split '{row['split']}' is unknown", where, "use train, val or test")
+    label = row["label"].strip().lower()
+    if label not in LABELS:
+        raise WatchwordError(f"label '{row['label']}' is unknown", where, f"use {', '.join(LABELS)}")
+    if not row["path"].strip():
+        raise WatchwordError("no path", where, "name the sound file")
+    return Clip(
+        path=manifest.parent / row["path"].strip(),
+        split=split,
+        label=label,
+        phrase=row.get("phrase", ""),
+        speaker=row.get("speaker", "").strip(),
+        source=row.get("source", ""),
+        seconds=number(row.get("seconds", ""), where) or 0.0,
+        word_start_s=number(row.get("word_start_s", ""), where),
+        word_end_s=number(row.get("word_end_s", ""), where),
+        synthetic=row.get("synthetic", "").strip().lower() in ("1", "true", "yes"),
+    )
+
+
+def number(text: str | None, where: str) -> float | None:
+    """A number of a manifest's cell in seconds, or None if the cell is empty."""
+    if not text or not text.strip():
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1e7:
+        raise WatchwordError(f"'{text}' is not a time in seconds", where, "correct or empty the cell")
+    return value

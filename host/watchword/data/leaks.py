@@ -1,0 +1,137 @@
+"""Leaks: the same sound, or the same speaker, on two sides of a split.
+
+Two files hold the same sound when they agree sample for sample after cutting silence off and scaling:
+a copy under another name, louder, or with other padding. The loudest sample is the anchor, because
+neither padding nor level moves it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from watchword import audio
+from watchword.data.corpus import SPLITS, Clip
+from watchword.errors import WatchwordError
+
+_SNIPPET = 128  # samples on either side of the loudest one
+_SNIPPET_SIMILARITY = 0.99  # cosine; only then the files are compared in full
+_FILE_SIMILARITY = 0.98
+_ROWS = 1024  # block of the similarity matrix
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Two clips in different splits that share what they must not."""
+
+    kind: str  # "audio" or "speaker"
+    first: Clip
+    second: Clip
+
+    def __str__(self) -> str:
+        what = "same audio" if self.kind == "audio" else f"same speaker '{self.first.speaker}'"
+        sides = f"{self.first.path} ({self.first.split}) and {self.second.path} ({self.second.split})"
+        return f"{what}: {sides}"
+
+
+def check(clips: Sequence[Clip], where: str | Path = "", progress: bool = False) -> None:
+    """Raise WatchwordError naming the files if any sound or speaker is in two splits. Decodes all clips."""
+    reject(find_leaks(clips, progress=progress), where)
+
+
+def reject(leaks: Sequence[Leak], where: str | Path = "") -> None:
+    """Raise WatchwordError naming the files of the first leaks, if there are any."""
+    if leaks:
+        shown = "; ".join(str(leak) for leak in leaks[:5])
+        more = f"; and {len(leaks) - 5} more" if len(leaks) > 5 else ""
+        raise WatchwordError(
+            f"{len(leaks)} leak{'s' * (len(leaks) > 1)} between splits: {shown}{more}",
+            where,
+            "move or delete one of each pair, or give both the same split",
+        )
+
+
+def find_leaks(
+    clips: Sequence[Clip], fingerprints: np.ndarray | None = None, progress: bool = False
+) -> list[Leak]:
+    """All leaks: one per speaker and split it should not be in, one per pair of equal files.
+
+    `fingerprints` float32 [clips, 256] as `fingerprint` gives them; computed here when absent.
+    """
+    leaks = _speaker_leaks(clips)
+    if fingerprints is None:
+        fingerprints = _fingerprints(clips, progress)
+    for a, b in same_audio(clips, fingerprints):
+        if clips[a].split != clips[b].split:
+            leaks.append(Leak("audio", clips[a], clips[b]))
+    return leaks
+
+
+def fingerprint(pcm: np.ndarray) -> np.ndarray:
+    """The samples around the loudest one, scaled to unit length: float32 [256]."""
+    peak = int(np.argmax(np.abs(pcm.astype(np.int32)))) if pcm.size else 0
+    snippet = np.zeros(2 * _SNIPPET, np.float32)
+    first = max(0, peak - _SNIPPET)
+    part = pcm[first : peak + _SNIPPET]
+    snippet[first - (peak - _SNIPPET) :][: part.size] = part
+    length = float(np.linalg.norm(snippet))
+    return snippet / length if length else snippet
+
+
+def same_audio(clips: Sequence[Clip], fingerprints: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of indices (a < b) of clips that hold the same sound; room responses are not compared.
+
+    Two clips of one speaker in one split are left out: that is no leak, and synthetic voices repeat
+    themselves.
+    """
+    index = np.flatnonzero([clip.label != "rir" for clip in clips])
+    prints = fingerprints[index]
+    pairs = []
+    for first in range(0, len(index), _ROWS):
+        similar = prints[first : first + _ROWS] @ prints[first:].T
+        for row, column in np.argwhere(similar > _SNIPPET_SIMILARITY):
+            a, b = int(index[first + row]), int(index[first + column])
+            if a < b and not _kept_together(clips[a], clips[b]) and _same_sound(clips[a].path, clips[b].path):
+                pairs.append((a, b))
+    return pairs
+
+
+def _kept_together(a: Clip, b: Clip) -> bool:
+    return a.has_speaker and a.speaker == b.speaker and a.split == b.split
+
+
+def _same_sound(a: Path, b: Path) -> bool:
+    """Whether two files agree where both sound, with their loudest samples on top of each other."""
+    x, y = (audio.load(path).astype(np.float64) for path in (a, b))
+    before = min(peak := int(np.argmax(np.abs(x))), other_peak := int(np.argmax(np.abs(y))))
+    after = min(x.size - peak, y.size - other_peak)
+    shared_x = x[peak - before : peak + after]
+    shared_y = y[other_peak - before : other_peak + after]
+    energy = float(np.sqrt((x @ x) * (y @ y)))  # of the whole files: what only one of them has counts
+    return energy > 0 and abs(float(shared_x @ shared_y)) > _FILE_SIMILARITY * energy
+
+
+def _speaker_leaks(clips: Sequence[Clip]) -> list[Leak]:
+    first_in: dict[str, dict[str, Clip]] = defaultdict(dict)
+    for clip in clips:
+        if clip.has_speaker and clip.label in ("positive", "negative"):
+            first_in[clip.speaker].setdefault(clip.split, clip)
+    leaks = []
+    for sides in first_in.values():
+        present = [sides[split] for split in SPLITS if split in sides]
+        leaks += [Leak("speaker", present[0], other) for other in present[1:]]
+    return leaks
+
+
+def _fingerprints(clips: Sequence[Clip], progress: bool) -> np.ndarray:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        prints = pool.map(lambda clip: fingerprint(audio.load(clip.path)), clips)
+        bar = tqdm(prints, "leak check", len(clips), unit="clip", disable=None if progress else True)
+        return np.stack([*bar]) if clips else np.zeros((0, 2 * _SNIPPET), np.float32)
