@@ -1,0 +1,41 @@
+"""Golden rows: the front end's exact integers, committed, so that no compiler or edit changes a bit.
+
+After an intended change: `python tests/golden/test_frontend_golden.py` writes them anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from watchword import core
+
+GOLDEN = Path(__file__).with_name("frontend.npz")
+
+
+def signal() -> np.ndarray:
+    """1.6 s of integers only: quiet noise, a loud chirp by recurrence, silence, full-scale noise."""
+    state, noise = 1, []
+    for _ in range(12_800):
+        state = (1_103_515_245 * state + 12_345) % (1 << 31)
+        noise.append((state >> 15) - 32_768)
+    noise = np.array(noise, np.int64)
+    n = np.arange(6_400)
+    chirp = np.where((n * n // 2_000) % 2 == 0, 12_000, -12_000)
+    parts = (noise[:6_400] >> 9, chirp, np.zeros(6_400, int), noise[6_400:])
+    return np.concatenate(parts).astype(np.int16)
+
+
+def rows() -> dict[str, np.ndarray]:
+    return {f"hop{hop}": core.frontend_rows(signal(), hop, 40) for hop in (160, 320)}
+
+
+def test_rows_are_the_committed_integers() -> None:
+    golden = np.load(GOLDEN)
+    for name, got in rows().items():
+        assert np.array_equal(got, golden[name]), f"{name}: the front end's bits changed"
+
+
+if __name__ == "__main__":
+    np.savez_compressed(GOLDEN, **rows())
