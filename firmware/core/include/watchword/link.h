@@ -97,35 +97,63 @@ size_t ww_link_transmit(ww_link *link, uint32_t now_ms, uint8_t *out, size_t cap
 /* True while sent frames are not yet acknowledged. */
 bool ww_link_pending(const ww_link *link);
 
-/* ── Layout ────────────────────────────────────────────────────────────────────────────────── */
+/* ── Layout: private to link.c ─────────────────────────────────────────────────────────────── */
 
-typedef enum { WW_LINK_IDLE, WW_LINK_CONNECTING, WW_LINK_OPEN } ww_link_state;
+typedef struct {
+    /* Frame numbers modulo 256: base <= cursor <= high <= next <= base + slot_count. */
+    uint8_t base; /* oldest frame not acknowledged, in slots[base_slot] */
+    uint8_t base_slot;
+    uint8_t cursor;       /* next frame to put on the wire */
+    uint8_t high;         /* first frame that was never on the wire */
+    uint8_t next;         /* number of the next frame to be queued */
+    uint8_t peer_credits; /* frames the peer can take from base on */
+    bool nak_used;        /* already gone back to this base: further NAKs are echoes */
 
-/* Frame numbers run modulo 256: base <= cursor <= high <= next, next - base <= slot_count. */
+    bool polling;        /* a poll is not answered yet */
+    uint8_t poll_id;     /* 0..31, echoed by the answer */
+    uint8_t poll_cursor; /* frames before this were on the wire before the poll */
+    uint8_t backoff;     /* doublings of the poll interval */
+    uint8_t unanswered;  /* polls since the peer was last heard, saturating */
+    bool heard;          /* a good frame of this session came in since the last transmit */
+    bool progress;       /* and it moved something: restart the timer */
+
+    bool timing;      /* one frame's round trip is being measured */
+    bool timed_acked; /* and has just ended */
+    uint8_t timed_seq;
+    bool rtt_known;
+    uint16_t srtt_x8_ms, rttvar_x4_ms; /* smoothed round trip and its deviation (RFC 6298) */
+    uint32_t timed_at_ms, timer_at_ms, silent_since_ms;
+} ww_link_sender;
+
+typedef struct {
+    uint8_t expected;   /* number of the next frame to deliver */
+    uint8_t told_limit; /* expected + credits as last announced */
+    uint8_t poll_id;    /* to be answered, if */
+    bool answer_due, nak_due, ack_due;
+} ww_link_receiver;
+
+typedef struct {
+    uint16_t length; /* bytes decoded of the frame now arriving */
+    uint8_t left;    /* bytes left of the COBS block */
+    bool full;       /* the block has no zero after it */
+    bool started, bad;
+} ww_link_decoder;
+
 struct ww_link {
     ww_link_counters counters;
     ww_link_slot *slots;
-    uint32_t session;
-    uint8_t role, state, slot_count;
-
-    /* Sending. */
-    uint8_t base;         /* oldest frame not acknowledged, in slots[base_slot] */
-    uint8_t base_slot;
-    uint8_t cursor;       /* next frame to put on the wire */
-    uint8_t high;         /* next frame that was never on the wire */
-    uint8_t next;         /* number of the next frame to be queued */
-    uint8_t peer_credits; /* frames the peer can take from base on */
-    bool nak_used;        /* already gone back for this base: what else is said about it is old */
-
-    /* Receiving. */
-    uint8_t expected;     /* number of the next frame to deliver */
-    uint8_t credits;      /* frames this side can take from expected on */
-    uint8_t told_limit;   /* expected + credits as last announced */
-    bool gap;             /* a frame was dropped and is missed */
-    bool ack_due, nak_due, welcome_due;
-    uint8_t answer_due;   /* a poll's id + 1 to answer, 0 = none */
-    uint16_t welcome_protocol_ok;
+    uint32_t session; /* 0 = none */
+    uint8_t role;
+    uint8_t state;
+    uint8_t slot_count;
+    uint8_t credits; /* frames this side can take from rx.expected on */
+    ww_link_sender tx;
+    ww_link_receiver rx;
     uint32_t welcome_session;
+    uint32_t hello_at_ms;
+    uint8_t frame[WW_LINK_FRAME_BYTES]; /* being received, or just delivered */
+    ww_link_decoder decoder;
+    bool hello_sent, welcome_due;
 };
 
 #endif
