@@ -1,0 +1,109 @@
+"""Writes a model folder: model.tflite, model.bin, model.c, model.h, golden.npz, card.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from watchword import spec
+from watchword.errors import WatchwordError
+from watchword.export.budget import SizeTarget
+from watchword.files import write_atomic
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from watchword.export.layers import Network
+    from watchword.export.settings import ModelSettings
+
+TOOLS = ("watchword", "numpy", "tflite_micro", "tensorflow", "tf_keras", "tensorflow-model-optimization")
+
+
+def export_model(
+    tflite: bytes,
+    settings: ModelSettings,
+    out_dir: Path,
+    size_target: SizeTarget,
+    card: dict[str, Any],
+    golden_rows: np.ndarray | None = None,
+) -> Path:
+    """Convert, check against TFLite Micro, write everything to `out_dir`; returns it.
+
+    `card` holds what the training knows (metrics, data hashes), kept under "training" in
+    card.json. `golden_rows`: real windows int8 [n, window_rows, coeffs] to add to the goldens.
+    """
+    from watchword.export import c_writer, golden
+    from watchword.export.graph import read_network
+    from watchword.export.image import build_image
+
+    network = read_network(tflite)
+    if network.coeffs != settings.coeffs:
+        what = f"the model takes {network.coeffs} coefficients, its settings say {settings.coeffs}"
+        raise WatchwordError(what, "model.tflite", "export with the settings it was trained with")
+    image = build_image(network, settings)
+    warnings = size_target.check(len(image), network.arena_bytes, f"model '{settings.word}'")
+    vectors = golden.make_golden(tflite, network, golden_rows)
+    compared = golden.check_golden(image, vectors)
+    content = _card(tflite, image, network, settings, card)
+    content["checks"] = {"windows_equal_to_tflite_micro": compared, "size_warnings": warnings}
+    files: dict[str, bytes | str] = {
+        "model.tflite": tflite,
+        "model.bin": image,
+        "model.h": c_writer.render_header(image, network, settings.word),
+        "model.c": c_writer.render_source(image, content["sha256"]["model.tflite"]),
+        "golden.npz": vectors.to_npz(),
+        "card.json": json.dumps(content, indent=2) + "\n",
+    }
+    for name, text in files.items():
+        write_atomic(Path(out_dir) / name, text)
+    return Path(out_dir)
+
+
+def _card(
+    tflite: bytes, image: bytes, network: Network, settings: ModelSettings, training: dict[str, Any]
+) -> dict[str, Any]:
+    header_crc = int.from_bytes(image[spec.MODEL_CRC_FROM - 4 : spec.MODEL_CRC_FROM], "little")
+    return {
+        "word": settings.word,
+        "sha256": {name: hashlib.sha256(b).hexdigest() for name, b in _hashed(tflite, image)},
+        "crc32": f"{header_crc:08x}",
+        "frontend_id": f"{spec.FRONTEND_ID:08x}",
+        "model_format_id": f"{spec.MODEL_FORMAT_ID:08x}",
+        "settings": json.loads(settings.to_json()),
+        "sizes": {
+            "image_bytes": len(image),
+            "arena_bytes": network.arena_bytes,
+            "parameters": _parameters(network),
+            "products_per_score": network.products_per_score,
+        },
+        "receptive_rows": network.window_rows,
+        "stride_rows": network.stride_rows,
+        "layers": network.table().splitlines(),
+        "tools": _tool_versions(),
+        "training": training,
+    }
+
+
+def _hashed(tflite: bytes, image: bytes) -> tuple[tuple[str, bytes], ...]:
+    return (("model.tflite", tflite), ("model.bin", image))
+
+
+def _parameters(network: Network) -> int:
+    """Weights and biases of the convolutions; a fused table is none."""
+    convolutions = [layer for layer in network.layers if layer.op in ("CONV", "DEPTHWISE")]
+    arrays = [a for layer in convolutions for a in (layer.weights, layer.bias) if a is not None]
+    return sum(int(array.size) for array in arrays)
+
+
+def _tool_versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for tool in TOOLS:
+        try:
+            versions[tool] = metadata.version(tool)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

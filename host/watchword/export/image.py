@@ -1,0 +1,129 @@
+"""Network + settings -> the bytes of a model image (layout: spec.py, model image)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+
+from watchword import spec
+from watchword.export.layers import Layer, Network
+from watchword.export.settings import ModelSettings
+
+
+class _Blob:
+    """Arrays one after another from `start` on, each on a 4-byte boundary."""
+
+    def __init__(self, start: int) -> None:
+        self.start, self.content = start, bytearray()
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.content)
+
+    def put(self, array: np.ndarray | None, dtype: str) -> int:
+        """Offset of the array in the image; 0 for none."""
+        if array is None:
+            return 0
+        offset = self.end
+        self.content += np.ascontiguousarray(array, dtype).tobytes()
+        self.content += bytes(-len(self.content) % 4)
+        return offset
+
+
+def build_image(network: Network, settings: ModelSettings) -> bytes:
+    """The whole image, CRC included."""
+    blob = _Blob(spec.MODEL_HEADER_BYTES + len(network.layers) * spec.LAYER_BYTES)
+    mean = blob.put(settings.normalisation.mean, "<i2")
+    gain = blob.put(settings.normalisation.gain, "<u2")
+    weights = blob.end
+    records = b"".join(_layer_record(network, i, blob) for i in range(len(network.layers)))
+    fields = {
+        **_settings_fields(settings),
+        "magic": spec.MODEL_MAGIC,
+        "version": spec.MODEL_VERSION,
+        "header_bytes": spec.MODEL_HEADER_BYTES,
+        "image_bytes": blob.end,
+        "crc32": 0,
+        "frontend_id": spec.FRONTEND_ID,
+        "arena_bytes": network.arena_bytes,
+        "layers_offset": spec.MODEL_HEADER_BYTES,
+        "norm_mean_offset": mean,
+        "norm_gain_offset": gain,
+        "weights_offset": weights,
+        "weights_bytes": blob.end - weights,
+        "input_ring_offset": network.ring_offsets()[0],
+        "input_ring_rows": network.ring_rows()[0],
+        "layer_count": len(network.layers),
+        "receptive_rows": network.window_rows,
+        "stride_rows": network.stride_rows,
+    }
+    return seal(_pack(spec.MODEL_HEADER_FIELDS, fields) + records + bytes(blob.content))
+
+
+def seal(image: bytes) -> bytes:
+    """The image with its CRC field set to fit."""
+    at = spec.MODEL_CRC_FROM
+    return image[: at - 4] + struct.pack("<I", zlib.crc32(image[at:])) + image[at:]
+
+
+def _settings_fields(settings: ModelSettings) -> dict[str, int | bytes]:
+    return {
+        "hop_samples": settings.hop_samples,
+        "coeffs": settings.coeffs,
+        "cmvn_mode": spec.CMVN_MODES[settings.normalisation.mode],
+        "cmvn_alpha_q15": settings.normalisation.alpha_q15,
+        "smoothing": settings.detector.smoothing,
+        "high_q15": settings.detector.high_q15,
+        "low_q15": settings.detector.low_q15,
+        "cooldown_ms": settings.detector.cooldown_ms,
+        "word": settings.word.encode(),
+    }
+
+
+def _pack(table: tuple[tuple[str, str], ...], fields: dict[str, int | bytes]) -> bytes:
+    """Field table + values by name -> bytes; every field must be given, and no other."""
+    names = [name for name, _ in table]
+    if set(names) != set(fields):
+        raise ValueError(f"fields {sorted(set(names) ^ set(fields))}")
+    return struct.pack(spec.fields_format(table), *(fields[name] for name in names))
+
+
+def _layer_record(network: Network, index: int, blob: _Blob) -> bytes:
+    layer = network.layers[index]
+    fields: dict[str, int | bytes] = {
+        **_shape_fields(layer),
+        "ring_rows": network.ring_rows()[index + 1],
+        "ring_offset": network.ring_offsets()[index + 1],
+        "weights_offset": blob.put(layer.weights, "<i1"),
+        "bias_offset": blob.put(layer.bias, "<i4"),
+        "multiplier_offset": blob.put(layer.multiplier, "<i4"),
+        "shift_offset": blob.put(layer.shift, "<i1"),
+    }
+    return _pack(spec.LAYER_FIELDS, fields)
+
+
+def _shape_fields(layer: Layer) -> dict[str, int | bytes]:
+    return {
+        "op": spec.MODEL_OPS[layer.op],
+        "input_a": layer.inputs[0],
+        "input_b": layer.inputs[1] if len(layer.inputs) > 1 else 0,
+        "in_channels": layer.in_channels,
+        "out_channels": layer.out_channels,
+        "groups": layer.groups,
+        "taps": layer.taps,
+        "dilation": layer.dilation,
+        "stride": layer.stride,
+        "lag_a": layer.lags[0],
+        "lag_b": layer.lags[1],
+        "first_row": layer.first_row,
+        "row_step": layer.row_step,
+        "zero_a": layer.zeros[0],
+        "zero_b": layer.zeros[1],
+        "zero_out": layer.zero_out,
+        "out_min": layer.out_range[0],
+        "out_max": layer.out_range[1],
+        "left_shift": layer.left_shift,
+        "reserved": 0,
+    }
