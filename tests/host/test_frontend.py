@@ -44,6 +44,7 @@ def signals() -> dict[str, np.ndarray]:
         "full-scale DC": np.full(16_000, -32_768),
         "impulse": 32_767 * np.eye(1, 16_000, 5_000)[0],
         "one-LSB noise": rng.integers(-1, 2, 16_000),
+        "one-sided LSB": -rng.integers(0, 2, 16_000),
         "one-LSB tone": np.sin(2 * np.pi * 700 * t),
     }
 

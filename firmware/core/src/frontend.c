@@ -14,12 +14,14 @@ typedef union {
 
 /* Power is kept as |X|^2 >> POWER_SHIFT so that a mel sum with Q16 weights fits 64 bits. */
 #define POWER_SHIFT 12
-/* A frame is scaled so that its largest windowed sample lies in [2^29, 2^30): then no complex
+/* A frame is scaled so that no windowed sample reaches 2^30: then no complex
  * value of the scaled FFT can exceed 2^30.5. */
 #define FRAME_BITS 30
+#define HANN_FRAC_BITS 16
+#define SILENT (-32) /* the shift of a frame without any signal */
 /* Exponents between the fixed-point mel sum and squared LSB: Hann Q16 squared (32), less the
  * 1/512 scaling of the spectrum squared (18), POWER_SHIFT, plus the Q16 mel weight. */
-#define MEL_EXPONENT (32 - 18 - POWER_SHIFT + WW_MEL_WEIGHT_FRAC_BITS)
+#define MEL_EXPONENT (2 * HANN_FRAC_BITS - 18 - POWER_SHIFT + WW_MEL_WEIGHT_FRAC_BITS)
 #define FLOOR_FRAC_BITS 4
 
 static inline int32_t mul_high(int32_t a, int32_t b) {
@@ -47,33 +49,43 @@ void ww_frontend_reset(ww_frontend *fe) {
     fe->filled = 0;
 }
 
-/* Left shift that brings the largest windowed sample to FRAME_BITS; -32 for digital silence. */
+/* Left shift that brings the frame, windowed or not, to FRAME_BITS; SILENT for digital silence. */
 static int frame_shift(const int16_t *window) {
-    uint32_t all = 0; /* the OR has the same top bit as the maximum */
+    uint32_t magnitude = 1, any = 0; /* an OR has the same top bit as the largest value */
     for (int i = 0; i < WW_WINDOW_SAMPLES; i++) {
-        int32_t half = i <= WW_WINDOW_SAMPLES / 2 ? i : WW_WINDOW_SAMPLES - i;
-        int32_t v = window[i] * (int32_t)ww_hann[half];
-        all |= (uint32_t)(v ^ (v >> 31));
+        magnitude |= (uint32_t)(window[i] ^ (window[i] >> 15));
+        any |= (uint16_t)window[i];
     }
-    return all ? leading_zeros32(all) - (32 - FRAME_BITS) : -32;
+    return any ? leading_zeros32(magnitude) - HANN_FRAC_BITS - (32 - FRAME_BITS) : SILENT;
 }
 
-static inline int32_t windowed(const int16_t *window, int i, int shift) {
-    int32_t half = i <= WW_WINDOW_SAMPLES / 2 ? i : WW_WINDOW_SAMPLES - i;
-    int32_t v = window[i] * (int32_t)ww_hann[half];
+static inline int32_t scaled(int32_t v, int shift) {
     return shift >= 0 ? (int32_t)((uint32_t)v << shift) : v >> -shift;
+}
+
+/* Two neighbouring samples under the window as one complex value; the Hann table holds the rising
+ * half, `weights` points at its entry for the first sample, `step` is -1 in the falling half. */
+static inline void load_pair(const int16_t *samples, const uint16_t *weights, int step, int shift,
+                             bin *out) {
+    out->z.re = scaled(samples[0] * (int32_t)weights[0], shift);
+    out->z.im = scaled(samples[1] * (int32_t)weights[step], shift);
 }
 
 /* Even samples become real parts, odd ones imaginary parts, in base-4 digit-reversed order. */
 static void load_frame(const int16_t *window, int shift, bin *bins) {
+    enum { QUARTER = WW_WINDOW_SAMPLES / 4 };
     for (int a = 0; a < 4; a++)
         for (int b = 0; b < 4; b++)
-            for (int c = 0; c < 4; c++)
-                for (int d = 0; d < 4; d++, bins++) {
-                    int source = 2 * (64 * d + 16 * c + 4 * b + a);
-                    bins->z.re = windowed(window, source, shift);
-                    bins->z.im = windowed(window, source + 1, shift);
-                }
+            for (int c = 0; c < 4; c++, bins += 4) {
+                int i = 2 * (16 * c + 4 * b + a);
+                const int16_t *x = window + i;
+                const uint16_t *rising = ww_hann + i,
+                               *falling = ww_hann + WW_WINDOW_SAMPLES / 2 - i;
+                load_pair(x, rising, 1, shift, bins);
+                load_pair(x + QUARTER, rising + QUARTER, 1, shift, bins + 1);
+                load_pair(x + 2 * QUARTER, falling, -1, shift, bins + 2);
+                load_pair(x + 3 * QUARTER, falling - QUARTER, -1, shift, bins + 3);
+            }
 }
 
 /* v * w / 4, with w from the Q30 table. */
@@ -207,7 +219,7 @@ static void compute_row(const ww_frontend *fe, int16_t *row) {
     bin bins[WW_FFT_POINTS];
     int32_t logmel[WW_MEL_BANDS] = {0};
     int shift = frame_shift(fe->window);
-    if (shift != -32) {
+    if (shift != SILENT) {
         load_frame(fe->window, shift, bins);
         fft(bins);
         real_power(bins);
