@@ -1,0 +1,132 @@
+#include "app.h"
+
+#include "board.h"
+#include "console.h"
+#include "model.h"
+#include "session.h"
+#include "ww_messages.h"
+
+#define LINK_SLOTS 4          /* sent and not yet acknowledged; a batch a second needs few */
+#define LEAVE_WITHIN_MS 1000u /* a host that stops answering does not keep us in binary */
+#define MICROPHONE_SAMPLES 80
+
+static struct {
+    uint8_t bytes[256];
+    size_t count, used;
+} received;
+
+static struct {
+    uint8_t bytes[WW_LINK_WIRE_BYTES];
+    size_t count, sent;
+} outgoing;
+
+static struct {
+    int16_t samples[MICROPHONE_SAMPLES];
+    size_t count, used;
+} heard;
+
+static uint8_t arena[WW_MODEL_ARENA_BYTES] __attribute__((aligned(16)));
+static ww_pipeline pipeline;
+static ww_link link;
+static ww_link_slot slots[LINK_SLOTS];
+static session host;
+static ww_status model_status;
+static bool binary; /* a host holds the link; else it carries text */
+static bool leaving;
+static uint32_t leaving_since_ms;
+
+void app_init(void) {
+    model_status = ww_pipeline_init(&pipeline, ww_model_image, ww_model_image_bytes, arena,
+                                    sizeof arena, board_counter);
+    if (ww_link_init(&link, WW_LINK_DEVICE, slots, LINK_SLOTS) != WW_OK) board_restart();
+    session_init(&host, &pipeline, &link, model_status);
+    console_boot(&pipeline, model_status);
+}
+
+static void enter_binary(void) {
+    binary = true;
+    leaving = false;
+    session_reset(&host);
+}
+
+static void enter_text(void) {
+    ww_link_close(&link);
+    session_reset(&host);
+    binary = leaving = false;
+    heard.count = heard.used = 0;
+    if (model_status == WW_OK) ww_pipeline_reset(&pipeline);
+    console_boot(&pipeline, model_status);
+}
+
+/* The link looks at every byte in text mode too: it answers frames only, and what a person types
+ * never is one. */
+static bool receive(void) {
+    ww_link_frame frame;
+    size_t used;
+    if (received.used == received.count) {
+        received.count = board_link_read(received.bytes, sizeof received.bytes);
+        received.used = 0;
+    }
+    if (received.used == received.count) return false;
+    ww_link_set_credits(&link, session_room(&host));
+    bool delivered = ww_link_receive(&link, received.bytes + received.used,
+                                     received.count - received.used, &used, &frame);
+    received.used += used;
+    if (delivered && frame.type == WW_MSG_HELLO) {
+        enter_binary();
+    } else if (delivered) {
+        session_accept(&host, &frame);
+    }
+    return true;
+}
+
+static bool transmit(void) {
+    if (outgoing.sent == outgoing.count) {
+        ww_link_set_credits(&link, session_room(&host));
+        outgoing.count =
+            ww_link_transmit(&link, board_time_ms(), outgoing.bytes, sizeof outgoing.bytes);
+        outgoing.sent = 0;
+    }
+    if (outgoing.count == 0) return false;
+    outgoing.sent +=
+        board_link_write(outgoing.bytes + outgoing.sent, outgoing.count - outgoing.sent);
+    return true;
+}
+
+/* The host asked to leave: let it have every answer and acknowledgement first. */
+static void leave_when_drained(bool sent_something) {
+    if (!leaving) {
+        leaving = true;
+        leaving_since_ms = board_time_ms();
+    }
+    bool drained = !sent_something && !ww_link_pending(&link);
+    if (!drained && board_time_ms() - leaving_since_ms < LEAVE_WITHIN_MS) return;
+    if (host.wish == SESSION_RESTART) board_restart();
+    enter_text();
+}
+
+/* Text mode: the microphone is the audio source, detections are lines. */
+static bool listen(void) {
+    ww_step step;
+    if (model_status != WW_OK) return false;
+    if (heard.used == heard.count) {
+        heard.count = board_microphone_read(heard.samples, MICROPHONE_SAMPLES);
+        heard.used = 0;
+    }
+    if (heard.used == heard.count) return false;
+    heard.used +=
+        ww_pipeline_push(&pipeline, heard.samples + heard.used, heard.count - heard.used, &step);
+    if (step.detection) console_detection(&pipeline, &step);
+    if (step.score) board_led(!pipeline.detector.armed);
+    return true;
+}
+
+bool app_step(void) {
+    bool busy = receive();
+    bool sent = transmit();
+    if (!binary) return sent || listen() || busy; /* a line never cuts a frame in two */
+    bool served = host.wish == SESSION_GO_ON && session_step(&host);
+    if (host.wish != SESSION_GO_ON) leave_when_drained(sent);
+    /* Unacknowledged frames may have to be asked after: that takes a running clock. */
+    return busy || served || sent || ww_link_pending(&link);
+}

@@ -1,0 +1,307 @@
+#include "session.h"
+
+#include <string.h>
+
+#include "board.h"
+#include "version.h"
+#include "ww_messages.h"
+
+/* The most that serving one request or one hop sends: a batch of scores, and one message more. */
+#define MESSAGES_PER_STEP 2
+#define ERROR_TEXT_BYTES 64
+
+typedef ww_status (*handler)(session *s, const uint8_t *payload, size_t length);
+
+void session_init(session *s, ww_pipeline *pipeline, ww_link *link, ww_status model_status) {
+    memset(s, 0, sizeof *s);
+    s->pipeline = pipeline;
+    s->link = link;
+    s->model_status = model_status;
+}
+
+void session_reset(session *s) {
+    s->wish = SESSION_GO_ON;
+    s->oldest = s->waiting = 0;
+    s->samples_taken = 0;
+    s->streaming = false;
+    s->score_count = 0;
+}
+
+uint8_t session_room(const session *s) {
+    return (uint8_t)(SESSION_INBOX_FRAMES - s->waiting);
+}
+
+void session_accept(session *s, const ww_link_frame *frame) {
+    if (session_room(s) == 0 || frame->length > WW_LINK_MAX_PAYLOAD_BYTES) return;
+    session_frame *slot = &s->inbox[(s->oldest + s->waiting) % SESSION_INBOX_FRAMES];
+    slot->type = frame->type;
+    slot->length = frame->length;
+    memcpy(slot->payload.bytes, frame->payload, frame->length);
+    s->waiting++;
+}
+
+/* ── Sending: MESSAGES_PER_STEP keeps room for all of these ─────────────────────────────────── */
+
+static void send(session *s, uint8_t type, const void *payload, size_t length) {
+    /* Fails only when the session has just ended, and then nobody misses it. */
+    if (ww_link_send(s->link, type, payload, length) != WW_OK) s->streaming = false;
+}
+
+static void send_scores(session *s) {
+    uint8_t payload[WW_MSG_SCORES_FIXED_BYTES + SESSION_SCORES_PER_MESSAGE];
+    if (s->score_count == 0) return;
+    ww_msg_scores head = {.first_index = s->pipeline->scores - s->score_count};
+    size_t length = ww_msg_scores_encode(&head, payload);
+    memcpy(payload + length, s->scores, s->score_count);
+    send(s, WW_MSG_SCORES, payload, length + s->score_count);
+    s->score_count = 0;
+}
+
+static void send_detection(session *s, const ww_step *step, uint32_t started) {
+    uint8_t payload[WW_MSG_DETECTION_FIXED_BYTES];
+    ww_msg_detection detection = {.sample_index = step->sample_index,
+                                  .smoothed_q15 = step->smoothed_q15,
+                                  .cost = board_counter() - started};
+    send(s, WW_MSG_DETECTION, payload, ww_msg_detection_encode(&detection, payload));
+}
+
+static void send_config(session *s) {
+    uint8_t payload[WW_MSG_CONFIG_FIXED_BYTES];
+    const ww_detector_config *c = &s->pipeline->detector.config;
+    ww_msg_config config = {.smoothing = c->smoothing,
+                            .high_q15 = c->high_q15,
+                            .low_q15 = c->low_q15,
+                            .cooldown_ms = c->cooldown_ms};
+    send(s, WW_MSG_CONFIG, payload, ww_msg_config_encode(&config, payload));
+}
+
+static void send_error(session *s, ww_status code, const char *request, const char *reason) {
+    uint8_t payload[WW_MSG_ERROR_FIXED_BYTES + ERROR_TEXT_BYTES];
+    ww_msg_error error = {.code = (uint16_t)code};
+    size_t length = ww_msg_error_encode(&error, payload);
+    const char *parts[] = {request, ": ", reason};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        size_t count = strlen(parts[i]);
+        if (count > sizeof payload - length) count = sizeof payload - length;
+        memcpy(payload + length, parts[i], count);
+        length += count;
+    }
+    send(s, WW_MSG_ERROR, payload, length);
+}
+
+/* ── Requests ──────────────────────────────────────────────────────────────────────────────── */
+
+static void copy_text(char *field, size_t bytes, const char *text) {
+    size_t length = strlen(text);
+    memset(field, 0, bytes);
+    memcpy(field, text, length < bytes ? length : bytes);
+}
+
+static ww_status on_info_get(session *s, const uint8_t *payload, size_t length) {
+    uint8_t out[WW_MSG_INFO_FIXED_BYTES];
+    const ww_model_header *header = s->pipeline->model.header;
+    ww_msg_info info = {.spec_id = WW_SPEC_ID,
+                        .frontend_id = WW_FRONTEND_ID,
+                        .model_crc32 = header->crc32,
+                        .model_bytes = header->image_bytes,
+                        .arena_bytes = header->arena_bytes,
+                        .clock_hz = board_counter_hz(),
+                        .hop_samples = header->hop_samples,
+                        .coeffs = header->coeffs,
+                        .receptive_rows = header->receptive_rows,
+                        .stride_rows = header->stride_rows};
+    (void)payload;
+    (void)length;
+    copy_text(info.firmware, sizeof info.firmware, WATCHWORD_VERSION);
+    copy_text(info.board, sizeof info.board, board_name());
+    memcpy(info.word, header->word, sizeof info.word);
+    send(s, WW_MSG_INFO, out, ww_msg_info_encode(&info, out));
+    return WW_OK;
+}
+
+static ww_status on_stream_start(session *s, const uint8_t *payload, size_t length) {
+    ww_msg_stream_start start;
+    uint8_t out[WW_MSG_STREAM_STARTED_FIXED_BYTES];
+    if (!ww_msg_stream_start_decode(&start, payload, length)) return WW_ERR_MESSAGE;
+    ww_pipeline_reset(s->pipeline);
+    s->score_count = 0;
+    s->streaming = true;
+    s->stream = start.stream;
+    ww_msg_stream_started started = {.stream = start.stream};
+    send(s, WW_MSG_STREAM_STARTED, out, ww_msg_stream_started_encode(&started, out));
+    return WW_OK;
+}
+
+static ww_status on_stream_end(session *s, const uint8_t *payload, size_t length) {
+    ww_msg_stream_end end;
+    uint8_t out[WW_MSG_STREAM_DONE_FIXED_BYTES];
+    if (!ww_msg_stream_end_decode(&end, payload, length)) return WW_ERR_MESSAGE;
+    if (!s->streaming || end.stream != s->stream) return WW_ERR_ARGUMENT;
+    send_scores(s);
+    ww_msg_stream_done done = {.stream = s->stream,
+                               .samples = s->pipeline->samples,
+                               .rows = s->pipeline->rows,
+                               .scores = s->pipeline->scores,
+                               .detections = s->pipeline->detections};
+    send(s, WW_MSG_STREAM_DONE, out, ww_msg_stream_done_encode(&done, out));
+    s->streaming = false;
+    return WW_OK;
+}
+
+static ww_status on_config_get(session *s, const uint8_t *payload, size_t length) {
+    (void)payload;
+    (void)length;
+    send_config(s);
+    return WW_OK;
+}
+
+static ww_status on_config_set(session *s, const uint8_t *payload, size_t length) {
+    ww_msg_config_set set;
+    if (!ww_msg_config_set_decode(&set, payload, length)) return WW_ERR_MESSAGE;
+    ww_detector_config config = {.smoothing = set.smoothing,
+                                 .high_q15 = set.high_q15,
+                                 .low_q15 = set.low_q15,
+                                 .cooldown_ms = set.cooldown_ms};
+    ww_status status = ww_pipeline_configure(s->pipeline, &config);
+    if (status == WW_OK) send_config(s);
+    return status;
+}
+
+static void fill_costs(const ww_pipeline *p, ww_msg_stats *stats) {
+    /* Before the first hop a minimum would read "very dear"; nothing measured is 0. */
+    const ww_stage_cost none = {0, 0, 0};
+    bool measured = p->cost_hops > 0;
+    ww_stage_cost frontend = measured ? p->cost[WW_STAGE_FRONTEND] : none;
+    ww_stage_cost model = measured ? p->cost[WW_STAGE_MODEL] : none;
+    ww_stage_cost detector = measured ? p->cost[WW_STAGE_DETECTOR] : none;
+    stats->hops = p->cost_hops;
+    stats->frontend_total = frontend.total;
+    stats->frontend_min = frontend.min;
+    stats->frontend_max = frontend.max;
+    stats->model_total = model.total;
+    stats->model_min = model.min;
+    stats->model_max = model.max;
+    stats->detector_total = detector.total;
+    stats->detector_min = detector.min;
+    stats->detector_max = detector.max;
+}
+
+static ww_status on_stats_get(session *s, const uint8_t *payload, size_t length) {
+    ww_msg_stats_get get;
+    uint8_t out[WW_MSG_STATS_FIXED_BYTES];
+    if (!ww_msg_stats_get_decode(&get, payload, length)) return WW_ERR_MESSAGE;
+    board_memory memory = board_memory_used();
+    ww_msg_stats stats = {.samples = s->samples_measured,
+                          .stack_bytes = memory.stack_bytes,
+                          .heap_bytes = memory.heap_bytes,
+                          .crc_errors = s->link->counters.crc_errors,
+                          .bad_frames = s->link->counters.bad_frames,
+                          .retransmissions = s->link->counters.retransmissions,
+                          .overruns = board_microphone_overruns()};
+    fill_costs(s->pipeline, &stats);
+    send(s, WW_MSG_STATS, out, ww_msg_stats_encode(&stats, out));
+    if (get.reset) {
+        ww_pipeline_reset_costs(s->pipeline);
+        s->samples_measured = 0;
+    }
+    return WW_OK;
+}
+
+static ww_status on_text_mode(session *s, const uint8_t *payload, size_t length) {
+    (void)payload;
+    (void)length;
+    s->wish = SESSION_TO_TEXT;
+    return WW_OK;
+}
+
+static ww_status on_restart(session *s, const uint8_t *payload, size_t length) {
+    (void)payload;
+    (void)length;
+    s->wish = SESSION_RESTART;
+    return WW_OK;
+}
+
+static const struct {
+    handler handle;
+    const char *name;
+    uint16_t bytes;
+    uint8_t type;
+    bool needs_model;
+} requests[] = {
+    {on_info_get, "info_get", WW_MSG_INFO_GET_FIXED_BYTES, WW_MSG_INFO_GET, true},
+    {on_stream_start, "stream_start", WW_MSG_STREAM_START_FIXED_BYTES, WW_MSG_STREAM_START, true},
+    {on_stream_end, "stream_end", WW_MSG_STREAM_END_FIXED_BYTES, WW_MSG_STREAM_END, true},
+    {on_config_get, "config_get", WW_MSG_CONFIG_GET_FIXED_BYTES, WW_MSG_CONFIG_GET, true},
+    {on_config_set, "config_set", WW_MSG_CONFIG_SET_FIXED_BYTES, WW_MSG_CONFIG_SET, true},
+    {on_stats_get, "stats_get", WW_MSG_STATS_GET_FIXED_BYTES, WW_MSG_STATS_GET, true},
+    {on_text_mode, "text_mode", WW_MSG_TEXT_MODE_FIXED_BYTES, WW_MSG_TEXT_MODE, false},
+    {on_restart, "restart", WW_MSG_RESTART_FIXED_BYTES, WW_MSG_RESTART, false},
+};
+
+static const char *reason(ww_status status) {
+    return status == WW_ERR_MESSAGE ? "malformed" : "value refused";
+}
+
+static void serve_request(session *s, const session_frame *frame) {
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        if (requests[i].type != frame->type) continue;
+        if (requests[i].needs_model && s->model_status != WW_OK) {
+            send_error(s, s->model_status, requests[i].name, "the model image was rejected");
+            return;
+        }
+        ww_status status = WW_ERR_MESSAGE;
+        if (frame->length == requests[i].bytes) {
+            status = requests[i].handle(s, frame->payload.bytes, frame->length);
+        }
+        if (status != WW_OK) send_error(s, status, requests[i].name, reason(status));
+        return;
+    }
+    send_error(s, WW_ERR_MESSAGE, "request", "unknown type");
+}
+
+/* ── Audio ─────────────────────────────────────────────────────────────────────────────────── */
+
+static void finish_oldest(session *s) {
+    s->oldest = (uint8_t)((s->oldest + 1) % SESSION_INBOX_FRAMES);
+    s->waiting--;
+    s->samples_taken = 0;
+}
+
+static void serve_hop(session *s, const session_frame *frame) {
+    ww_step step;
+    uint16_t count = frame->length / sizeof(int16_t);
+    uint32_t started = board_counter();
+    size_t used = ww_pipeline_push(s->pipeline, frame->payload.samples + s->samples_taken,
+                                   (size_t)(count - s->samples_taken), &step);
+    s->samples_taken = (uint16_t)(s->samples_taken + used);
+    s->samples_measured += used;
+    if (step.score) s->scores[s->score_count++] = step.raw_score;
+    if (step.detection || s->score_count == SESSION_SCORES_PER_MESSAGE) send_scores(s);
+    if (step.detection) send_detection(s, &step, started);
+    if (step.score) board_led(!s->pipeline->detector.armed);
+    if (s->samples_taken >= count) finish_oldest(s);
+}
+
+static void serve_audio(session *s, const session_frame *frame) {
+    if (!s->streaming) {
+        send_error(s, WW_ERR_MESSAGE, "audio", "no stream was started");
+        finish_oldest(s);
+    } else if (frame->length % sizeof(int16_t) != 0) {
+        send_error(s, WW_ERR_MESSAGE, "audio", "odd number of bytes");
+        finish_oldest(s);
+    } else {
+        serve_hop(s, frame);
+    }
+}
+
+bool session_step(session *s) {
+    const session_frame *frame = &s->inbox[s->oldest];
+    if (s->waiting == 0 || ww_link_send_room(s->link) < MESSAGES_PER_STEP) return false;
+    if (frame->type == WW_MSG_AUDIO) {
+        serve_audio(s, frame);
+    } else {
+        serve_request(s, frame);
+        finish_oldest(s);
+    }
+    return true;
+}

@@ -1,0 +1,56 @@
+/* One host session over the framed link: requests in, answers, scores and detections out.
+ *
+ * Frames wait in an inbox and are served strictly in order, one hop of audio at a time and only
+ * while the link can take what that may produce. Free inbox places are the credits given to the
+ * host, so a slow board slows the host down and never loses audio.
+ */
+#ifndef WATCHWORD_SESSION_H
+#define WATCHWORD_SESSION_H
+
+#include "watchword/link.h"
+#include "watchword/pipeline.h"
+
+#define SESSION_INBOX_FRAMES 6
+#define SESSION_SCORES_PER_MESSAGE 25 /* one second of a stride of 40 ms */
+
+typedef enum { SESSION_GO_ON, SESSION_TO_TEXT, SESSION_RESTART } session_wish;
+
+typedef struct {
+    uint8_t type;
+    uint16_t length;
+    union {
+        uint8_t bytes[WW_LINK_MAX_PAYLOAD_BYTES];
+        int16_t samples[WW_LINK_MAX_PAYLOAD_BYTES / 2]; /* the wire's byte order is the chip's */
+    } payload;
+} session_frame;
+
+typedef struct {
+    ww_pipeline *pipeline;
+    ww_link *link;
+    ww_status model_status; /* not WW_OK: there is no model to stream to */
+    session_wish wish;      /* what the host asked of the application */
+    session_frame inbox[SESSION_INBOX_FRAMES];
+    uint8_t oldest, waiting;
+    uint16_t samples_taken; /* of the audio frame being served */
+    bool streaming;
+    uint32_t stream;
+    uint64_t samples_measured; /* since the statistics were reset */
+    uint8_t scores[SESSION_SCORES_PER_MESSAGE];
+    uint8_t score_count; /* not yet sent */
+} session;
+
+void session_init(session *s, ww_pipeline *pipeline, ww_link *link, ww_status model_status);
+
+/* The host said hello: forget what the former session was doing, keep detector settings. */
+void session_reset(session *s);
+
+/* How many more frames fit into the inbox. */
+uint8_t session_room(const session *s);
+
+/* A sequenced frame from the link. */
+void session_accept(session *s, const ww_link_frame *frame);
+
+/* Serve one request or one hop. False = nothing to do, or the link must drain first. */
+bool session_step(session *s);
+
+#endif

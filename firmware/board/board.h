@@ -1,0 +1,47 @@
+/* The whole hardware surface of the firmware. A new board implements these functions in its own
+ * folder; the application sees nothing else. Nothing here blocks except board_idle.
+ */
+#ifndef WATCHWORD_BOARD_H
+#define WATCHWORD_BOARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    uint32_t stack_bytes; /* the deepest the stack has been since boot, by painting */
+    uint32_t heap_bytes;  /* the lowest free heap seen; 0 on boards without a heap */
+} board_memory;
+
+void board_init(void);
+const char *board_name(void);
+
+/* Milliseconds since boot; wraps after 49 days. */
+uint32_t board_time_ms(void);
+
+/* Free-running counter for cost measurements, and its rate; a rate of 0 = it counts instructions.
+ * Differences are valid for spans shorter than one wrap of 32 bits and free of board_idle. */
+uint32_t board_counter(void);
+uint32_t board_counter_hz(void);
+
+/* The serial link. Both return how many bytes were moved, 0 when none can be now. */
+size_t board_link_read(uint8_t *bytes, size_t capacity);
+size_t board_link_write(const uint8_t *bytes, size_t count);
+
+/* 16 kHz mono samples of the board's microphone, up to `capacity` of them. */
+bool board_has_microphone(void);
+size_t board_microphone_read(int16_t *samples, size_t capacity);
+uint32_t board_microphone_overruns(void); /* samples lost since boot: read too late */
+
+void board_led(bool on);
+
+/* Nothing to do until the link has bytes or the microphone has samples: save power. May return
+ * early at any time. Boards without a cheap sleep return at once. */
+void board_idle(void);
+
+board_memory board_memory_used(void);
+
+/* Start again from reset. Emulated boards end their emulator with status 0 instead. */
+void board_restart(void);
+
+#endif

@@ -1,0 +1,251 @@
+"""Builds the firmware around one model folder, with PlatformIO, and says how big it came out."""
+
+from __future__ import annotations
+
+import configparser
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from watchword.errors import WatchwordError
+from watchword.files import write_atomic
+
+ROOT = Path(__file__).resolve().parents[3]
+CACHE = ROOT / ".cache" / "firmware"
+CORE_DIR = ROOT / ".cache" / "platformio"
+PLATFORM_EMU = ROOT / "firmware" / "platform-emu"
+MODEL_SOURCES = ("model.c", "model.h")
+LOG_TAIL_LINES = 25
+
+
+@dataclass(frozen=True)
+class FirmwareImage:
+    """A linked firmware. Sizes in bytes, by section (firmware/board/*/board.ld sorts them).
+
+    What only an emulator has, its fast transport, is a separate object file with sections of its
+    own; it is counted in `emulator_*` and nowhere else. The stack is not static RAM: the board
+    reports how deep it was used.
+    """
+
+    env: str
+    elf: Path
+    sha256: str  # of the flash contents, free of paths and debug information
+    code_bytes: int  # code, constants, tables and initial values; without the model
+    model_bytes: int  # the model image and its C wrapper
+    ram_bytes: int  # .data + .bss, the model's arena included
+    emulator_code_bytes: int
+    emulator_ram_bytes: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """What an emulated board's JSON file says: compiler and emulator."""
+
+    env: str
+    toolchain_prefix: str
+    toolchain_debian: str
+    emulator: str
+    emulator_debian: str
+    arguments: tuple[str, ...]
+    links: dict[str, tuple[str, ...]]  # emulator arguments by transport
+
+
+def emulated_boards() -> dict[str, Board]:
+    """By environment name, e.g. `emu-c3`."""
+    boards = {}
+    for path in sorted((PLATFORM_EMU / "boards").glob("*.json")):
+        content: dict[str, Any] = json.loads(path.read_text())
+        build, emulator = content["build"], content["emulator"]
+        env = path.stem.replace("_", "-")
+        boards[env] = Board(
+            env=env,
+            toolchain_prefix=build["toolchain_prefix"],
+            toolchain_debian=build["toolchain_debian"],
+            emulator=emulator["program"],
+            emulator_debian=emulator["debian"],
+            arguments=tuple(emulator["arguments"]),
+            links={name: tuple(arguments) for name, arguments in emulator["links"].items()},
+        )
+    return boards
+
+
+def _project() -> configparser.ConfigParser:
+    path = ROOT / "platformio.ini"
+    if not path.is_file():
+        raise WatchwordError("not found", path, "run from a checkout: pip install -e .")
+    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";",))
+    parser.read(path)
+    return parser
+
+
+def environments() -> list[str]:
+    """The board environments of platformio.ini."""
+    return [section.removeprefix("env:") for section in _project().sections() if section.startswith("env:")]
+
+
+def default_model_dir() -> Path:
+    """$WATCHWORD_MODEL, else `custom_model` of platformio.ini."""
+    return ROOT / (os.environ.get("WATCHWORD_MODEL") or _project()["env"]["custom_model"])
+
+
+def build(env: str, model_dir: Path | None = None) -> FirmwareImage:
+    """The firmware for board `env` with the model of that folder; built only when something changed."""
+    model_dir = _checked_model(model_dir)
+    board = _checked_board(env)
+    out = CACHE / f"{env}-{_hash_files(model_dir / name for name in MODEL_SOURCES)[:16]}"
+    with _lock():
+        fingerprint = _fingerprint(board)
+        image = _cached(out, fingerprint)
+        if image is None:
+            _run_platformio(env, model_dir, out, ["run", "-e", env])
+            image = _measure(board, out / env / "firmware.elf")
+            record = {"fingerprint": fingerprint, "image": asdict(image) | {"elf": str(image.elf)}}
+            write_atomic(out / "image.json", json.dumps(record, indent=2))
+    return image
+
+
+def upload(env: str, port: str, model_dir: Path | None = None) -> None:
+    """Build for a real board and flash it; PlatformIO's own output goes to the terminal."""
+    if env in emulated_boards():
+        short = env.removeprefix("emu-")
+        raise WatchwordError("an emulated board is not flashed", env, f"use --port emu:{short}")
+    if env not in environments():
+        known = ", ".join(environments())
+        raise WatchwordError("platformio.ini has no such environment", env, f"there are: {known}")
+    model_dir = _checked_model(model_dir)
+    arguments = ["run", "-e", env, "-t", "upload", "--upload-port", port]
+    with _lock():
+        _run_platformio(env, model_dir, CACHE / f"{env}-upload", arguments, show=True)
+
+
+def _checked_model(model_dir: Path | None) -> Path:
+    folder = (model_dir or default_model_dir()).resolve()
+    remedy = "train and export one, or choose another with --model"
+    if not folder.is_dir():
+        raise WatchwordError("no such model folder", folder, remedy)
+    missing = [name for name in MODEL_SOURCES if not (folder / name).is_file()]
+    if missing:
+        raise WatchwordError(f"the model folder is incomplete: no {' and no '.join(missing)}", folder, remedy)
+    return folder
+
+
+def _checked_board(env: str) -> Board:
+    boards = emulated_boards()
+    if env not in boards:
+        raise WatchwordError("not an emulated board", env, f"there are: {', '.join(boards)}")
+    board = boards[env]
+    remedy = f"apt install {board.toolchain_debian}"
+    compiler = f"{board.toolchain_prefix}gcc"
+    if shutil.which(compiler) is None:
+        raise WatchwordError("the compiler is not installed", compiler, remedy)
+    specs = _tool(board, "gcc", "-print-file-name=picolibc.specs").strip()
+    if not Path(specs).is_file():  # gcc repeats the bare name of what it cannot find
+        raise WatchwordError("the C library picolibc is not installed", compiler, remedy)
+    return board
+
+
+def _tool(board: Board, name: str, *arguments: str) -> str:
+    command = [f"{board.toolchain_prefix}{name}", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _hash_files(paths: Iterator[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _fingerprint(board: Board) -> str:
+    """Of everything but the model that decides about the result."""
+    sources = [path for path in (ROOT / "firmware").rglob("*") if path.is_file() and path.suffix != ".o"]
+    sources = [path for path in sources if "__pycache__" not in path.parts]
+    files = _hash_files(iter(sorted([*sources, ROOT / "platformio.ini", ROOT / "pyproject.toml"])))
+    return f"{files} {_tool(board, 'gcc', '--version').splitlines()[0]}"
+
+
+def _cached(out: Path, fingerprint: str) -> FirmwareImage | None:
+    path = out / "image.json"
+    if not path.is_file():
+        return None
+    record = json.loads(path.read_text())
+    image = FirmwareImage(**record["image"] | {"elf": Path(record["image"]["elf"])})
+    return image if record["fingerprint"] == fingerprint and image.elf.is_file() else None
+
+
+@contextmanager
+def _lock() -> Iterator[None]:
+    """One build at a time: builds of one folder must not meet, and PlatformIO's own folder is shared."""
+    try:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        handle = (CACHE / "lock").open("w")
+    except OSError as error:
+        raise WatchwordError(
+            f"cannot write: {error.strerror}", CACHE, "make the checkout writable"
+        ) from error
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _run_platformio(env: str, model_dir: Path, out: Path, arguments: list[str], show: bool = False) -> None:
+    for package in ("platformio", "SCons"):
+        if importlib.util.find_spec(package) is None:
+            raise WatchwordError(f"the Python package {package} is missing", env, "pip install -e '.[build]'")
+    seeded = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "seed_platformio.py"), "--core-dir", str(CORE_DIR)],
+        capture_output=True,
+        text=True,
+    )
+    if seeded.returncode:
+        raise WatchwordError(f"cannot prepare PlatformIO: {seeded.stderr.strip()}", CORE_DIR)
+    settings = {
+        "PLATFORMIO_CORE_DIR": str(CORE_DIR),
+        "PLATFORMIO_BUILD_DIR": str(out),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "WATCHWORD_MODEL": str(model_dir),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "platformio", *arguments, "-d", str(ROOT)],
+        env=os.environ | settings,
+        stdout=None if show else subprocess.PIPE,
+        stderr=None if show else subprocess.STDOUT,
+        text=True,
+    )
+    if not show:
+        write_atomic(out / "build.log", done.stdout)
+    if done.returncode:
+        tail = "" if show else "\n" + "\n".join(done.stdout.splitlines()[-LOG_TAIL_LINES:])
+        raise WatchwordError(f"the firmware build failed{tail}", env, f"everything is in {out / 'build.log'}")
+
+
+def _measure(board: Board, elf: Path) -> FirmwareImage:
+    sizes: dict[str, int] = {}
+    for line in _tool(board, "size", "-A", "-d", str(elf)).splitlines():
+        words = line.split()
+        if len(words) == 3 and words[0].startswith("."):
+            sizes[words[0]] = int(words[1])
+    flash = elf.with_suffix(".bin")
+    _tool(board, "objcopy", "-O", "binary", str(elf), str(flash))
+    return FirmwareImage(
+        env=board.env,
+        elf=elf,
+        sha256=hashlib.sha256(flash.read_bytes()).hexdigest(),
+        code_bytes=sizes[".text"] + sizes[".data"],
+        model_bytes=sizes[".model"],
+        ram_bytes=sizes[".data"] + sizes[".bss"],
+        emulator_code_bytes=sizes[".emu_text"],
+        emulator_ram_bytes=sizes[".emu_ram"],
+    )

@@ -1,0 +1,193 @@
+"""Opens the link to a board: a serial port, or an emulator that is built and started on the spot.
+
+`/dev/ttyUSB0`   a real board at spec.LINK_BAUD
+`emu:c3`         the emulated board, over its fast transport (virtio-console)
+`emu:c3-uart`    the same board over the emulated 16550, as slow as a devkit's serial bridge
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import contextlib
+import fcntl
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import serial
+from serial.tools import list_ports
+
+from watchword import spec
+from watchword.device import firmware
+from watchword.errors import WatchwordError
+
+if TYPE_CHECKING:
+    from watchword.device.link import Transport
+
+EMULATED = "emu:"
+READ_TIMEOUT_S = 0.05
+WRITE_TIMEOUT_S = 10.0  # a healthy board drains the socket in milliseconds
+EXIT_WAIT_S = 2.0
+SHOWN_OUTPUT_BYTES = 4000
+
+
+class Emulator:
+    """A running emulator and its end of the link, used like a pyserial port. Dies with this process."""
+
+    def __init__(self, name: str, command: list[str], link: socket.socket, guest_end: socket.socket) -> None:
+        self.timeout: float | None = READ_TIMEOUT_S
+        self.write_timeout: float | None = WRITE_TIMEOUT_S
+        self.name = name
+        self._link = link
+        self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - until close()
+        try:
+            self._process = subprocess.Popen(
+                [*_death_pact(), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[guest_end.fileno()],
+                start_new_session=True,  # Ctrl-C is for us; we end the emulator in order
+            )
+        except BaseException:
+            link.close()
+            self._output.close()
+            raise
+        finally:
+            guest_end.close()
+        atexit.register(self.close)
+
+    def fileno(self) -> int:
+        """For select: readable when the board has sent something, or is gone."""
+        return self._link.fileno()
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that can be read at once."""
+        count = array.array("i", [0])
+        fcntl.ioctl(self._link.fileno(), termios.FIONREAD, count)
+        return count[0]
+
+    def read(self, size: int = 1, /) -> bytes:
+        """Up to `size` bytes; fewer when `timeout` seconds pass before (None: waits for all)."""
+        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        data = bytearray()
+        while len(data) < size:
+            wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not select.select([self._link], [], [], wait)[0]:
+                break
+            try:
+                part = self._link.recv(size - len(data))
+            except ConnectionError:
+                part = b""
+            if not part:
+                if data:
+                    break  # what it said last; the next read tells that it is gone
+                raise self._gone()
+            data += part
+        return bytes(data)
+
+    def write(self, data: bytes, /) -> int:
+        """All of `data`, or an error after `write_timeout` seconds."""
+        self._link.settimeout(self.write_timeout)
+        try:
+            self._link.sendall(data)
+        except TimeoutError as error:
+            raise WatchwordError("the emulated board stopped reading", self.name) from error
+        except OSError as error:
+            raise self._gone() from error
+        return len(data)
+
+    def close(self) -> None:
+        """End the emulator, gently first. May be called again."""
+        atexit.unregister(self.close)
+        self._link.close()
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(EXIT_WAIT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._output.close()
+
+    def _gone(self) -> WatchwordError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(EXIT_WAIT_S)
+        self._output.seek(0)
+        said = self._output.read()[-SHOWN_OUTPUT_BYTES:].decode(errors="replace").strip()
+        status = self._process.returncode
+        return WatchwordError(f"the emulated board ended with status {status}: {said}", self.name)
+
+
+def _death_pact() -> list[str]:
+    """Ends the child when this process is killed without a chance to clean up (Linux)."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+
+
+def emulated_env(port: str) -> str | None:
+    """The firmware environment of an emulated port (`emu:c3-uart` -> `emu-c3`); None = a real port."""
+    return _emulated(port)[0].env if port.startswith(EMULATED) else None
+
+
+def _emulated(port: str) -> tuple[firmware.Board, str]:
+    boards = firmware.emulated_boards()
+    name = port.removeprefix(EMULATED)
+    link = "virtio"
+    if name.endswith("-uart"):
+        name, link = name.removesuffix("-uart"), "uart"
+    env = f"emu-{name}"
+    if env not in boards or link not in boards[env].links:
+        known = ", ".join(EMULATED + known.removeprefix("emu-") for known in boards)
+        raise WatchwordError("no such emulated board", port, f"there are: {known} (and -uart)")
+    return boards[env], link
+
+
+def start_emulator(board: firmware.Board, link: str, elf: Path) -> Emulator:
+    """Boot `elf`; `link` is one of board.links. The link is a socket pair: no port to race for."""
+    program = shutil.which(board.emulator)
+    if program is None:
+        raise WatchwordError("not installed", board.emulator, f"apt install {board.emulator_debian}")
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    chardev = ["-chardev", f"socket,id=link,fd={theirs.fileno()}"]
+    command = [program, *board.arguments, "-kernel", str(elf), *chardev, *board.links[link]]
+    return Emulator(f"{board.env} ({link})", command, ours, theirs)
+
+
+def open_serial(port: str) -> serial.Serial:
+    """A real board's serial port."""
+    try:
+        return serial.Serial(port, spec.LINK_BAUD, timeout=READ_TIMEOUT_S, exclusive=True)
+    except (serial.SerialException, OSError, ValueError) as error:
+        present = ", ".join(sorted(p.device for p in list_ports.comports())) or "none"
+        remedy = f"ports here: {present}; no permission: add yourself to the group dialout"
+        raise WatchwordError(f"cannot open the port: {error}", port, f"{remedy}; or use emu:c3") from error
+
+
+@contextmanager
+def open_port(port: str, model_dir: Path | None = None) -> Iterator[Transport]:
+    """The link to the board at `port`, closed (and an emulator ended) on the way out.
+
+    model_dir: the model an emulated board is built with (default: firmware.default_model_dir());
+    a real board keeps the one it was flashed with.
+    """
+    transport: Transport
+    if port.startswith(EMULATED):
+        board, link = _emulated(port)
+        transport = start_emulator(board, link, firmware.build(board.env, model_dir).elf)
+    else:
+        transport = open_serial(port)
+    try:
+        yield transport
+    finally:
+        transport.close()
