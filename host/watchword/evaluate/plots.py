@@ -1,0 +1,217 @@
+"""The pictures of a report, as inline SVG."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Results = dict[str, Any]
+
+INK, QUIET, GRID = "#1d2733", "#66727f", "#e3e8ed"
+BLUE, ORANGE, GREEN, RED = "#1f6feb", "#e07b00", "#1a7f4b", "#c62f3b"
+STAGE_COLOURS = {"frontend": BLUE, "model": ORANGE, "detector": GREEN}
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: small, sharp, selectable
+    "font.family": "sans-serif",
+    "font.size": 10.5,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "legend.edgecolor": "none",
+    "legend.facecolor": "white",
+    "legend.framealpha": 0.85,
+    "figure.constrained_layout.use": True,
+}
+
+
+def _styled(draw: Callable[..., str | None]) -> Callable[..., str | None]:
+    """Draw with the report's style, and leave matplotlib's own settings as they were."""
+
+    @functools.wraps(draw)
+    def styled(*args: Any, **kwargs: Any) -> str | None:
+        import matplotlib
+
+        # The salt keeps the ids of several plots on one page apart, and a page the same on every run.
+        with matplotlib.rc_context({**_STYLE, "svg.hashsalt": draw.__name__}):
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+@_styled
+def curve_svg(results: Results, max_frr: float | None, max_fah: float | None) -> str | None:
+    """FRR over FAH for every threshold, the setting in force, and the area the budgets allow."""
+    points = [p for p in results["details"]["curve"] if p["frr"] is not None and p["fah"] is not None]
+    if not points:
+        return None
+    figure, axes = _figure(6.4, 3.7)
+    one = 1.0 / results["negative_hours"]  # the smallest rate these recordings can show above 0
+    axes.set_xscale("symlog", linthresh=one, linscale=0.5)
+    frr = [100 * p["frr"] for p in points]
+    right = max(2 * one, max(p["fah"] for p in points)) * 1.3
+    if max_frr is not None and max_fah is not None:
+        axes.fill_between([0, max_fah], 0, 100 * max_frr, color=GREEN, alpha=0.3, lw=0, label="within budget")
+    axes.plot(
+        [p["fah_upper95"] for p in points], frr, color=QUIET, lw=1, ls="--", label="FAH, 95 % upper bound"
+    )
+    axes.plot(
+        [p["fah"] for p in points],
+        frr,
+        color=BLUE,
+        lw=2,
+        marker="o",
+        ms=3,
+        label="measured, one dot a threshold",
+    )
+    now = results["fah"], 100 * results["frr"]
+    axes.plot(
+        *now,
+        marker="o",
+        ms=9,
+        color=RED,
+        ls="none",
+        label=f"as set: threshold {results['detector']['high']:.2f}",
+    )
+    top = min(103.0, max(20.0, 4.0 * now[1]))  # what lies above is a detector nobody would set so
+    axes.set(
+        xlim=(-0.12 * one, right),
+        ylim=(-0.03 * top, top),
+        xlabel="false alarms per hour (FAH)",
+        ylabel="missed wakes (FRR), %",
+    )
+    axes.set_xticks([0, *_decades(one, right)])
+    axes.set_xticklabels([f"{t:g}" for t in [0, *_decades(one, right)]])
+    axes.minorticks_off()
+    axes.legend(loc="upper right", fontsize=9)
+    return _svg(figure)
+
+
+@_styled
+def peaks_svg(results: Results) -> str | None:
+    """How high the smoothed score gets in the words, and in the seconds without them."""
+    peaks, high = results["details"]["peaks"], results["detector"]["high"]
+    if not sum(peaks["words"]) + sum(peaks["negative_seconds"]):
+        return None
+    figure, axes = _figure(6.4, 3.7)
+    edges = np.linspace(0, 1, peaks["bins"] + 1)
+    for key, colour, label in (
+        ("negative_seconds", QUIET, "each second without the word"),
+        ("words", BLUE, "each spoken word"),
+    ):
+        if sum(peaks[key]):
+            total = f"{sum(peaks[key]):,}"
+            axes.stairs(peaks[key], edges, fill=True, color=colour, alpha=0.7, label=f"{label} ({total})")
+    axes.axvline(high, color=RED, lw=1.5, ls="--", label=f"threshold {high:.2f}")
+    axes.set_yscale("log")
+    axes.set(xlim=(0, 1), ylim=(0.7, None), xlabel="highest smoothed score", ylabel="count (log)")
+    axes.legend(loc="upper center", fontsize=9)
+    return _svg(figure)
+
+
+@_styled
+def latency_svg(results: Results) -> str | None:
+    """Time from the end of the word to its detection."""
+    values = results["details"]["latencies_ms"]
+    if not values:
+        return None
+    figure, axes = _figure(6.4, 4.6)
+    low, high = min(*values, 0.0), max(*values, 200.0)
+    axes.hist(values, bins=list(np.arange(np.floor(low / 40) * 40, high + 41, 40)), color=BLUE, alpha=0.8)
+    for key, style in (("p50", "-"), ("p95", "--")):
+        value = results["latency_ms"][key]
+        axes.axvline(value, color=RED, lw=1.5, ls=style, label=f"{key} {value:.0f} ms")
+    axes.axvline(0, color=QUIET, lw=1)
+    axes.locator_params(axis="y", integer=True)
+    axes.set(xlabel="ms from word end to detection", ylabel="words")
+    axes.legend(fontsize=9)
+    return _svg(figure)
+
+
+@_styled
+def cost_svg(cost: Results) -> str | None:
+    """Instructions per second of audio, by stage."""
+    stages = {
+        k: v for k, v in cost["instructions_per_audio_second"].items() if k != "total" and v is not None
+    }
+    if not stages:
+        return None
+    figure, axes = _figure(6.4, 1.9)
+    names = list(stages)[::-1]
+    values = [stages[name] / 1e6 for name in names]
+    bars = axes.barh(names, values, color=[STAGE_COLOURS.get(name, QUIET) for name in names], height=0.62)
+    axes.bar_label(bars, [f" {value:.3g} M" for value in values], color=INK, fontsize=10)
+    axes.set(xlabel="million instructions per second of audio", xlim=(0, max(values) * 1.15 or 1))
+    axes.grid(visible=False, axis="y")
+    return _svg(figure)
+
+
+def trace_svg(trace: Results, high: float, width: int = 380, height: int = 64) -> str:
+    """A small plot of the scores around an event: raw (thin), smoothed (bold), threshold, word."""
+    count = len(trace["smoothed"])
+    first_s, span_s = trace["first_s"], max(trace["step_s"] * (count - 1), 1e-3)
+
+    def x(seconds: float) -> float:
+        return round(min(max((seconds - first_s) / span_s, 0.0), 1.0) * width, 1)
+
+    def line(values: Sequence[float], style: str) -> str:
+        points = " ".join(
+            f"{x(first_s + i * trace['step_s'])},{round(height - v / 100 * height, 1)}"
+            for i, v in enumerate(values)
+        )
+        return f'<polyline points="{points}" fill="none" {style}/>'
+
+    def rule(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
+        return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" {style}/>'
+
+    spans = [(x(a), max(x(b) - x(a), 1.0)) for a, b in trace["words"]]
+    shade = f'height="{height}" fill="{BLUE}" opacity="0.12"'
+    level = round(height * (1 - high), 1)
+    parts = [
+        *(f'<rect x="{left}" y="0" width="{wide:.1f}" {shade}/>' for left, wide in spans),
+        rule(0, height, width, height, f'stroke="{GRID}"'),
+        rule(0, level, width, level, f'stroke="{RED}" stroke-dasharray="4 3" opacity="0.8"'),
+        rule(x(0), 0, x(0), height, f'stroke="{QUIET}" stroke-dasharray="1 3"'),
+        line(trace["raw"], f'stroke="{QUIET}" stroke-width="0.8" opacity="0.7"'),
+        line(trace["smoothed"], f'stroke="{BLUE}" stroke-width="1.8"'),
+    ]
+    size = f'viewBox="0 -2 {width} {height + 4}" width="{width}" height="{height + 4}"'
+    return f'<svg class="trace" {size} role="img" aria-label="scores around the event">{"".join(parts)}</svg>'
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """1, 10, 100 … between low and high; always at least one tick."""
+    exponents = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
+    return [float(10.0**e) for e in exponents] or [low]
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    return figure, figure.add_subplot()
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as an <svg> element without a size of its own: the page decides."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    tag, body = text[text.index("<svg") :].split(">", 1)
+    return re.sub(r' (width|height)="[^"]*"', "", tag) + ">" + body

@@ -1,0 +1,162 @@
+"""A session folder: results.json, report.html and log.txt, and the table on the terminal."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+from watchword.errors import WatchwordError
+from watchword.evaluate.report import format_value, hours, percent, rate, render
+from watchword.evaluate.results import Results, read_results, to_json
+from watchword.files import write_atomic
+
+EXIT_OVER_BUDGET = 2
+EXIT_INTERRUPTED = 130
+
+
+def default_folder() -> Path:
+    """sessions/<time>, named so that a listing is in order of time."""
+    return Path("sessions") / datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+
+
+@dataclass
+class Session:
+    """Collects the log of a run; nothing is written before `finish`."""
+
+    folder: Path
+    lines: list[str] = field(default_factory=list)
+
+    def log(self, text: str, show: bool = True) -> None:
+        """Add a line to log.txt, and show it (on stderr: stdout is for the result)."""
+        self.lines.append(f"{datetime.datetime.now().strftime('%H:%M:%S.%f')[:-3]} {text}")
+        if show:
+            click.echo(text, err=True)
+
+    def finish(self, results: Results) -> None:
+        """Write all three files, results.json last: where it is, the others are."""
+        write_atomic(self.folder / "log.txt", "\n".join(self.lines) + "\n")
+        write_atomic(self.folder / "report.html", render(results))
+        write_atomic(self.folder / "results.json", to_json(results))
+
+
+@contextmanager
+def open_session(folder: Path) -> Iterator[Session]:
+    """A folder that can be written to, known before the long work; Ctrl-C leaves nothing behind."""
+    created = _make_writable(folder)
+    session = Session(folder)
+    try:
+        yield session
+    except KeyboardInterrupt:
+        click.echo(f"\ninterrupted: nothing was written to {folder}", err=True)
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    finally:
+        if created and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def rerender(folder: Path) -> Path:
+    """report.html again, from results.json."""
+    results = read_results(folder)
+    try:
+        page = render(results)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise WatchwordError(
+            f"results.json lacks something the report needs: {error}", folder, "run bench or evaluate again"
+        ) from error
+    return write_atomic(folder / "report.html", page)
+
+
+def provenance() -> Results:
+    """When, with what command and what versions."""
+    packages = {"watchword": "watchword", "numpy": "numpy", "scipy": "scipy", "soundfile": "soundfile"}
+    return {
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "versions": {
+            **{name: _version(package) for name, package in packages.items()},
+            "python": platform.python_version(),
+            "system": platform.platform(terse=True),
+        },
+    }
+
+
+def table(results: Results) -> str:
+    """The verdict for the terminal: value, budget and PASS/FAIL a line."""
+    rows = [
+        (line["label"], format_value(line["value"], line["unit"]), _budget(line), _verdict(line["passed"]))
+        for line in results["budgets"]["lines"]
+        if line["value"] is not None or line["budget"] is not None
+    ]
+    heading = (f"{results['word']} on {results['board']}", "value", "budget", "")
+    widths = [max(len(row[i]) for row in [heading, *rows]) for i in range(4)]
+    lines = [
+        f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip()
+        for a, b, c, d in [heading, *rows]
+    ]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:], *_remarks(results)])
+
+
+def _remarks(results: Results) -> list[str]:
+    """What qualifies the figures: counts, bounds, parity, limits."""
+    lines = []
+    if results["positives"]:
+        bound = percent(results["frr_upper95"])
+        lines.append(
+            f"missed {results['misses']} of {results['positives']} words; FRR at 95 %: at most {bound}"
+        )
+    if results["fah"] is not None:
+        lines.append(
+            f"{results['false_alarms']} false alarms in {hours(results['negative_hours'])}; "
+            f"FAH at 95 %: at most {rate(results['fah_upper95'])}"
+        )
+    parity = results["parity"]
+    if parity["checked_scores"]:
+        differ = parity["mismatches"] + parity["detection_mismatches"]
+        verdict = "all equal" if not differ else f"{differ:,} DIFFER"
+        lines.append(f"board against host: {parity['checked_scores']:,} scores, {verdict}")
+    if results["cost"]["estimate"]:
+        lines.append(results["cost"]["estimate"]["text"])
+    if results["skipped"]:
+        count = len(results["skipped"])
+        files = "1 file was" if count == 1 else f"{count} files were"
+        lines.append(f"{files} not usable (see log.txt or the report)")
+    return [*lines, *results["notes"]]
+
+
+def _budget(line: Results) -> str:
+    return "" if line["budget"] is None else "<= " + format_value(line["budget"], line["unit"])
+
+
+def _verdict(passed: bool | None) -> str:
+    return {True: "PASS", False: "FAIL", None: ""}[passed]
+
+
+def _make_writable(folder: Path) -> bool:
+    """True if the folder had to be made."""
+    existed = folder.is_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise WatchwordError(
+            f"cannot write here: {error.strerror}", folder, "choose another --out"
+        ) from error
+    return not existed
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,83 @@
+"""Budgets: the file is checked strictly, and every limit can fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import synthetic
+from watchword.errors import WatchwordError
+from watchword.evaluate import budgets
+
+GENEROUS = {limit.key: 1e12 for limit in budgets.LIMITS}
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    return synthetic.make_results(synthetic.make_streams(positives=8, negative_minutes=2.0))
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_the_projects_own_file_is_valid_and_limits_everything_on_its_board() -> None:
+    assert set(budgets.read_budgets("emu-c3")) == {limit.key for limit in budgets.LIMITS}
+    assert budgets.read_budgets("host").keys() == {"max_frr", "max_fah", "latency_p95_ms"}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[emu-c3]\nmax_far = 1\n", "unknown key 'max_far'"),
+        ("[emu-c3]\nmax_frr = '5 %'\n", "must be a number"),
+        ("[emu-c3]\nmax_frr = -0.1\n", "must be a number"),
+        ("[emu-c3]\nmax_frr = nan\n", "must be a number"),
+        ("[emu-c3]\nmax_frr = true\n", "must be a number"),
+        ("[esp32]\nmax_frr = 0.1\n", "no budgets for board 'emu-c3'"),
+        ("max_frr = 0.1\n", "is not a table"),
+        ("[emu-c3\n", "not valid TOML"),
+    ],
+)
+def test_a_typo_never_lifts_a_limit(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(WatchwordError, match=says):
+        budgets.read_budgets("emu-c3", write(tmp_path / "b.toml", text))
+
+
+def test_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(WatchwordError, match="no budgets"):
+        budgets.read_budgets("emu-c3", tmp_path / "none.toml")
+
+
+def test_all_pass_within_generous_limits(results: dict[str, Any]) -> None:
+    verdict = budgets.budget_results(results, GENEROUS)
+    assert verdict["passed"] is True
+    assert [line["passed"] for line in verdict["lines"]] == [True] * len(budgets.LIMITS)
+
+
+@pytest.mark.parametrize("limit", budgets.LIMITS, ids=lambda limit: limit.key)
+def test_each_limit_alone_fails_the_run(results: dict[str, Any], limit: budgets.Limit) -> None:
+    value = limit.value(results)
+    assert value is not None and value > 0
+    assert budgets.budget_results(results, {**GENEROUS, limit.key: value})["passed"] is True
+    verdict = budgets.budget_results(results, {**GENEROUS, limit.key: value * 0.999})
+    assert verdict["passed"] is False
+    assert [line["key"] for line in verdict["lines"] if line["passed"] is False] == [limit.key]
+
+
+@pytest.mark.parametrize("limit", budgets.LIMITS, ids=lambda limit: limit.key)
+def test_what_was_not_measured(limit: budgets.Limit) -> None:
+    """A board that does not tell its size has failed; without recordings of the word, FRR is open."""
+    nothing = synthetic.make_results([], board="host")
+    nothing["memory"] = dict.fromkeys(nothing["memory"])
+    verdict = budgets.budget_results(nothing, {limit.key: 1.0})
+    assert verdict["passed"] is limit.needs_recordings
+    assert [line["value"] for line in verdict["lines"]] == [None] * len(budgets.LIMITS)
+
+
+def test_without_a_budget_nothing_is_demanded(results: dict[str, Any]) -> None:
+    verdict = budgets.budget_results(results, {})
+    assert verdict["passed"] is True
+    assert {line["passed"] for line in verdict["lines"]} == {None}
