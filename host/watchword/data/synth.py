@@ -1,0 +1,290 @@
+"""Synthetic speech for a wake word: positives, near misses, unrelated speech and noise beds.
+
+Everything is planned first, from the seed alone; a clip's file name is a hash of all that makes it,
+so that a second run finds its files and makes only what is missing. Splits are cut between speakers:
+no voice of val or test is ever heard in training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import count as count_up
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import soxr
+from tqdm import tqdm
+
+from watchword import audio, spec
+from watchword.data import noise, phrases
+from watchword.data.corpus import SPLITS, Clip, read_manifest, write_manifest
+from watchword.data.endpoint import word_bounds
+from watchword.data.voices import Delivery, Engine, open_engines
+from watchword.errors import WatchwordError
+
+RECIPE = 1  # raise it when the same plan would sound different: all clips are made anew
+POSITIVE_SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
+# Counting false alarms per hour takes hours of speech, so the held-out splits get half of it.
+NEGATIVE_SHARES = {"train": 0.5, "val": 0.2, "test": 0.3}
+# Near misses teach; in the held-out splits too many of them would make another measure of FAH.
+NEAR_MISS_SHARES = {"train": 0.4, "val": 0.15, "test": 0.15}
+LEVELS_DBFS = (-34.0, -17.0)  # RMS of the spoken part
+PADDING_S = (0.08, 0.35)
+NOISE_BED_S = 30.0
+_ENDINGS = ("", ".", "!", "?", ",")
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One clip to be made; equal utterances sound equal."""
+
+    label: str  # positive or negative
+    split: str
+    kind: str  # wake, near-miss or speech
+    text: str
+    engine: str
+    speaker: str
+    delivery: Delivery
+    level_dbfs: float
+    lead_s: float  # silence before the word
+    tail_s: float
+
+    def path(self, folder: Path, version: str) -> Path:
+        recipe = json.dumps([RECIPE, version, asdict(self)], sort_keys=True)
+        name = hashlib.sha256(recipe.encode()).hexdigest()[:20]
+        return folder / self.split / self.label / f"{self.engine}-{self.speaker}" / f"{name}.flac"
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What was made, or found made already."""
+
+    clips: list[Clip]
+    made: int
+    manifest: Path
+
+
+class Caster:
+    """Chooses who says a text, and how: engines and speakers in turn, deliveries at random."""
+
+    def __init__(self, engines: Sequence[Engine], seed: int) -> None:
+        self._casts: dict[str, list[tuple[Engine, list[str]]]] = {split: [] for split in SPLITS}
+        for engine in engines:
+            for split, speakers in split_speakers(engine.name, engine.speakers, seed).items():
+                if speakers:
+                    self._casts[split].append((engine, speakers))
+        for split, casts in self._casts.items():
+            if not casts:
+                names = ", ".join(engine.name for engine in engines)
+                what = f"no voice is left for {split}: {names} has too few speakers"
+                raise WatchwordError(what, "", "add another engine, for instance espeak")
+
+    def cast(
+        self, texts: Iterator[str], label: str, split: str, kind: str, rng: np.random.Generator
+    ) -> Iterator[Utterance]:
+        casts = self._casts[split]
+        for number, text in enumerate(texts):
+            engine, speakers = casts[number % len(casts)]
+            speaker = speakers[number // len(casts) % len(speakers)]
+            yield Utterance(
+                label, split, kind, text, engine.name, speaker, engine.draw(speaker, rng),
+                round(float(rng.uniform(*LEVELS_DBFS)), 2),
+                *(round(float(rng.uniform(*PADDING_S)), 3) for _ in range(2)),
+            )  # fmt: skip
+
+
+def split_speakers(engine: str, speakers: Sequence[str], seed: int) -> dict[str, list[str]]:
+    """An engine's speakers, 80/10/10 in an order the seed decides; with fewer than three, all train."""
+    order = sorted(speakers, key=lambda name: hashlib.sha256(f"{seed}|{engine}|{name}".encode()).digest())
+    held_out = max(1, round(0.1 * len(order))) if len(order) >= 3 else 0
+    return {
+        "train": order[2 * held_out :],
+        "val": order[:held_out],
+        "test": order[held_out : 2 * held_out],
+    }
+
+
+def synthesise(
+    phrase: str,
+    out: Path,
+    engines: Sequence[str] = ("espeak", "flite"),
+    positives: int = 600,
+    negative_minutes: float = 15.0,
+    seed: int = 1,
+    jobs: int | None = None,
+    progress: bool = False,
+) -> Synthesis:
+    """Make `positives` clips of `phrase` and `negative_minutes` of other speech in `out`, with a manifest.
+
+    Clips go to out/<split>/<label>/<engine>-<speaker>/<hash>.flac. Files that are there are kept; those an
+    earlier manifest of `out` lists and this run does not need are deleted.
+    """
+    if positives < 0 or not 0 <= negative_minutes < 1e5:
+        raise WatchwordError("a negative amount of speech", "", "give a count and minutes of zero or more")
+    phrase = phrases.check_phrase(phrase)
+    opened = open_engines(engines)
+    caster = Caster(opened, seed)
+    studio = _Studio(out, opened, jobs or os.cpu_count() or 1, progress)
+    try:
+        clips = studio.record_all(_positives(phrase, positives, caster, seed), positives)
+        for split in SPLITS:
+            for kind, minutes in _negative_minutes(split, negative_minutes).items():
+                texts = _negative_texts(phrase, kind, _rng(seed, split, kind, "texts"))
+                utterances = caster.cast(texts, "negative", split, kind, _rng(seed, split, kind))
+                clips += studio.record_minutes(utterances, minutes, f"{split} {kind}")
+        clips += _noise_beds(out, clips, seed)
+    finally:
+        studio.close()
+    return Synthesis(clips, studio.made, _publish(out, clips))
+
+
+# ── Planning ─────────────────────────────────────────────────────────────────────────────────
+def _rng(seed: int, *purpose: str) -> np.random.Generator:
+    """A stream of its own for each purpose: more positives do not change the negatives."""
+    return np.random.default_rng([seed, zlib.crc32("/".join(purpose).encode())])
+
+
+def _positives(phrase: str, count: int, caster: Caster, seed: int) -> Iterator[Utterance]:
+    held_out = {split: round(POSITIVE_SHARES[split] * count) for split in ("val", "test")}
+    for split, share in {"train": count - sum(held_out.values()), **held_out}.items():
+        rng = _rng(seed, split, "wake")
+        texts = (phrase + _ENDINGS[int(rng.integers(len(_ENDINGS)))] for _ in range(share))
+        yield from caster.cast(texts, "positive", split, "wake", _rng(seed, split, "wake", "delivery"))
+
+
+def _negative_minutes(split: str, total: float) -> dict[str, float]:
+    minutes = total * NEGATIVE_SHARES[split]
+    near = minutes * NEAR_MISS_SHARES[split]
+    return {"near-miss": near, "speech": minutes - near}
+
+
+def _negative_texts(phrase: str, kind: str, rng: np.random.Generator) -> Iterator[str]:
+    if kind == "speech":
+        yield from phrases.paragraphs(phrase, rng)
+        return
+    misses = phrases.near_misses(phrase)
+    for _ in count_up():
+        for index in rng.permutation(len(misses)):
+            yield misses[index].text + _ENDINGS[int(rng.integers(len(_ENDINGS)))]
+
+
+# ── Making ───────────────────────────────────────────────────────────────────────────────────
+class _Studio:
+    """Speaks utterances in parallel, or finds them spoken."""
+
+    def __init__(self, folder: Path, engines: Sequence[Engine], jobs: int, progress: bool) -> None:
+        self._folder, self._progress = folder, progress
+        self._engines = {engine.name: engine for engine in engines}
+        self._pool = ThreadPoolExecutor(jobs)  # the work is in child processes or outside the lock
+        self.made = 0
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def record_all(self, utterances: Iterator[Utterance], total: int) -> list[Clip]:
+        clips: list[Clip] = []
+        with tqdm(total=total, desc="wake word", unit="clip", disable=not self._progress) as bar:
+            while batch := self._record_next(utterances, _BATCH):
+                clips += batch
+                bar.update(len(batch))
+        return clips
+
+    def record_minutes(self, utterances: Iterator[Utterance], minutes: float, what: str) -> list[Clip]:
+        """Utterances in order until together they last `minutes`; the same ones whatever the batches."""
+        clips: list[Clip] = []
+        goal_s, held_s = minutes * 60.0, 0.0
+        with tqdm(total=round(goal_s), desc=what, unit="s", disable=not self._progress) as bar:
+            while held_s < goal_s:
+                mean_s = held_s / len(clips) if clips else 10.0
+                batch = self._record_next(utterances, min(_BATCH, int((goal_s - held_s) / mean_s) + 1))
+                for clip in batch:
+                    if held_s < goal_s:
+                        clips.append(clip)
+                        held_s += clip.seconds
+                    else:
+                        clip.path.unlink()  # made too many
+                bar.update(min(round(held_s), bar.total) - bar.n)
+        return clips
+
+    def _record_next(self, utterances: Iterator[Utterance], count: int) -> list[Clip]:
+        return list(self._pool.map(self._record, islice(utterances, count)))
+
+    def _record(self, utterance: Utterance) -> Clip:
+        engine = self._engines[utterance.engine]
+        path = utterance.path(self._folder, engine.version)
+        if path.is_file():
+            pcm = audio.load(path)
+        else:
+            pcm = render(utterance, engine)
+            audio.save(path, pcm)
+            self.made += 1
+        return _clip(utterance, path, pcm)
+
+
+def render(utterance: Utterance, engine: Engine) -> np.ndarray:
+    """The utterance as int16 [samples]: spoken, vocal tract scaled, trimmed, levelled, padded."""
+    signal, rate_hz = engine.speak(utterance.text, utterance.speaker, utterance.delivery)
+    tract = float(utterance.delivery["tract"])
+    signal = soxr.resample(signal.astype(np.float32), rate_hz * tract, spec.SAMPLE_RATE_HZ, quality="HQ")
+    loud = np.flatnonzero(np.abs(signal) > 0.01 * np.abs(signal).max(initial=1e-4))
+    if loud.size == 0:
+        what = f"{engine.name} says nothing for '{utterance.text}'"
+        raise WatchwordError(what, "", f"try another engine than {engine.name}")
+    signal = signal[loud[0] : loud[-1] + 1]
+    gain = 10.0 ** (utterance.level_dbfs / 20.0) / float(np.sqrt(np.mean(signal**2)))
+    gain = min(gain, 0.99 / float(np.abs(signal).max()))
+    lead, tail = (np.zeros(round(s * spec.SAMPLE_RATE_HZ)) for s in (utterance.lead_s, utterance.tail_s))
+    return audio.to_int16(np.concatenate((lead, signal * gain, tail)))
+
+
+def _clip(utterance: Utterance, path: Path, pcm: np.ndarray) -> Clip:
+    bounds: tuple[float | None, float | None] = (None, None)
+    if utterance.label == "positive":
+        start, end = word_bounds(pcm)
+        bounds = (start / spec.SAMPLE_RATE_HZ, end / spec.SAMPLE_RATE_HZ)
+    return Clip(
+        path,
+        utterance.split,
+        utterance.label,
+        utterance.text.rstrip("".join(_ENDINGS)),
+        f"{utterance.engine}-{utterance.speaker}",
+        f"synthetic {utterance.engine} {utterance.kind}",
+        pcm.size / spec.SAMPLE_RATE_HZ,
+        *bounds,
+        synthetic=True,
+    )
+
+
+def _noise_beds(out: Path, clips: Sequence[Clip], seed: int) -> list[Clip]:
+    """One bed of each kind for each split; babble is mixed from that split's unrelated speech."""
+    beds = []
+    for split in SPLITS:
+        talk = [c.path for c in clips if c.split == split and c.source.endswith(" speech")]
+        for kind in noise.KINDS if talk else noise.KINDS[:-1]:
+            path = out / split / "noise" / f"{kind}.flac"
+            speech = [audio.load(p) for p in talk[:20]] if kind == "babble" else []
+            audio.save(path, noise.bed(kind, NOISE_BED_S, _rng(seed, split, kind), speech))
+            beds.append(Clip(path, split, "noise", kind, "", "synthetic noise", NOISE_BED_S, synthetic=True))
+    return beds
+
+
+def _publish(out: Path, clips: Sequence[Clip]) -> Path:
+    """Write the manifest and delete the clips that only an earlier one lists."""
+    manifest = out / "manifest.csv"
+    kept = {clip.path.absolute() for clip in clips}
+    old = read_manifest(manifest) if manifest.is_file() else []
+    write_manifest(manifest, clips)
+    for clip in old:
+        ours = clip.synthetic and re.fullmatch(r"[0-9a-f]{20}\.flac", clip.path.name)
+        if ours and clip.path.is_relative_to(out) and clip.path.absolute() not in kept:
+            clip.path.unlink(missing_ok=True)
+    return manifest

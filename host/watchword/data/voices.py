@@ -1,0 +1,175 @@
+"""Speech engines behind one small interface: espeak-ng and flite here, the neural ones in neural.py."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import ClassVar, Protocol
+
+import numpy as np
+import soundfile
+
+from watchword.data.speech_tools import espeak, flite
+from watchword.errors import WatchwordError
+
+Delivery = dict[
+    str, str | float
+]  # how a speaker says it: only what JSON can hold, it is part of the file name
+
+
+class Engine(Protocol):
+    """One text-to-speech program or network.
+
+    A speaker is what listeners would take for one person: splits are made by speaker, so voices that
+    share a recording or a formant set must be one speaker.
+    """
+
+    name: str
+    version: str  # a new one makes all clips anew
+    speakers: tuple[str, ...]
+
+    def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:
+        """A random way of speaking: pace, pitch, accent. `tract` scales the vocal tract, 1 = as it is."""
+
+    def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
+        """Float32 [samples] (±1 is full scale) and their rate in Hz. Thread-safe."""
+
+
+class Espeak:
+    """espeak-ng: a formant synthesiser; about 60 variants, eight English accents."""
+
+    name = "espeak"
+    # Robots, effects and test voices say nothing about people.
+    _NOT_PEOPLE = re.compile(r"robo|demonic|announcer|fast|\s", re.IGNORECASE)
+
+    def __init__(self) -> None:
+        self.version = _first_line(espeak(["--version"]))
+        self._variants: dict[str, list[str]] = {"default": [""]}
+        for variant in _column(r"!v/(.+?)\s*(?:\(|$)", espeak(["--voices=variant"])):
+            if not self._NOT_PEOPLE.search(variant):
+                self._variants.setdefault(self._family(variant), []).append(variant)
+        self._accents = _column(r"^\s*\d+\s+(en-\S+)\s+.*\sgmw/en", espeak(["--voices=en"]))
+        self.speakers = tuple(sorted(self._variants))
+        if len(self.speakers) < 3 or not self._accents:
+            raise WatchwordError("espeak-ng lists no English voices", "", "apt install espeak-ng-data")
+
+    @staticmethod
+    def _family(variant: str) -> str:
+        """Klatt2 and klatt5 are one voice with other settings; f2 and f5 are different ones."""
+        stem = variant.rstrip("0123456789")
+        return stem if len(stem) > 2 else variant
+
+    def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:
+        variants = self._variants[speaker]
+        return {
+            "variant": variants[int(rng.integers(len(variants)))],
+            "accent": self._accents[int(rng.integers(len(self._accents)))],
+            "words_per_minute": int(rng.integers(110, 211)),
+            "pitch": int(rng.integers(20, 81)),
+            "tract": round(float(rng.uniform(0.94, 1.07)), 3),
+        }
+
+    def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
+        variant = f"+{delivery['variant']}" if delivery["variant"] else ""
+        options = ["-s", str(delivery["words_per_minute"]), "-p", str(delivery["pitch"]), "--stdout"]
+        return _streamed_wav(espeak(["-v", f"{delivery['accent']}{variant}", *options], text))
+
+
+class Flite:
+    """Flite's four built-in speakers: diphones (kal) and units cut from recordings (awb, rms, slt)."""
+
+    name = "flite"
+    _SPEAKERS = ("awb", "kal", "rms", "slt")
+    _VOICE: ClassVar = {"kal": "kal16"}
+    _PITCH_HZ: ClassVar = {"awb": 130.0, "kal": 105.0, "rms": 100.0, "slt": 170.0}
+
+    def __init__(self) -> None:
+        self.version = _first_line(flite(["--version"]), containing="version")
+        listed = flite(["-lv"]).decode(errors="replace").split()
+        self.speakers = tuple(s for s in self._SPEAKERS if self._VOICE.get(s, s) in listed)
+        if not self.speakers:
+            raise WatchwordError("flite has none of its usual voices", "", "apt install flite")
+
+    def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:
+        return {
+            "stretch": round(float(rng.uniform(0.75, 1.35)), 3),
+            "pitch_hz": round(self._PITCH_HZ[speaker] * float(rng.uniform(0.8, 1.25)), 1),
+            "pitch_range_hz": round(float(rng.uniform(8, 30)), 1),
+            "tract": round(float(rng.uniform(0.88, 1.14)), 3),
+        }
+
+    def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
+        features = {
+            "duration_stretch": delivery["stretch"],
+            "int_f0_target_mean": delivery["pitch_hz"],
+            "int_f0_target_stddev": delivery["pitch_range_hz"],
+        }
+        options = [part for key, value in features.items() for part in ("--setf", f"{key}={value}")]
+        voice = self._VOICE.get(speaker, speaker)
+        return _streamed_wav(flite(["-voice", voice, *options, "-t", text, "-o", "/dev/stdout"]))
+
+
+def _piper() -> Engine:
+    from watchword.data.neural import Piper  # needs onnxruntime, an extra
+
+    return Piper()
+
+
+def _kokoro() -> Engine:
+    from watchword.data.neural import Kokoro
+
+    return Kokoro()
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "espeak": Espeak,
+    "flite": Flite,
+    "piper": _piper,
+    "kokoro": _kokoro,
+}
+
+
+def open_engines(names: Sequence[str]) -> list[Engine]:
+    """The named engines, ready to speak; WatchwordError with an install hint for one that is missing."""
+    unknown = [name for name in names if name not in ENGINES]
+    if unknown or not names:
+        raise WatchwordError(
+            f"no speech engine '{','.join(unknown)}'", "", f"choose from {', '.join(ENGINES)}"
+        )
+    return [_opened(name) for name in dict.fromkeys(names)]
+
+
+@lru_cache(maxsize=len(ENGINES))
+def _opened(name: str) -> Engine:
+    return ENGINES[name]()
+
+
+def _streamed_wav(content: bytes) -> tuple[np.ndarray, int]:
+    """Samples and rate of a wav whose header was written before its length was known."""
+    start = content.find(b"data")
+    if not content.startswith(b"RIFF") or start < 0:
+        return np.zeros(0, np.float32), 16_000
+    body = content[start + 8 :]
+    body = body[: len(body) // 2 * 2]
+    size = len(body)
+    header = (
+        content[:4]
+        + (start + size).to_bytes(4, "little")
+        + content[8 : start + 4]
+        + size.to_bytes(4, "little")
+    )
+    signal, rate_hz = soundfile.read(io.BytesIO(header + body), dtype="float32", always_2d=True)
+    return signal[:, 0], rate_hz
+
+
+def _column(pattern: str, listing: bytes) -> list[str]:
+    lines = listing.decode(errors="replace").splitlines()
+    found = (re.search(pattern, line) for line in lines)
+    return list(dict.fromkeys(match.group(1) for match in found if match))
+
+
+def _first_line(output: bytes, containing: str = "") -> str:
+    lines = output.decode(errors="replace").splitlines()
+    return next((line.split("Data at")[0].strip() for line in lines if containing in line), "")
