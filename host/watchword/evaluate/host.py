@@ -31,8 +31,9 @@ def evaluate_on_host(
     """Stream, measure, and build the results; the caller writes them."""
     image = load_image(model)
     announce(selection, session)
-    streams, skipped = run_host(image, selection, workers)
-    results = build_results(HOST, image, streams, selection, skipped)
+    run = run_host(image, selection, workers)
+    results = build_results(HOST, image, run.streams, selection, run.skipped)
+    results["provenance"] |= {"seconds": run.seconds, "times_real_time": run.times_real_time}
     finish_budgets(results, limits)
     return results
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from watchword import spec
 from watchword.evaluate.recordings import LEAD_SAMPLES, Recording
@@ -105,12 +105,12 @@ class CurvePoint:
 
 def poisson_upper(events: int, confidence: float = CONFIDENCE) -> float:
     """Largest mean that would still show this few events with probability 1 - confidence (exact)."""
-    return float(stats.chi2.ppf(confidence, 2 * (events + 1))) / 2.0
+    return float(special.gammaincinv(events + 1, confidence))  # = chi2.ppf(confidence, 2 events + 2) / 2
 
 
 def binomial_upper(events: int, trials: int, confidence: float = CONFIDENCE) -> float:
     """One-sided Clopper-Pearson bound on a proportion."""
-    return 1.0 if events >= trials else float(stats.beta.ppf(confidence, events + 1, trials - events))
+    return 1.0 if events >= trials else float(special.betaincinv(events + 1, trials - events, confidence))
 
 
 def match(words: Sequence[tuple[int, int]], detections: Iterable[int]) -> Match:

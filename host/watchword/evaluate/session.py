@@ -21,6 +21,7 @@ from watchword.evaluate.results import Results, read_results, to_json
 from watchword.files import write_atomic
 
 EXIT_OVER_BUDGET = 2
+EXIT_NOT_EQUAL = 3
 EXIT_INTERRUPTED = 130
 
 
@@ -44,9 +45,13 @@ class Session:
 
     def finish(self, results: Results) -> None:
         """Write all three files, results.json last: where it is, the others are."""
-        write_atomic(self.folder / "log.txt", "\n".join(self.lines) + "\n")
-        write_atomic(self.folder / "report.html", render(results))
-        write_atomic(self.folder / "results.json", to_json(results))
+        files = {
+            "log.txt": "\n".join(self.lines) + "\n",
+            "report.html": render(results),
+            "results.json": to_json(results),
+        }
+        for name, content in files.items():
+            write_atomic(self.folder / name, content)
 
 
 @contextmanager
@@ -88,6 +93,14 @@ def provenance() -> Results:
             "system": platform.platform(terse=True),
         },
     }
+
+
+def exit_status(results: Results) -> int:
+    """0, or what went wrong with the board. A board that differs from the host comes first."""
+    parity = results["parity"]
+    if parity["mismatches"] or parity["detection_mismatches"] or results["link"]["lost_samples"]:
+        return EXIT_NOT_EQUAL
+    return 0 if results["budgets"]["passed"] else EXIT_OVER_BUDGET
 
 
 def table(results: Results) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,16 +30,20 @@ _Results = Generator[tuple[int, ScoredStream | Skipped], None, None]
 _INLINE_S = 120.0  # less audio than this is not worth starting processes for
 
 
-def run_host(
-    image: bytes,
-    selection: Selection,
-    workers: int | None = None,
-    progress: bool = True,
-) -> tuple[list[ScoredStream], list[Skipped]]:
-    """Every recording of the selection through the pipeline; unreadable ones are listed, not fatal.
+@dataclass(frozen=True)
+class HostRun:
+    """Streams in the selection's order, whatever the number of processes."""
 
-    Streams come back in the selection's order, whatever the number of processes.
-    """
+    streams: tuple[ScoredStream, ...]
+    skipped: tuple[Skipped, ...]
+    seconds: float
+    times_real_time: float
+
+
+def run_host(
+    image: bytes, selection: Selection, workers: int | None = None, progress: bool = True
+) -> HostRun:
+    """Every recording of the selection through the pipeline; unreadable ones are listed, not fatal."""
     workers = workers or len(os.sched_getaffinity(0))
     inline = workers == 1 or sum(selection.seconds) < _INLINE_S
     bar = Progress("host pipeline", sum(selection.seconds), hidden=not progress)
@@ -53,9 +57,11 @@ def run_host(
     finally:
         bar.close()
     ordered = [results[i] for i in sorted(results)]
-    return (
-        [r for r in ordered if isinstance(r, ScoredStream)],
-        [r for r in ordered if isinstance(r, Skipped)],
+    return HostRun(
+        tuple(r for r in ordered if isinstance(r, ScoredStream)),
+        tuple(r for r in ordered if isinstance(r, Skipped)),
+        bar.elapsed_s,
+        bar.times_real_time,
     )
 
 

@@ -1,0 +1,53 @@
+"""`watchword bench`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from watchword.cli.recording_options import recording_options
+
+
+@click.command()
+@click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3 (emulated board).")
+@recording_options
+def command(
+    port: str,
+    model: Path,
+    positives: Path | None,
+    negatives: Path | None,
+    data: Path | None,
+    split: str | None,
+    limit_minutes: float | None,
+    out: Path | None,
+    budgets: Path | None,
+) -> None:
+    """Measure a board, physical or emulated, over its serial link.
+
+    Every positive clip holds the word once; every second of the negatives counts as negative
+    audio. Each recording is a stream of its own, with silence around it. Every score is compared
+    with the host pipeline.
+
+    Exit status: 0 all budgets kept, 2 a budget exceeded, 3 board and host differ or audio was
+    lost, 1 any other error, 130 interrupted.
+
+    \b
+    Examples:
+      watchword bench --port emu:c3 --model models/hey_lighthouse --positives wakes/ --negatives talk/
+      watchword bench --port emu:c3 --model models/alexa --data corpus/manifest.csv --split test
+      watchword bench --port /dev/ttyUSB0 --model models/alexa --data evening/ --limit-minutes 10
+    """
+    from watchword.device.bench import bench
+    from watchword.evaluate import session as sessions
+    from watchword.evaluate.budgets import DEFAULT_PATH
+    from watchword.evaluate.recordings import select
+
+    with sessions.open_session(out or sessions.default_folder()) as session:
+        selection = select(positives, negatives, data, split, limit_minutes)
+        results = bench(port, model, selection, session, budgets or DEFAULT_PATH)
+        session.finish(results)
+    click.echo(sessions.table(results))
+    click.echo(f"report: {session.folder / 'report.html'}")
+    sys.exit(sessions.exit_status(results))

@@ -1,0 +1,233 @@
+"""`watchword bench`: every recording through a board's pipeline, over its serial link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from watchword import core, spec
+from watchword.device import firmware
+from watchword.device.client import Board, BoardDetection, StreamResult
+from watchword.device.firmware import FirmwareImage
+from watchword.device.ports import emulated_env, open_port
+from watchword.errors import WatchwordError
+from watchword.evaluate import budgets
+from watchword.evaluate.host import announce, build_results, finish_budgets
+from watchword.evaluate.metrics import ScoredStream
+from watchword.evaluate.progress import Progress
+from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Selection, stream_pcm
+from watchword.evaluate.results import Results
+from watchword.evaluate.session import Session
+from watchword.evaluate.stream import run_host
+from watchword.export import load_image
+
+# What an instruction count would mean on a devkit: a stated assumption, not a measurement.
+ESTIMATE_CLOCK_HZ = 160_000_000
+ESTIMATE_CPI = 1.5
+
+
+@dataclass(frozen=True)
+class BoardRun:
+    """What came back from the board."""
+
+    info: dict[str, int | str]
+    stats: dict[str, int]
+    results: tuple[StreamResult, ...]
+    link: dict[str, int]
+    seconds: float
+    times_real_time: float
+
+
+def bench(port: str, model: Path, selection: Selection, session: Session, limits: Path) -> Results:
+    """Stream everything to the board at `port` and to the host pipeline; compare, measure, judge."""
+    image = load_image(model)
+    announce(selection, session)
+    built = _build(port, model, session)
+    host = run_host(image, selection)
+    for unreadable in host.skipped:
+        session.log(f"skipped {unreadable.path}: {unreadable.reason}")
+    run = run_board(port, model, image, host.streams, session, limits)
+    streams = _board_streams(image, host.streams, run.results)
+    results = build_results(str(run.info["board"]), image, streams, selection, host.skipped)
+    results["cost"] = cost_results(run)
+    results["memory"] |= _memory(run, built)
+    results["parity"] = parity(host.streams, run.results)
+    results["link"] = run.link
+    results["hashes"] |= {
+        "firmware": built.sha256 if built else None,
+        "spec": f"{int(run.info['spec_id']):08x}",
+    }
+    results["details"] |= {"info": run.info, "stats": run.stats}
+    results["details"]["firmware"] = {**asdict(built), "elf": str(built.elf)} if built else None
+    results["provenance"] |= {"port": port, "times_real_time": run.times_real_time, "seconds": run.seconds}
+    finish_budgets(results, limits)
+    return results
+
+
+def run_board(
+    port: str, model: Path, image: bytes, reference: Sequence[ScoredStream], session: Session, limits: Path
+) -> BoardRun:
+    """The board's part: connect, check what it is, stream, collect."""
+    total_s = sum(stream.audio_samples for stream in reference) / spec.SAMPLE_RATE_HZ
+    with open_port(port, model) as transport, Board(transport, port) as board:
+        _check_board(board, image, port, limits, session)
+        board.stats(reset=True)
+        bar = Progress(str(board.info["board"]), total_s)
+        results = []
+        try:
+            for stream, result in zip(reference, board.stream_many(_pcm(reference)), strict=True):
+                results.append(result)
+                bar.add(stream.audio_samples / spec.SAMPLE_RATE_HZ)
+                session.log(_line(stream, result), show=False)
+        finally:
+            bar.close()
+        stats, counters = board.stats(), board.link_counters
+        session.log(
+            f"{total_s:,.0f} s of audio in {bar.elapsed_s:,.0f} s: {bar.times_real_time:.1f} x real time"
+        )
+        link = {
+            "bytes": counters.bytes_sent + counters.bytes_received,
+            "retransmissions": counters.retransmissions + stats["retransmissions"],
+            "lost_samples": board.lost_samples,
+            "bad_frames": counters.bad_frames + stats["bad_frames"],
+            "crc_errors": counters.crc_errors + stats["crc_errors"],
+        }
+        return BoardRun(board.info, stats, tuple(results), link, bar.elapsed_s, bar.times_real_time)
+
+
+def cost_results(run: BoardRun) -> Results:
+    """Counter totals per second of audio and per hop, by stage."""
+    audio_s = run.stats["samples"] / spec.SAMPLE_RATE_HZ
+    hops = run.stats["hops"]
+    if not hops or not audio_s:
+        raise WatchwordError("the board counted no hops", str(run.info["board"]), "flash the firmware again")
+    totals = {stage: run.stats[f"{stage}_total"] for stage in spec.STAGES}
+    per_second = {stage: total / audio_s for stage, total in totals.items()}
+    per_second["total"] = sum(totals.values()) / audio_s
+    instructions = run.info["clock_hz"] == 0
+    cost: Results = {
+        "unit": "instructions" if instructions else "cycles",
+        "instructions_per_audio_second": per_second if instructions else dict.fromkeys(per_second),
+        "instructions_per_hop": {
+            stage: {
+                "min": run.stats[f"{stage}_min"],
+                "mean": totals[stage] / hops,
+                "max": run.stats[f"{stage}_max"],
+            }
+            for stage in spec.STAGES
+        },
+        "detection_instructions": _detection_costs(run.results),
+        "estimate": _estimate(per_second["total"]) if instructions else None,
+    }
+    if not instructions:
+        cost["cycles_per_audio_second"] = per_second
+    return cost
+
+
+def parity(reference: Sequence[ScoredStream], results: Sequence[StreamResult]) -> Results:
+    """Every score and detection of the board against the host pipeline's."""
+    found = {"checked_scores": 0, "mismatches": 0, "checked_detections": 0, "detection_mismatches": 0}
+    for host, board in zip(reference, results, strict=True):
+        common = min(host.scores.size, board.scores.size)
+        longest = max(host.scores.size, board.scores.size)
+        differing = int(np.count_nonzero(host.scores[:common] != board.scores[:common]))
+        found["checked_scores"] += longest
+        found["mismatches"] += differing + longest - common
+        ours = {int(sample) for sample in host.detections}
+        theirs = {detection.sample_index for detection in board.detections}
+        found["checked_detections"] += len(ours | theirs)
+        found["detection_mismatches"] += len(ours ^ theirs)
+    return found
+
+
+def _build(port: str, model: Path, session: Session) -> FirmwareImage | None:
+    """The firmware of an emulated board, so that its sizes are known; a real board has its own."""
+    env = emulated_env(port)
+    if env is None:
+        return None
+    session.log(f"firmware {env} with {model}")
+    return firmware.build(env, model)
+
+
+def _check_board(board: Board, image: bytes, port: str, limits: Path, session: Session) -> None:
+    """The right model, known budgets and the model's own detector settings, before any streaming."""
+    header, name = core.ModelImage(image).header, str(board.info["board"])
+    wanted, found = int(header["crc32"]), int(board.info["model_crc32"])
+    if found != wanted:
+        raise WatchwordError(
+            f"the board runs another model: '{board.info['word']}' ({found:08x}), not "
+            f"'{header['word']}' ({wanted:08x})",
+            port,
+            "flash it first: watchword flash --model MODEL",
+        )
+    budgets.read_budgets(name, limits)
+    detector = core.ModelImage(image).detector
+    if board.config_get() != detector:
+        session.log("the board's detector settings were changed; back to the model's own")
+        board.config_set(detector)
+    session.log(f"{name}: firmware {board.info['firmware']}, word '{board.info['word']}', model {found:08x}")
+
+
+def _pcm(reference: Sequence[ScoredStream]) -> Iterator[np.ndarray]:
+    for stream in reference:
+        yield stream_pcm(stream.recording)
+
+
+def _board_streams(
+    image: bytes, reference: Sequence[ScoredStream], results: Sequence[StreamResult]
+) -> list[ScoredStream]:
+    """The board's own scores and detections, in the form the metrics take."""
+    header = core.ModelImage(image).header
+    first = int(header["receptive_rows"]) * int(header["hop_samples"])
+    step = int(header["stride_rows"]) * int(header["hop_samples"])
+    return [
+        ScoredStream(
+            host.recording,
+            result.samples - LEAD_SAMPLES - TAIL_SAMPLES,
+            result.scores,
+            first + step * np.arange(result.scores.size, dtype=np.int64),
+            np.asarray([d.sample_index for d in result.detections], np.int64),
+        )
+        for host, result in zip(reference, results, strict=True)
+    ]
+
+
+def _memory(run: BoardRun, built: FirmwareImage | None) -> Results:
+    return {
+        "ram_bytes": built.ram_bytes if built else None,
+        "arena_bytes": run.info["arena_bytes"],
+        "stack_bytes": run.stats["stack_bytes"],
+        "code_bytes": built.code_bytes if built else None,
+        "model_bytes": run.info["model_bytes"],
+    }
+
+
+def _detection_costs(results: Sequence[StreamResult]) -> Results | None:
+    """Counter units from the arrival of the deciding hop to the detection."""
+    costs = [detection.cost for result in results for detection in result.detections]
+    return {"p50": float(np.percentile(costs, 50)), "max": max(costs)} if costs else None
+
+
+def _estimate(instructions_per_second: float) -> Results:
+    share = instructions_per_second * ESTIMATE_CPI / ESTIMATE_CLOCK_HZ
+    return {
+        "clock_hz": ESTIMATE_CLOCK_HZ,
+        "cycles_per_instruction": ESTIMATE_CPI,
+        "cpu_share": share,
+        "text": f"estimate: {100 * share:.1f} % of a {ESTIMATE_CLOCK_HZ // 1_000_000} MHz core, "
+        f"if an instruction takes {ESTIMATE_CPI} cycles (assumed, not measured)",
+    }
+
+
+def _line(stream: ScoredStream, result: StreamResult) -> str:
+    """A line of log.txt."""
+    peak, found = int(result.scores.max(initial=0)), ", ".join(map(_shown, result.detections)) or "none"
+    return f"{stream.recording.name}: {result.scores.size} scores, peak {peak}, detections: {found}"
+
+
+def _shown(detection: BoardDetection) -> str:
+    seconds = (detection.sample_index - LEAD_SAMPLES) / spec.SAMPLE_RATE_HZ
+    return f"{seconds:.3f} s ({detection.smoothed_q15 / (1 << spec.THRESHOLD_FRAC_BITS):.2f})"
