@@ -36,9 +36,12 @@ def export_model(
     `card` holds what the training knows (metrics, data hashes), kept under "training" in
     card.json. `golden_rows`: real windows int8 [n, window_rows, coeffs] to add to the goldens.
     """
-    from watchword.export import c_writer, golden
-    from watchword.export.graph import read_network
-    from watchword.export.image import build_image
+    try:
+        from watchword.export import c_writer, golden
+        from watchword.export.graph import read_network
+        from watchword.export.image import build_image
+    except ImportError as error:
+        raise WatchwordError(f"export needs {error.name}", "", 'pip install "watchword[train]"') from error
 
     network = read_network(tflite)
     if network.coeffs != settings.coeffs:
@@ -61,6 +64,22 @@ def export_model(
     for name, text in files.items():
         write_atomic(Path(out_dir) / name, text)
     return Path(out_dir)
+
+
+def summary(folder: Path) -> str:
+    """What was exported, for a terminal: the layer table, the sizes and the checks."""
+    card = json.loads((folder / "card.json").read_text())
+    sizes, checks = card["sizes"], card["checks"]
+    lines = [
+        *card["layers"],
+        f"one score every {card['stride_rows']} rows from {card['receptive_rows']} rows of context; "
+        f"{sizes['parameters']} parameters, {sizes['products_per_score']} multiply-accumulates a score",
+        f"image {sizes['image_bytes']} bytes (flash), arena {sizes['arena_bytes']} bytes (RAM)",
+        f"{checks['windows_equal_to_tflite_micro']} windows: every score equal to TFLite Micro's",
+        *(f"warning: {text}" for text in checks["size_warnings"]),
+        f"wrote {folder}",
+    ]
+    return "\n".join(lines)
 
 
 def _card(

@@ -44,7 +44,12 @@ def read_network(content: bytes, where: str = "model.tflite") -> Network:
         if handler is None:
             known = ", ".join(sorted(HANDLERS))
             raise WatchwordError("op is not supported", op.where, f"build the model of {known}")
-        handler(builder, op)
+        try:
+            handler(builder, op)
+        except (AttributeError, TypeError, LookupError, ValueError, ArithmeticError) as error:
+            raise WatchwordError(
+                f"malformed op ({error})", op.where, "use a file the converter wrote"
+            ) from error
     return builder.finish(file.output)
 
 

@@ -12,6 +12,8 @@ from watchword.errors import WatchwordError
 
 REMEDY = "use a .tflite file as the converter writes it"
 
+SMALLEST_SCALE, LARGEST_SCALE = 1e-9, 1e6  # of int8 tensors; far beyond what training gives
+
 
 def _names(enumeration: type) -> dict[int, str]:
     return {v: k for k, v in vars(enumeration).items() if isinstance(v, int)}
@@ -114,6 +116,9 @@ def _tensor(index: int, raw: Any, buffers: list[Any]) -> Tensor:
     scales = _values(quantization.scale if quantization else None, np.float32)
     zeros = _values(quantization.zeroPoint if quantization else None, np.int64)
     name = raw.name.decode("utf-8", "replace") if raw.name else f"#{index}"
+    sane = ((scales > SMALLEST_SCALE) & (scales < LARGEST_SCALE)).all() and (np.abs(zeros) <= 128).all()
+    if kind == "INT8" and not sane:
+        raise WatchwordError("scale or zero point is out of range", f"tensor '{name}'", REMEDY)
     return Tensor(index, name, shape, kind, scales, zeros, data)
 
 

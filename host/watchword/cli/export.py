@@ -1,0 +1,48 @@
+"""`watchword export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("source", type=FILE, metavar="RUN_DIR|MODEL.tflite")
+@click.option("--out", type=FILE, help="Model folder to write [models/<word>].")
+@click.option("--settings", type=FILE, help="Settings of a bare .tflite file [settings.json beside it].")
+@click.option("--max-flash", metavar="SIZE", help="Limit of the model image, like 200KB.")
+@click.option("--max-ram", metavar="SIZE", help="Limit of the arena, like 64KB.")
+@click.option("--on-excess", type=click.Choice(["warn", "error"]), default="warn", show_default=True)
+def command(
+    source: Path,
+    out: Path | None,
+    settings: Path | None,
+    max_flash: str | None,
+    max_ram: str | None,
+    on_excess: str,
+) -> None:
+    """Turn a trained run into a C array, a loadable image and golden vectors.
+
+    Every exported model is first compared with TFLite Micro, window by window; one differing
+    score is an error.
+
+    \b
+    Examples:
+      watchword export runs/hey
+      watchword export runs/hey --out models/hey_lighthouse --max-flash 64KB --on-excess error
+      watchword export mine.tflite --settings mine.json --out models/mine
+    """
+    from watchword.export import export_model
+    from watchword.export.budget import SizeTarget, parse_bytes
+    from watchword.export.folder import summary
+    from watchword.export.run_folder import folder_name, read_trained
+
+    limits = [parse_bytes(text) if text else None for text in (max_flash, max_ram)]
+    target = SizeTarget(*limits, "error" if on_excess == "error" else "warn")
+    trained = read_trained(source, settings)
+    folder = out or Path("models") / folder_name(trained.settings.word)
+    export_model(trained.tflite, trained.settings, folder, target, trained.training)
+    click.echo(summary(folder))

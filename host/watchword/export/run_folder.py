@@ -1,0 +1,52 @@
+"""What `watchword export` takes: a run folder of `watchword train`, or a bare .tflite file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from watchword.errors import WatchwordError
+from watchword.export.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """The inputs of an export; `training` is the run's metrics.json, or empty."""
+
+    tflite: bytes
+    settings: ModelSettings
+    training: dict[str, Any]
+
+
+def read_trained(source: Path, settings_path: Path | None = None) -> TrainedModel:
+    """Read model.tflite, settings.json and metrics.json of a folder, or one file and its settings."""
+    folder = source if source.is_dir() else source.parent
+    model_path = source / "model.tflite" if source.is_dir() else source
+    try:
+        tflite = model_path.read_bytes()
+    except OSError as error:
+        raise WatchwordError(
+            "cannot read the trained model", model_path, "run `watchword train` first"
+        ) from error
+    chosen = settings_path or folder / "settings.json"
+    if not chosen.is_file():
+        raise WatchwordError("no settings for this model", chosen, "give --settings settings.json")
+    metrics = _metrics(source / "metrics.json") if source.is_dir() else {}
+    return TrainedModel(tflite, ModelSettings.load(chosen), metrics)
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise WatchwordError(f"cannot read the run's metrics: {error}", path, "train again") from error
+
+
+def folder_name(word: str) -> str:
+    """'Hey lighthouse' -> 'hey_lighthouse'."""
+    kept = "".join(c if c.isalnum() else " " for c in word.lower())
+    return "_".join(kept.split()) or "word"

@@ -1,0 +1,107 @@
+"""Whole models: a stream gives, at every position, what TFLite Micro makes of the whole window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from watchword import core
+from watchword.export.graph import read_network
+from watchword.export.image import build_image
+
+pytest.importorskip("tflite_micro", reason="the oracle of these tests: pip install -e .[train]")
+
+from ds_tcn import ds_tcn, feature_like_rows, settings
+from tflite_builder import RELU, Oracle, TfliteBuilder
+
+MODEL_ROWS = 900  # 18 s of rows at a hop of 20 ms
+
+
+def window_scores(tflite: bytes, rows: np.ndarray, window: int, stride: int) -> np.ndarray:
+    """TFLite Micro's score of every window, one each `stride` rows."""
+    oracle = Oracle(tflite)
+    starts = range(0, len(rows) - window + 1, stride)
+    return np.array([int(oracle(rows[s : s + window]).reshape(-1)[0]) + 128 for s in starts], np.uint8)
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_stream_equals_whole_windows(seed: int, pooled: bool) -> None:
+    rng = np.random.default_rng(seed)
+    tflite = ds_tcn(rng, pooled=pooled)
+    network = read_network(tflite)
+    model = core.ModelImage(build_image(network, settings()))
+    assert (model.header["receptive_rows"], model.header["stride_rows"]) == (network.window_rows, 2)
+    rows = feature_like_rows(rng, MODEL_ROWS, 40)
+    expected = window_scores(tflite, rows, network.window_rows, 2)
+    np.testing.assert_array_equal(model.scores(rows), expected)
+    assert len(set(expected.tolist())) > 10, "the scores hardly vary: the test would prove nothing"
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_random_stacks_equal_whole_windows(seed: int) -> None:
+    """Random depth, kernels, dilations, strides, residuals and heads."""
+    rng = np.random.default_rng(seed)
+    builder = TfliteBuilder(rng, int(rng.integers(60, 80)), 13)
+    x = builder.input
+    for _ in range(int(rng.integers(1, 5))):
+        x = random_layer(builder, x, rng)
+    tflite = builder.build(builder.score_head(x))
+    window = needed_rows(tflite)
+    if window is not None:  # the stack left trailing rows unused, which export refuses
+        return
+    network = read_network(tflite)
+    rows = rng.integers(-128, 128, (network.window_rows + 30, 13)).astype(np.int8)
+    got = core.ModelImage(build_image(network, settings(13))).scores(rows)
+    np.testing.assert_array_equal(got, window_scores(tflite, rows, network.window_rows, network.stride_rows))
+
+
+def random_layer(b: TfliteBuilder, x, rng: np.random.Generator):
+    k, d = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    lost = (k - 1) * d
+    kind = rng.integers(0, 5)
+    if x.shape[1] <= lost + 4:
+        return b.requantise(x)
+    if kind == 0:
+        return b.conv(x, int(rng.integers(1, 20)), k, stride=int(rng.integers(1, 4)), dilation=1)
+    if kind == 1:
+        return b.depthwise(x, k, dilation=d, act=RELU)
+    if kind == 2:
+        return b.add(b.depthwise(x, k, dilation=d), b.crop(x, lost // 2, lost - lost // 2))
+    if kind == 3:
+        return b.average(x, k)
+    return b.conv(x, 12, k, dilation=d)
+
+
+def needed_rows(tflite: bytes) -> int | None:
+    """None if the graph uses every input row, else how many it uses."""
+    try:
+        read_network(tflite)
+    except core.WatchwordError as error:
+        assert "of its" in error.what, error
+        return int(error.what.split()[1])
+    return None
+
+
+def test_every_stream_starts_afresh() -> None:
+    rng = np.random.default_rng(9)
+    network = read_network(ds_tcn(rng))
+    model = core.ModelImage(build_image(network, settings()))
+    rows = feature_like_rows(rng, 200, 40)
+    np.testing.assert_array_equal(model.scores(rows), model.scores(rows))
+    assert len(model.scores(rows[: network.window_rows - 1])) == 0
+    assert len(model.scores(rows[: network.window_rows])) == 1
+
+
+def test_arena_is_what_the_rings_need() -> None:
+    """Every value keeps exactly as many rows as its furthest reader looks back."""
+    network = read_network(ds_tcn(np.random.default_rng(4)))
+    rows = network.ring_rows()
+    for value in range(len(network.layers)):
+        readers = [
+            layer.reach(i) + 1 for layer in network.layers for i, v in enumerate(layer.inputs) if v == value
+        ]
+        assert rows[value] == max(readers)
+    header = core.ModelImage(build_image(network, settings())).header
+    assert header["arena_bytes"] == network.arena_bytes

@@ -1,0 +1,274 @@
+"""Export: what is written, what is refused, and that the C array is the image."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from watchword import core, spec
+from watchword.cli.export import command
+from watchword.errors import WatchwordError
+from watchword.export import export_model, load_image
+from watchword.export.budget import SizeTarget, parse_bytes
+from watchword.export.run_folder import folder_name
+from watchword.export.settings import ModelSettings
+
+pytest.importorskip("tflite_micro", reason="export needs it: pip install -e .[train]")
+
+from ds_tcn import ds_tcn, feature_like_rows, settings
+from tflite_builder import SAME, TfliteBuilder, schema
+from watchword.export.graph import read_network
+from watchword.export.image import build_image
+
+CORE = Path(core.__file__).resolve().parents[2] / "firmware" / "core"
+FILES = {"model.tflite", "model.bin", "model.c", "model.h", "golden.npz", "card.json"}
+
+
+@pytest.fixture(scope="module")
+def tflite() -> bytes:
+    return ds_tcn(np.random.default_rng(7))
+
+
+@pytest.fixture(scope="module")
+def folder(tflite: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("models") / "random_word"
+    rows = feature_like_rows(np.random.default_rng(8), 75 * 3, 40).reshape(3, 75, 40)
+    return export_model(tflite, settings(), out, SizeTarget(), {"frr": 0.25}, golden_rows=rows)
+
+
+def builder(rows: int = 9, coeffs: int = 13) -> TfliteBuilder:
+    return TfliteBuilder(np.random.default_rng(3), rows, coeffs)
+
+
+def test_folder_holds_the_six_files(folder: Path, tflite: bytes) -> None:
+    assert {p.name for p in folder.iterdir()} == FILES
+    assert (folder / "model.tflite").read_bytes() == tflite
+
+
+def test_export_is_reproducible(folder: Path, tflite: bytes, tmp_path: Path) -> None:
+    rows = feature_like_rows(np.random.default_rng(8), 75 * 3, 40).reshape(3, 75, 40)
+    export_model(tflite, settings(), tmp_path, SizeTarget(), {"frr": 0.25}, golden_rows=rows)
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_c_array_compiles_and_equals_the_image(folder: Path, tmp_path: Path) -> None:
+    main = tmp_path / "main.c"
+    main.write_text(
+        '#include <stdio.h>\n#include "model.h"\nint main(void) {\n'
+        "    if ((size_t)ww_model_image % 16) return 1;\n"
+        "    return fwrite(ww_model_image, 1, ww_model_image_bytes, stdout) != ww_model_image_bytes;\n}\n"
+    )
+    program = tmp_path / "dump"
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{folder}", f"-I{CORE / 'gen'}"]
+    subprocess.run(["gcc", *flags, "-o", program, main, folder / "model.c"], check=True)
+    dumped = subprocess.run([program], check=True, capture_output=True).stdout
+    assert dumped == (folder / "model.bin").read_bytes()
+
+
+def test_c_array_refuses_another_front_end(folder: Path, tmp_path: Path) -> None:
+    for header in ("ww_spec.h", "ww_model_format.h"):
+        text = (CORE / "gen" / header).read_text()
+        text = text.replace(f"WW_FRONTEND_ID 0x{spec.FRONTEND_ID:08x}u", "WW_FRONTEND_ID 0x1u")
+        (tmp_path / header).write_text(text)
+    command_line = ["gcc", "-fsyntax-only", f"-I{folder}", f"-I{tmp_path}", folder / "model.c"]
+    result = subprocess.run(command_line, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert "another front end" in result.stderr
+
+
+def test_image_carries_the_settings(folder: Path) -> None:
+    image = core.ModelImage(load_image(folder))
+    assert image.header["word"] == "random word"
+    assert image.header["hop_samples"] == 320
+    assert image.header["cmvn_mode"] == spec.CMVN_MODES["running"]
+    assert image.detector.smoothing == spec.DETECTOR_SMOOTHING
+    assert abs(image.detector.high - spec.DETECTOR_HIGH) < 1e-4
+
+
+def test_card_describes_the_image(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    image = load_image(folder)
+    assert card["training"] == {"frr": 0.25}
+    assert card["sizes"]["image_bytes"] == len(image)
+    assert card["sizes"]["arena_bytes"] == core.ModelImage(image).header["arena_bytes"]
+    assert int(card["crc32"], 16) == core.ModelImage(image).header["crc32"]
+    assert card["checks"]["windows_equal_to_tflite_micro"] == 35
+
+
+def test_golden_vectors_replay(folder: Path) -> None:
+    with np.load(folder / "golden.npz") as golden:
+        rows, scores = golden["rows"], golden["scores"]
+    model = core.ModelImage(load_image(folder))
+    assert [int(model.scores(window)[-1]) for window in rows] == scores.tolist()
+    assert len(set(scores.tolist())) > 5
+
+
+def test_unicode_word_reaches_the_image(tflite: bytes) -> None:
+    image = build_image(read_network(tflite), settings(word="höre licht"))
+    assert core.ModelImage(image).header["word"] == "höre licht"
+
+
+@pytest.mark.parametrize("word", ["", "x" * 32, "line\nbreak", "ü" * 16])
+def test_unfit_words_are_refused(word: str) -> None:
+    with pytest.raises(WatchwordError, match="word"):
+        settings(word=word)
+
+
+def test_settings_survive_json() -> None:
+    first = settings()
+    again = ModelSettings.from_json(first.to_json())
+    assert again.to_json() == first.to_json()
+    np.testing.assert_array_equal(again.normalisation.mean, first.normalisation.mean)
+
+
+@pytest.mark.parametrize("change", [{"extra": 1}, {"word": None}, {"hop_samples": 100}, {"coeffs": 12}])
+def test_damaged_settings_are_refused(change: dict[str, object]) -> None:
+    content = {**json.loads(settings().to_json()), **change}
+    with pytest.raises(WatchwordError):
+        ModelSettings.from_json(json.dumps(content))
+
+
+def test_settings_of_another_width_are_refused(tflite: bytes, tmp_path: Path) -> None:
+    with pytest.raises(WatchwordError, match="40 coefficients"):
+        export_model(tflite, settings(coeffs=13), tmp_path, SizeTarget(), {})
+
+
+# ── sizes ────────────────────────────────────────────────────────────────────────────────────
+def test_size_target_warns_or_refuses(tflite: bytes, tmp_path: Path) -> None:
+    export_model(tflite, settings(), tmp_path, SizeTarget(1000, 100), {})
+    warnings = json.loads((tmp_path / "card.json").read_text())["checks"]["size_warnings"]
+    assert len(warnings) == 2
+    with pytest.raises(WatchwordError, match="flash"):
+        export_model(tflite, settings(), tmp_path / "no", SizeTarget(1000, None, "error"), {})
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("200KB", 204800), ("1.5MB", 1572864), ("4096", 4096), ("2 k", 2048)]
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "KB", "-1", "12 parsecs", "1e3"])
+def test_nonsense_sizes_are_refused(text: str) -> None:
+    with pytest.raises(WatchwordError):
+        parse_bytes(text)
+
+
+# ── graphs the engine cannot run ─────────────────────────────────────────────────────────────
+def refusal(content: bytes) -> str:
+    with pytest.raises(WatchwordError) as caught:
+        read_network(content)
+    return str(caught.value)
+
+
+def test_unsupported_op_is_named() -> None:
+    b = builder()
+    x = b.unary("SOFTMAX", b.conv(b.input, 4, 3), 1 / 256, -128)
+    message = refusal(b.build(b.score_head(x)))
+    assert "SOFTMAX" in message and f"t{x.index}" in message
+
+
+def test_same_padding_is_refused() -> None:
+    b = builder()
+    x = b.conv(b.input, 4, 3, padding=SAME)
+    assert "valid" in refusal(b.build(b.score_head(x)))
+
+
+def test_unused_rows_are_refused_with_the_right_length() -> None:
+    b = builder(rows=10)
+    message = refusal(b.build(b.score_head(b.conv(b.input, 4, 3, stride=2))))
+    assert "reads 9 of its 10" in message and "T = 9" in message
+
+
+def test_other_input_scale_is_refused() -> None:
+    b = builder()
+    b.tensors[0].quantization.scale = [0.1]
+    assert "scale 0.03125" in refusal(b.build(b.score_head(b.conv(b.input, 4, 3))))
+
+
+def test_logit_output_is_refused() -> None:
+    b = builder()
+    assert "logistic" in refusal(b.build(b.dense(b.reshape(b.input, (1, 9 * 13)), 1)))
+
+
+def test_more_than_one_score_is_refused() -> None:
+    b = builder()
+    assert "not one score" in refusal(b.build(b.logistic(b.conv(b.input, 2, 9))))
+
+
+def test_float_tensors_are_refused() -> None:
+    b = builder()
+    x = b.conv(b.input, 4, 3)
+    b.tensors[x.index].type = schema.TensorType.FLOAT32
+    assert "FLOAT32" in refusal(b.build(b.score_head(x)))
+
+
+def test_adding_uncropped_branches_is_refused() -> None:
+    b = builder()
+    x = b.add(b.conv(b.input, 13, 3), b.input)
+    assert "ADD" in refusal(b.build(b.score_head(x)))
+
+
+def test_crop_of_channels_is_refused() -> None:
+    b = builder()
+    x = b.crop(b.input, 1, 1)
+    begin = b.ops[-1].inputs[1]
+    b.buffers[b.tensors[begin].buffer].data = np.frombuffer(
+        np.array([0, 1, 0, 2], np.int32).tobytes(), np.uint8
+    )
+    b.ops[-1].builtinOptions.beginMask = 0
+    assert "another axis than time" in refusal(b.build(b.score_head(x)))
+
+
+def test_what_is_no_tflite_file_is_refused() -> None:
+    assert "not a TFLite file" in refusal(b"hello")
+
+
+@given(st.integers(0, 10_000), st.binary(min_size=1, max_size=8))
+def test_damaged_tflite_files_end_in_a_clear_error(at: int, patch: bytes) -> None:
+    b = builder()
+    content = bytearray(b.build(b.score_head(b.conv(b.input, 4, 3))))
+    at = 8 + at % (len(content) - 8)
+    content[at : at + len(patch)] = patch
+    with contextlib.suppress(WatchwordError):  # any other exception fails the test
+        read_network(bytes(content))
+
+
+# ── the command ──────────────────────────────────────────────────────────────────────────────
+def test_command_exports_a_run_folder(tflite: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").write_bytes(tflite)
+    settings().save(tmp_path / "settings.json")
+    (tmp_path / "metrics.json").write_text('{"frr": 0.5}')
+    out = tmp_path / "models" / "w"
+    result = CliRunner().invoke(command, [str(tmp_path), "--out", str(out), "--max-flash", "1KB"])
+    assert result.exit_code == 0, result.output
+    assert "every score equal" in result.output and "warning: model image" in result.output
+    assert json.loads((out / "card.json").read_text())["training"] == {"frr": 0.5}
+
+
+def test_command_names_what_is_missing(tflite: bytes, tmp_path: Path) -> None:
+    missing = CliRunner().invoke(command, [str(tmp_path / "runs" / "none")])
+    assert isinstance(missing.exception, WatchwordError)
+    assert "watchword train" in str(missing.exception)
+    (tmp_path / "mine.tflite").write_bytes(tflite)
+    bare = CliRunner().invoke(command, [str(tmp_path / "mine.tflite")])
+    assert "--settings" in str(bare.exception)
+
+
+def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WatchwordError, match="export"):
+        load_image(tmp_path)
+
+
+def test_folder_names() -> None:
+    assert folder_name("Hey, Lighthouse!") == "hey_lighthouse"
