@@ -61,8 +61,10 @@ def frame_loudness(pcm: np.ndarray) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(pcm, _FRAME)[::_STEP].astype(np.float32)
     frames -= frames.mean(axis=1, keepdims=True)
     heard = frames.std(axis=1) >= _SILENT_RMS
-    power = np.abs(np.fft.rfft(frames * np.hanning(_FRAME).astype(np.float32), _FFT, axis=1)) ** 2
-    level = 10.0 * np.log10(power @ _band_matrix() + 1.0)
+    spectrum = np.fft.rfft(frames * np.hanning(_FRAME).astype(np.float32), _FFT, axis=1)
+    edges = _band_edges()
+    power = spectrum[:, : edges[-1]].real ** 2 + spectrum[:, : edges[-1]].imag ** 2
+    level = 10.0 * np.log10(np.add.reduceat(power, edges[:-1], axis=1) + 1.0)
     if not heard.any():
         return np.zeros(level.shape[0])
     floor = _floor(level, heard)
@@ -90,16 +92,12 @@ def _floor(level: np.ndarray, heard: np.ndarray, peak: float | None = None) -> n
 
 
 @lru_cache(maxsize=1)
-def _band_matrix() -> np.ndarray:
-    """0/1 matrix [_FFT // 2 + 1, _BANDS] that adds FFT bins up to bands of equal mel width."""
+def _band_edges() -> np.ndarray:
+    """First FFT bin of each band, bands of equal mel width: int [_BANDS + 1]."""
     low, high = spec.hz_to_mel(_LOW_HZ), spec.hz_to_mel(_HIGH_HZ)
     edges_hz = [spec.mel_to_hz(low + (high - low) * i / _BANDS) for i in range(_BANDS + 1)]
     edges = np.rint(np.asarray(edges_hz) * _FFT / spec.SAMPLE_RATE_HZ).astype(int)
-    edges = np.maximum(edges, edges[0] + np.arange(_BANDS + 1))
-    matrix = np.zeros((_FFT // 2 + 1, _BANDS), np.float32)
-    for band in range(_BANDS):
-        matrix[edges[band] : edges[band + 1], band] = 1.0
-    return matrix
+    return np.maximum(edges, edges[0] + np.arange(_BANDS + 1))
 
 
 def _word_run(loudness: np.ndarray) -> tuple[int, int] | None:

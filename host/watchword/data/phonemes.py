@@ -34,6 +34,14 @@ def of(texts: Sequence[str]) -> list[Phonemes]:
     return [_known[text] if text else () for text in plain]
 
 
+def word_by_word(texts: Sequence[str]) -> list[Phonemes]:
+    """As `of`, but each word by itself: quick for many texts of few different words."""
+    words = [re.findall(r"[\w']+", text.lower()) for text in texts]
+    unique = list(dict.fromkeys(word for text in words for word in text))
+    spoken = dict(zip(unique, of(unique), strict=True))
+    return [tuple(phoneme for word in text for phoneme in spoken[word]) for text in words]
+
+
 _known: dict[str, Phonemes] = {}  # asking for a word takes a process: once is enough
 
 

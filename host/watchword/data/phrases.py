@@ -71,7 +71,8 @@ def _word_phonemes() -> dict[str, Phonemes]:
 
 
 # ── Near misses ──────────────────────────────────────────────────────────────────────────────
-def near_misses(phrase: str, limit: int = NEAR_MISSES) -> list[NearMiss]:
+@lru_cache(maxsize=4)
+def near_misses(phrase: str, limit: int = NEAR_MISSES) -> tuple[NearMiss, ...]:
     """Up to `limit` phrases near `phrase`, nearest first within each way of making them.
 
     Ways: parts of it, its words swapped, words cut short, words replaced by others that sound alike,
@@ -101,9 +102,9 @@ def near_misses(phrase: str, limit: int = NEAR_MISSES) -> list[NearMiss]:
     return _take_in_turn(ranked, limit)
 
 
-def _take_in_turn(ranked: Sequence[Sequence[NearMiss]], limit: int) -> list[NearMiss]:
+def _take_in_turn(ranked: Sequence[Sequence[NearMiss]], limit: int) -> tuple[NearMiss, ...]:
     longest = max((len(misses) for misses in ranked), default=0)
-    return [misses[i] for i in range(longest) for misses in ranked if i < len(misses)][:limit]
+    return tuple(misses[i] for i in range(longest) for misses in ranked if i < len(misses))[:limit]
 
 
 def _parts(phrase: str) -> list[str]:
@@ -183,7 +184,7 @@ def paragraphs(phrase: str, rng: np.random.Generator, sentences: tuple[int, int]
         ]
         kept = [
             text
-            for text, spoken in zip(batch, phonemes.of(batch), strict=True)
+            for text, spoken in zip(batch, phonemes.word_by_word(batch), strict=True)
             if least_distance_within(target, spoken) >= CLOSEST
         ]
         if not kept:

@@ -39,6 +39,7 @@ NEAR_MISS_SHARES = {"train": 0.4, "val": 0.15, "test": 0.15}
 LEVELS_DBFS = (-34.0, -17.0)  # RMS of the spoken part
 PADDING_S = (0.08, 0.35)
 NOISE_BED_S = 30.0
+_BABBLE_CLIPS = 20  # of unrelated speech, mixed into one babble
 _ENDINGS = ("", ".", "!", "?", ",")
 _BATCH = 64
 
@@ -59,9 +60,12 @@ class Utterance:
     tail_s: float
 
     def path(self, folder: Path, version: str) -> Path:
-        recipe = json.dumps([RECIPE, version, asdict(self)], sort_keys=True)
-        name = hashlib.sha256(recipe.encode()).hexdigest()[:20]
+        name = _hash([RECIPE, version, asdict(self)])
         return folder / self.split / self.label / f"{self.engine}-{self.speaker}" / f"{name}.flac"
+
+
+def _hash(recipe: list[object]) -> str:
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True)
@@ -268,11 +272,15 @@ def _noise_beds(out: Path, clips: Sequence[Clip], seed: int) -> list[Clip]:
     """One bed of each kind for each split; babble is mixed from that split's unrelated speech."""
     beds = []
     for split in SPLITS:
-        talk = [c.path for c in clips if c.split == split and c.source.endswith(" speech")]
+        talk = [clip.path for clip in clips if clip.split == split and clip.source.endswith(" speech")]
+        talk = talk[:_BABBLE_CLIPS]
         for kind in noise.KINDS if talk else noise.KINDS[:-1]:
-            path = out / split / "noise" / f"{kind}.flac"
-            speech = [audio.load(p) for p in talk[:20]] if kind == "babble" else []
-            audio.save(path, noise.bed(kind, NOISE_BED_S, _rng(seed, split, kind), speech))
+            heard = [path.name for path in talk] if kind == "babble" else []
+            name = _hash([RECIPE, seed, split, kind, NOISE_BED_S, heard])
+            path = out / split / "noise" / f"{kind}-{name}.flac"
+            if not path.is_file():
+                speech = [audio.load(path) for path in talk] if kind == "babble" else []
+                audio.save(path, noise.bed(kind, NOISE_BED_S, _rng(seed, split, kind), speech))
             beds.append(Clip(path, split, "noise", kind, "", "synthetic noise", NOISE_BED_S, synthetic=True))
     return beds
 
@@ -284,7 +292,7 @@ def _publish(out: Path, clips: Sequence[Clip]) -> Path:
     old = read_manifest(manifest) if manifest.is_file() else []
     write_manifest(manifest, clips)
     for clip in old:
-        ours = clip.synthetic and re.fullmatch(r"[0-9a-f]{20}\.flac", clip.path.name)
+        ours = clip.synthetic and re.fullmatch(r"(\w+-)?[0-9a-f]{20}\.flac", clip.path.name)
         if ours and clip.path.is_relative_to(out) and clip.path.absolute() not in kept:
             clip.path.unlink(missing_ok=True)
     return manifest

@@ -1,0 +1,52 @@
+"""watchword scan: look at recordings, split them, write the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from watchword.data.corpus import LABELS, SPLITS, Clip
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--word", help="The wake word: names the positives, chooses them in a list of many words.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the manifest here.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Decides the split.")
+def command(sources: tuple[Path, ...], word: str | None, out: Path | None, seed: int) -> None:
+    """Check the recordings of SOURCES, split them 80/10/10 by speaker and look for leaks.
+
+    \b
+    A source is a manifest (.csv) or a folder: positive/ and negative/, optionally noise/ and rir/,
+    with a folder per speaker inside; train/, val/ and test/ folders above or below them are kept.
+    Files that cannot be used are listed with the reason and left out.
+
+    \b
+    Examples:
+      watchword scan recordings/ --word "hey lighthouse" --out manifest.csv
+      watchword scan recordings/ data/hey_lighthouse/manifest.csv --word "hey lighthouse" --out all.csv
+      watchword scan corpus/manifest.csv --word alexa
+    """
+    from watchword.data.corpus import write_manifest
+    from watchword.data.scan import scan
+
+    found = scan(sources, word, seed, progress=True)
+    print_table(found.clips)
+    for skipped in found.skipped:
+        click.echo(f"skipped {skipped.path}: {skipped.reason}")
+    if out:
+        click.echo(f"{len(found.clips)} clips in {write_manifest(out, found.clips)}")
+
+
+def print_table(clips: Sequence[Clip]) -> None:
+    """Clips, minutes and speakers of every split and label."""
+    click.echo(f"{'split':6} {'label':9} {'clips':>6} {'minutes':>8} {'speakers':>8}")
+    for split in SPLITS:
+        for label in LABELS:
+            some = [clip for clip in clips if clip.split == split and clip.label == label]
+            if some:
+                minutes = sum(clip.seconds for clip in some) / 60
+                speakers = len({clip.speaker for clip in some if clip.has_speaker}) or "-"
+                click.echo(f"{split:6} {label:9} {len(some):6} {minutes:8.1f} {speakers:>8}")
