@@ -13,7 +13,7 @@
 #define BLOCKED_POLL_MS 200 /* no credit: the frame that gave some may have been lost */
 #define FIRST_RTO_MS 250    /* before a round trip was measured */
 #define MIN_RTO_MS 50
-#define MAX_RTO_MS 2000
+#define MAX_RTO_MS 1000
 #define MAX_RTT_SAMPLE_MS 4000 /* longer: somebody slept */
 #define MIN_DEVIATION_MS 20
 #define SILENT_POLLS 8 /* at least this many unanswered polls before a board counts as gone */
@@ -27,7 +27,9 @@
 /* Positions in a frame. */
 enum { TYPE, SEQ, ACK, CREDITS };
 
-enum { IDLE, CONNECTING, OPEN };
+enum { IDLE, CONNECTING, OPEN }; /* state */
+
+enum { NOTHING, A_FRAME, A_POLL }; /* timing */
 
 /* a - b modulo 256: small when a is at or after b. */
 static uint8_t distance(uint8_t a, uint8_t b) {
@@ -121,7 +123,12 @@ static bool take_welcome(ww_link *link, const uint8_t *payload, size_t length) {
 static void go_back(ww_link_sender *tx) {
     tx->cursor = tx->base;
     tx->polling = false;
-    tx->timing = false;
+    tx->timing = NOTHING;
+}
+
+static void end_timing(ww_link_sender *tx) {
+    tx->timing = NOTHING;
+    tx->timed_end = true;
 }
 
 /* The ack and credits of any frame of this session. */
@@ -129,10 +136,7 @@ static void take_header(ww_link *link, uint8_t ack, uint8_t credits) {
     ww_link_sender *tx = &link->tx;
     uint8_t gained = distance(ack, tx->base);
     if (gained > distance(tx->high, tx->base)) return; /* an old frame, seen again */
-    if (tx->timing && distance(tx->timed_seq, tx->base) < gained) {
-        tx->timing = false;
-        tx->timed_acked = true;
-    }
+    if (tx->timing == A_FRAME && distance(tx->timed_seq, tx->base) < gained) end_timing(tx);
     if (gained) {
         tx->base = ack;
         tx->base_slot = (uint8_t)((tx->base_slot + gained) % link->slot_count);
@@ -141,13 +145,17 @@ static void take_header(ww_link *link, uint8_t ack, uint8_t credits) {
     }
     uint8_t in_flight = distance(tx->high, tx->base);
     if (distance(tx->cursor, tx->base) > in_flight) tx->cursor = tx->base;
-    if (distance(tx->poll_cursor, tx->base) > in_flight) tx->polling = false;
+    if (tx->polling && distance(tx->poll_cursor, tx->base) > in_flight) {
+        tx->polling = false; /* all that was sent before it has arrived */
+        if (tx->timing == A_POLL) tx->timing = NOTHING;
+    }
     tx->peer_credits = credits;
 }
 
 /* The peer has seen everything that was sent before the poll: what it lacks of that is lost. */
 static void take_answer(ww_link_sender *tx) {
     uint8_t sent_before_poll = distance(tx->poll_cursor, tx->base);
+    if (tx->timing == A_POLL) end_timing(tx);
     tx->polling = false;
     tx->progress = true;
     if (!sent_before_poll) return;
@@ -341,8 +349,8 @@ static size_t put_data(ww_link *link, uint32_t now_ms, wire out) {
         link->counters.retransmissions++;
     } else {
         tx->high++;
-        if (!tx->timing) {
-            tx->timing = true;
+        if (tx->timing == NOTHING) {
+            tx->timing = A_FRAME;
             tx->timed_seq = tx->cursor;
             tx->timed_at_ms = now_ms;
         }
@@ -358,6 +366,10 @@ static size_t put_poll(ww_link *link, uint32_t now_ms, wire out) {
     uint8_t id = tx->polling ? tx->poll_id : (uint8_t)((tx->poll_id + 1) & ACK_POLL_ID);
     size_t count = put_frame(link, out, WW_MSG_ACK, ACK_POLL | id, NULL, 0);
     if (!count) return 0;
+    /* A frame's round trip would include the wait before this poll; a repeated poll's answer
+     * may be to either. */
+    tx->timing = tx->polling ? NOTHING : A_POLL;
+    tx->timed_at_ms = now_ms;
     if (!tx->polling) tx->poll_cursor = tx->cursor;
     tx->polling = true;
     tx->poll_id = id;
@@ -384,13 +396,13 @@ static void measure_round_trip(ww_link_sender *tx, uint32_t rtt_ms) {
 
 /* What came in since the last transmit gets its time here: receiving has no clock. */
 static void take_time(ww_link_sender *tx, uint32_t now_ms) {
-    if (tx->timed_acked) measure_round_trip(tx, now_ms - tx->timed_at_ms);
+    if (tx->timed_end) measure_round_trip(tx, now_ms - tx->timed_at_ms);
     if (tx->heard) tx->unanswered = 0;
     if (tx->progress || (tx->heard && tx->base == tx->next)) {
         tx->timer_at_ms = now_ms;
         tx->backoff = 0;
     }
-    tx->timed_acked = tx->heard = tx->progress = false;
+    tx->timed_end = tx->heard = tx->progress = false;
 }
 
 static uint32_t poll_interval_ms(const ww_link_sender *tx) {

@@ -117,8 +117,8 @@ typedef struct {
     bool heard;          /* a good frame of this session came in since the last transmit */
     bool progress;       /* and it moved something: restart the timer */
 
-    bool timing;      /* one frame's round trip is being measured */
-    bool timed_acked; /* and has just ended */
+    uint8_t timing; /* what round trip is being measured: none, a frame's, a poll's */
+    bool timed_end; /* and it has just ended */
     uint8_t timed_seq;
     bool rtt_known;
     uint16_t srtt_x8_ms, rttvar_x4_ms; /* smoothed round trip and its deviation (RFC 6298) */

@@ -1,0 +1,322 @@
+"""Talking to a board: information, settings, statistics, and streams of audio for its pipeline."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchword import spec
+from watchword.core import DetectorConfig, spec_id
+from watchword.device.link import IDLE_S, HostLink, LinkCounters, Transport
+from watchword.device.messages import Received, Value
+from watchword.errors import WatchwordError
+
+CONNECT_TIMEOUT_S = 10.0
+STALL_TIMEOUT_S = 30.0  # no message and no room for audio for this long: the application hangs
+GOODBYE_TIMEOUT_S = 0.5
+QUIET_S = 0.1  # a board that says nothing for this long has come to the end of its work
+STREAMS_AHEAD = 8  # streams sent and not yet answered: more than any round trip needs
+RESET_REMEDY = "reset the board; if it happens again, please report it"
+FLASH_REMEDY = "flash firmware built from this version: `watchword flash`"
+
+
+@dataclass(frozen=True)
+class BoardDetection:
+    """sample_index: end (exclusive) of the hop that fired; cost: counter units spent since it came."""
+
+    sample_index: int
+    smoothed_q15: int
+    cost: int
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """What the board made of one recording. `lost_samples` must be 0."""
+
+    stream: int
+    scores: NDArray[np.uint8]  # [scores], consecutive
+    detections: tuple[BoardDetection, ...]
+    samples: int  # counted by the board
+    rows: int
+    lost_samples: int
+
+
+@dataclass
+class _Stream:
+    """A recording on its way: `sent` bytes of `pcm` are queued, results come in behind."""
+
+    number: int
+    pcm: memoryview
+    sent: int = 0
+    started: bool = False
+    ended: bool = False
+    scores: bytearray = field(default_factory=bytearray)
+    detections: list[BoardDetection] = field(default_factory=list)
+    result: StreamResult | None = None
+
+
+def _pcm_bytes(pcm: NDArray[np.int16]) -> memoryview:
+    if pcm.ndim != 1 or pcm.dtype != np.int16:
+        raise ValueError(f"a recording is int16 [samples], not {pcm.dtype} {list(pcm.shape)}")
+    return memoryview(np.ascontiguousarray(pcm, "<i2").tobytes())
+
+
+class Board:
+    """A connected board; a context manager that leaves it in text mode and the port closed."""
+
+    def __init__(
+        self, transport: Transport, name: str = "", connect_timeout_s: float = CONNECT_TIMEOUT_S
+    ) -> None:
+        self.link = HostLink(transport, name)
+        self.lost_samples = 0
+        self._number = 0
+        self._streams: dict[int, _Stream] = {}
+        self._current: _Stream | None = None
+        self._replies: deque[Received] = deque()
+        try:
+            self.link.connect(connect_timeout_s)
+            self.info = self._request("info_get", "info").fields
+            self._check_versions()
+        except BaseException:
+            transport.close()
+            raise
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Back to text if the board listens, then close the port; never fails, never waits long."""
+        try:
+            self.text_mode(GOODBYE_TIMEOUT_S)
+        except WatchwordError:
+            pass  # it does not listen: there is nothing to say goodbye to
+        finally:
+            self.link.transport.close()
+
+    def _check_versions(self) -> None:
+        for what, theirs, ours in (
+            ("spec", int(self.info["spec_id"]), spec_id()),
+            ("front end", int(self.info["frontend_id"]), spec.FRONTEND_ID),
+        ):
+            if theirs != ours:
+                raise WatchwordError(
+                    f"the board's firmware has {what} {theirs:08x}, this program {ours:08x}",
+                    self.link.name,
+                    FLASH_REMEDY,
+                )
+
+    # ── Requests ─────────────────────────────────────────────────────────────────────────────
+    def stats(self, reset: bool = False) -> dict[str, int]:
+        """Counters since the last reset; `reset` clears them after reading."""
+        reply = self._request("stats_get", "stats", reset=int(reset))
+        return {name: int(value) for name, value in reply.fields.items()}
+
+    def config_get(self) -> DetectorConfig:
+        return _detector(self._request("config_get", "config"))
+
+    def config_set(self, config: DetectorConfig) -> DetectorConfig:
+        """Change the detector until the board restarts; returns what is now in force."""
+        reply = self._request(
+            "config_set",
+            "config",
+            smoothing=config.smoothing,
+            high_q15=config.high_q15,
+            low_q15=config.low_q15,
+            cooldown_ms=config.cooldown_ms,
+        )
+        return _detector(reply)
+
+    def text_mode(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+        """Back to plain text; this Board is done then, the port stays open."""
+        self._farewell("text_mode", timeout_s)
+
+    def restart(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+        """Restart the board (an emulated one exits); this Board is done then."""
+        self._farewell("restart", timeout_s)
+
+    @property
+    def link_counters(self) -> LinkCounters:
+        return self.link.counters
+
+    def _request(self, name: str, answer: str, **fields: Value) -> Received:
+        waiting = _Patience(self.link)
+        while not self.link.try_send(name, **fields):
+            self._turn(waiting)
+        while True:
+            while self._replies:
+                reply = self._replies.popleft()
+                if reply.name == answer:
+                    return reply
+            self._turn(waiting)
+
+    def _farewell(self, name: str, timeout_s: float) -> None:
+        """Send the session's last message, and take in what the board still says until it gets there:
+        unread answers would keep it from ever coming to this message.
+        """
+        link = self.link
+        deadline, quiet_since, moved, sent = link.now() + timeout_s, link.now(), link.moved, False
+        try:
+            while link.connected and link.now() < deadline:
+                sent = sent or link.try_send(name)
+                link.pump(IDLE_S)
+                link.received.clear()
+                if link.moved != moved or link.pending or not sent:
+                    quiet_since, moved = link.now(), link.moved
+                elif link.now() - quiet_since > QUIET_S:
+                    break
+        except WatchwordError:
+            if not sent:
+                raise  # otherwise it left at once, as asked
+        taken = sent and not link.pending
+        link.leave()
+        if not taken:
+            raise WatchwordError(
+                f"the board did not take {name} within {timeout_s:g} s", link.name, RESET_REMEDY
+            )
+
+    # ── Streams ──────────────────────────────────────────────────────────────────────────────
+    def stream(self, pcm: NDArray[np.int16]) -> StreamResult:
+        """Run one recording, int16 [samples], through the board's pipeline from a fresh start."""
+        (result,) = self.stream_many([pcm])
+        return result
+
+    def stream_many(self, recordings: Iterable[NDArray[np.int16]]) -> Iterator[StreamResult]:
+        """Results in order. Sends ahead while results come back, so the round trip costs nothing."""
+        source = iter(recordings)
+        started: deque[_Stream] = deque()
+        more = True
+        waiting = _Patience(self.link)
+        try:
+            while more or started:
+                sending = started[-1] if started and not started[-1].ended else None
+                if more and sending is None and len(started) < STREAMS_AHEAD:
+                    sending = self._next_stream(source)
+                    more = sending is not None
+                    if sending:
+                        started.append(sending)
+                if sending:
+                    self._feed(sending)
+                self._turn(waiting)
+                while started and (result := started[0].result):
+                    self._streams.pop(started.popleft().number)
+                    yield result
+                    waiting = _Patience(self.link)  # the caller's time does not count
+        finally:
+            for stream in started:  # given up half-way: late answers will be ignored
+                self._streams.pop(stream.number, None)
+
+    def _next_stream(self, source: Iterator[NDArray[np.int16]]) -> _Stream | None:
+        pcm = next(source, None)
+        if pcm is None:
+            return None
+        self._number += 1
+        stream = _Stream(self._number, _pcm_bytes(pcm))
+        self._streams[stream.number] = stream
+        return stream
+
+    def _feed(self, stream: _Stream) -> None:
+        """Queue as much of a stream as the link takes now."""
+        if not stream.started:
+            stream.started = self.link.try_send("stream_start", stream=stream.number)
+        if stream.started and stream.sent < len(stream.pcm):
+            stream.sent += self.link.send_pieces("audio", stream.pcm[stream.sent :])
+        if stream.started and stream.sent == len(stream.pcm):
+            stream.ended = self.link.try_send("stream_end", stream=stream.number)
+
+    def _turn(self, waiting: _Patience) -> None:
+        """Move bytes, sort what came; raises when nothing at all moves any more."""
+        self.link.pump(IDLE_S)
+        while self.link.received:
+            self._sort(self.link.received.popleft())
+        waiting.check()
+
+    def _sort(self, message: Received) -> None:
+        if message.name == "stream_started":
+            self._current = self._streams.get(message.number("stream"))
+        elif message.name == "scores":
+            self._take_scores(message)
+        elif message.name == "detection":
+            if self._current:
+                values = (message.number(n) for n in ("sample_index", "smoothed_q15", "cost"))
+                self._current.detections.append(BoardDetection(*values))
+        elif message.name == "stream_done":
+            self._finish(message)
+        elif message.name == "error":
+            self._report_error(message)
+        else:
+            self._replies.append(message)
+
+    def _take_scores(self, message: Received) -> None:
+        if self._current is None:
+            return
+        expected, first = len(self._current.scores), message.number("first_index")
+        if first != expected:
+            raise WatchwordError(
+                f"scores of stream {self._current.number} jump from {expected} to {first}",
+                self.link.name,
+                "a defect of the firmware: please report it",
+            )
+        self._current.scores += message.tail
+
+    def _finish(self, done: Received) -> None:
+        stream = self._streams.get(done.number("stream"))
+        if stream is None:
+            return
+        got = (len(stream.scores), len(stream.detections))
+        counted = (done.number("scores"), done.number("detections"))
+        if got != counted:
+            raise WatchwordError(
+                f"stream {stream.number}: {got} scores and detections came, the board counted {counted}",
+                self.link.name,
+                "a defect of the firmware: please report it",
+            )
+        lost = len(stream.pcm) // 2 - done.number("samples")
+        self.lost_samples += abs(lost)
+        scores = np.frombuffer(bytes(stream.scores), np.uint8)
+        counters = (done.number("samples"), done.number("rows"), lost)
+        stream.result = StreamResult(stream.number, scores, tuple(stream.detections), *counters)
+        self._current = None
+
+    def _report_error(self, message: Received) -> None:
+        code = message.number("code")
+        name = next((n for n, value in spec.STATUS.items() if value == code), f"status {code}")
+        text = message.tail.decode("utf-8", "replace")
+        raise WatchwordError(f"the board refused: {text or 'no reason given'} ({name})", self.link.name)
+
+
+class _Patience:
+    """Gives up when the link has moved nothing for STALL_TIMEOUT_S."""
+
+    def __init__(self, link: HostLink) -> None:
+        self.link, self.limit_s = link, STALL_TIMEOUT_S
+        self._moved, self._since = link.moved, link.now()
+
+    def check(self) -> None:
+        if self.link.moved != self._moved:
+            self._moved, self._since = self.link.moved, self.link.now()
+        elif self.link.now() - self._since > self.limit_s:
+            raise WatchwordError(
+                f"the board answers, but nothing moved for {self.limit_s:g} s",
+                self.link.name,
+                RESET_REMEDY,
+            )
+
+
+def _detector(config: Received) -> DetectorConfig:
+    one = 1 << spec.THRESHOLD_FRAC_BITS
+    return DetectorConfig(
+        config.number("smoothing"),
+        config.number("high_q15") / one,
+        config.number("low_q15") / one,
+        config.number("cooldown_ms"),
+    )

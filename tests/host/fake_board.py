@@ -1,0 +1,199 @@
+"""A board in this process: the C device link with a small application in Python behind a port.
+
+Its "pipeline" gives one score per 640 samples, their sum modulo 256, and a detection where that is
+above 250: easy to predict, and wrong as soon as one sample is lost, doubled or out of place.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+
+import numpy as np
+from link_pair import FIRST_SEQUENCED, End, Errors, split_frames
+from watchword import core, spec
+from watchword.device import messages
+
+SAMPLES_PER_SCORE = 640
+INFO = {
+    "frontend_id": spec.FRONTEND_ID, "model_crc32": 1, "model_bytes": 2, "arena_bytes": 3, "clock_hz": 0,
+    "hop_samples": 320, "coeffs": 40, "receptive_rows": 50, "stride_rows": 2,
+    "firmware": "fake", "board": "in-process", "word": "änything",
+}  # fmt: skip
+
+
+def expected_scores(pcm: np.ndarray) -> np.ndarray:
+    blocks = pcm[: len(pcm) // SAMPLES_PER_SCORE * SAMPLES_PER_SCORE].reshape(-1, SAMPLES_PER_SCORE)
+    return (blocks.astype(np.int64).sum(axis=1) % 256).astype(np.uint8)
+
+
+class Application:
+    """What a firmware does with messages; answers go to `outbox`."""
+
+    def __init__(self) -> None:
+        self.outbox: deque[tuple[int, bytes]] = deque()
+        self.info = {"spec_id": core.spec_id(), **INFO}
+        self.config = {"smoothing": 5, "high_q15": 22938, "low_q15": 9830, "cooldown_ms": 500}
+        self.wants_text = self.wants_restart = False
+        self.skip_audio = False  # a defect: takes audio and forgets it
+        self.skip_scores = False  # another: drops a score message
+        self.deaf = False  # another: accepts everything and answers nothing
+        self._reset(0)
+
+    def _reset(self, stream: int) -> None:
+        self._stream, self._samples, self._scores, self._detections = stream, 0, 0, 0
+        self._rest = np.zeros(0, np.int16)
+
+    def say(self, name: str, fields: dict[str, messages.Value], tail: bytes = b"") -> None:
+        self.outbox.append((messages.type_id(name), messages.encode(name, fields, tail)))
+
+    def take(self, type_id: int, payload: bytes) -> None:
+        message = messages.decode(type_id, payload)
+        if not self.deaf:
+            getattr(self, f"on_{message.name}")(message)
+
+    def on_info_get(self, message: messages.Received) -> None:
+        self.say("info", self.info)
+
+    def on_config_get(self, message: messages.Received) -> None:
+        self.say("config", self.config)
+
+    def on_config_set(self, message: messages.Received) -> None:
+        if message.number("low_q15") == 1:
+            self.say("error", {"code": spec.STATUS["ERR_ARGUMENT"]}, b"thresholds too low")
+            return
+        self.config = dict(message.fields)
+        self.say("config", self.config)
+
+    def on_stats_get(self, message: messages.Received) -> None:
+        fields = {name: 0 for name, _ in spec.MESSAGE["stats"].fields}
+        self.say("stats", fields | {"hops": 7, "heap_bytes": message.number("reset")})
+
+    def on_text_mode(self, message: messages.Received) -> None:
+        self.wants_text = True
+
+    def on_restart(self, message: messages.Received) -> None:
+        self.wants_restart = True
+
+    def on_stream_start(self, message: messages.Received) -> None:
+        self._reset(message.number("stream"))
+        self.say("stream_started", {"stream": self._stream})
+
+    def on_audio(self, message: messages.Received) -> None:
+        if self.skip_audio:
+            self.skip_audio = False
+            return
+        pcm = np.frombuffer(message.tail, "<i2")
+        self._samples += len(pcm)
+        pcm = np.concatenate([self._rest, pcm])
+        scores = expected_scores(pcm)
+        self._rest = pcm[len(scores) * SAMPLES_PER_SCORE :]
+        if len(scores) and self.skip_scores:
+            self.skip_scores = False
+        elif len(scores):
+            self.say("scores", {"first_index": self._scores}, scores.tobytes())
+        for i in np.flatnonzero(scores > 250):
+            self._detections += 1
+            end = (self._scores + int(i) + 1) * SAMPLES_PER_SCORE
+            self.say("detection", {"sample_index": end, "smoothed_q15": int(scores[i]) << 7, "cost": 9})
+        self._scores += len(scores)
+
+    def on_stream_end(self, message: messages.Received) -> None:
+        self.say(
+            "stream_done",
+            {
+                "stream": self._stream,
+                "samples": self._samples,
+                "rows": self._samples // 320,
+                "scores": self._scores,
+                "detections": self._detections,
+            },
+        )
+
+
+class FakeBoard:
+    """A pyserial-like port with the board behind it; everything happens inside read and write."""
+
+    def __init__(self, seed: int = 0, errors: Errors | None = None, slots: int = 4, room: int = 6) -> None:
+        self.timeout: float | None = None
+        self.write_timeout: float | None = None
+        self.name = "fake"
+        self.closed = False
+        self.silent = False  # unplugged at the other end
+        self.protocol: int | None = None  # answer HELLO with another version
+        self.text_lines = 0
+        self._rng = random.Random(seed)
+        self._errors = errors or Errors()
+        self._slots, self._room = slots, room
+        self._to_host = b""
+        self.boot()
+
+    def boot(self) -> None:
+        """Power on, or reset: the former state is gone, in the middle of whatever it was doing."""
+        self.app = Application()
+        self.device = End(False, self._slots)
+        self._inbox: deque[tuple[int, bytes]] = deque()
+        self.device.set_credits(self._room)
+        self._print("watchword ready\r\n")
+
+    def _print(self, line: str) -> None:
+        self.text_lines += 1
+        self._to_host += line.encode()
+
+    @property
+    def in_waiting(self) -> int:
+        return len(self._to_host)
+
+    def write(self, data: bytes) -> int:
+        assert not self.closed
+        damaged = b"".join(self._errors.apply(f, self._rng) for f in split_frames(data))
+        if not self.silent:
+            for type_id, payload in self.device.receive(damaged):
+                if type_id >= FIRST_SEQUENCED:
+                    self._inbox.append((type_id, payload))
+                else:  # a new session
+                    self._inbox.clear()
+                    self.app.__init__()  # type: ignore[misc]
+        return len(data)
+
+    def read(self, size: int = 1) -> bytes:
+        assert not self.closed and self.timeout == 0
+        if not self.silent:
+            self._work()
+        data, self._to_host = self._to_host[:size], self._to_host[size:]
+        return data
+
+    def _work(self) -> None:
+        """One turn of the board's main loop: a message in if there is room for its answers."""
+        if self._inbox and len(self.app.outbox) < 2:
+            self.app.take(*self._inbox.popleft())
+        while self.app.outbox and self.device.send(*self.app.outbox[0]):
+            self.app.outbox.popleft()
+        self.device.set_credits(self._room - len(self._inbox))
+        wire = self.device.transmit(int(time.monotonic() * 1000))
+        if self.protocol is not None:
+            wire = self._other_version(wire)
+        self._to_host += b"".join(self._errors.apply(f, self._rng) for f in split_frames(wire))
+        if self.app.wants_text and not self.device.pending:
+            self.device.close()
+            self.app = Application()
+            self._print("back to text\r\n")
+        if self.app.wants_restart:
+            self.boot()
+
+    def _other_version(self, wire: bytes) -> bytes:
+        """The WELCOME a board of another protocol version would send to this HELLO."""
+        from cobs_reference import encode_frame, frames_of
+
+        out = b""
+        for frame in frames_of(wire):
+            if frame[0] == messages.type_id("welcome"):
+                session = int.from_bytes(frame[6:10], "little")
+                fields = {"protocol": self.protocol or 0, "session": session}
+                frame = bytes(frame[:4]) + messages.encode("welcome", fields)
+                out += encode_frame(frame, 0)
+        return out
+
+    def close(self) -> None:
+        self.closed = True
