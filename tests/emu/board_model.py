@@ -1,0 +1,63 @@
+"""A model of the shipped size with random weights, whose scores move: for tests that need no training."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from tflite_builder import TfliteBuilder
+from watchword import core
+from watchword.export import c_writer
+from watchword.export.graph import read_network
+from watchword.export.image import build_image
+from watchword.export.layers import Network
+from watchword.export.settings import ModelSettings
+
+WORD = "test word"
+HOP_SAMPLES, COEFFS, WINDOW_ROWS, CHANNELS = 320, 40, 69, 64
+ROW_SPREAD = 60  # int8 steps, as in training
+SEED = 32  # of 40 tried, one of those whose scores vary most
+
+
+def noise(seconds: float, seed: int) -> np.ndarray:
+    """White noise int16 [samples] whose level changes every quarter second."""
+    rng = np.random.default_rng(seed)
+    samples = round(seconds * 16_000)
+    levels = np.repeat(rng.uniform(30, 9_000, samples // 4_000 + 1), 4_000)[:samples]
+    return np.clip(rng.normal(0, levels), -32768, 32767).astype(np.int16)
+
+
+def _network() -> Network:
+    builder = TfliteBuilder(np.random.default_rng(SEED), WINDOW_ROWS, COEFFS)
+    x = builder.conv(builder.input, CHANNELS, 5, stride=2)
+    for _ in range(4):
+        x = builder.conv(builder.depthwise(x, 9), CHANNELS, 1)
+    network = read_network(builder.build(builder.score_head(x)))
+    # Random logits nearly always saturate the sigmoid, so the score is the logit itself here.
+    table = network.layers[-1]
+    identity = np.arange(-128, 128, dtype=np.int8).reshape(np.shape(table.weights))
+    return dataclasses.replace(
+        network, layers=(*network.layers[:-1], dataclasses.replace(table, weights=identity))
+    )
+
+
+def _settings(detector: core.DetectorConfig) -> ModelSettings:
+    rows = core.frontend_rows(noise(20, 0), HOP_SAMPLES, COEFFS)
+    one = 1 << 14
+    gain = np.clip(one * ROW_SPREAD / rows.std(0), 1, 65_535).astype(np.uint16)
+    mean = rows.mean(0).astype(np.int16)
+    return ModelSettings(WORD, HOP_SAMPLES, COEFFS, core.Normalisation("global", 0, mean, gain), detector)
+
+
+def write_model(folder: Path) -> Path:
+    """model.bin, model.c and model.h; the detector fires where scores are above their usual."""
+    network = _network()
+    scores = core.run_pipeline(build_image(network, _settings(core.DetectorConfig())), noise(20, 0)).scores
+    low, high = np.percentile(scores, [40, 60]) / 256
+    image = build_image(network, _settings(core.DetectorConfig(2, float(high), float(low), 200)))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.bin").write_bytes(image)
+    (folder / "model.h").write_text(c_writer.render_header(image, network, WORD))
+    (folder / "model.c").write_text(c_writer.render_source(image, "of no file: random weights"))
+    return folder

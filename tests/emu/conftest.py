@@ -1,0 +1,36 @@
+"""What the tests of the emulated board share: a model, its firmware, and how to reach the board."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "host"))  # tflite_builder
+
+from board_model import write_model  # noqa: E402
+from watchword.device import ports  # noqa: E402
+from watchword.device.client import Board  # noqa: E402
+
+OpenBoard = Callable[[str], "contextmanager[Board]"]
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with random weights, the same in every run."""
+    return write_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def open_board(model_dir: Path) -> OpenBoard:
+    """open_board(port) -> a context manager with a connected Board."""
+
+    @contextmanager
+    def opened(port: str) -> Iterator[Board]:
+        with ports.open_port(port, model_dir) as transport, Board(transport, port) as board:
+            yield board
+
+    return opened

@@ -1,0 +1,216 @@
+"""Emulator processes and firmware builds: how they fail, and that they leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from watchword.device import firmware, ports
+from watchword.device.firmware import ROOT, emulated_boards
+from watchword.errors import WatchwordError
+
+pytestmark = pytest.mark.emu
+
+BOARD_SOURCES = ROOT / "firmware" / "board" / "emu_c3"
+
+
+@pytest.fixture(scope="module")
+def fault_elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The board's code under a program that breaks rules on request (fault.c)."""
+    out = tmp_path_factory.mktemp("fault")
+    flags = "-march=rv32imc -mabi=ilp32 --specs=picolibc.specs -std=c99 -O1 -Wno-infinite-recursion".split()
+    sources = [Path(__file__).with_name("fault.c"), *sorted(BOARD_SOURCES.glob("*.[cS]"))]
+    objects = []
+    for source in sources:
+        objects.append(str(out / f"{source.stem}.o"))
+        include = f"-I{ROOT / 'firmware' / 'board'}"
+        command = ["riscv64-unknown-elf-gcc", *flags, include, "-c", str(source), "-o", objects[-1]]
+        subprocess.run(command, check=True)
+    elf = out / "fault.elf"
+    link = [*flags, "-nostartfiles", f"-T{BOARD_SOURCES / 'board.ld'}", *objects, "-o", str(elf)]
+    subprocess.run(["riscv64-unknown-elf-gcc", *link], check=True)
+    return elf
+
+
+@pytest.mark.parametrize("link", ["virtio", "uart"])
+@pytest.mark.parametrize(
+    ("wish", "cause"),
+    [(b"w", "7"), (b"s", "7"), (b"i", "2")],
+    ids=["write to flash", "stack overflow", "illegal instruction"],
+)
+def test_a_fault_is_reported_with_its_cause(fault_elf: Path, link: str, wish: bytes, cause: str) -> None:
+    emulator = ports.start_emulator(emulated_boards()["emu-c3"], link, fault_elf)
+    emulator.timeout = 10
+    heard = b""
+    try:
+        assert emulator.read(6) == b"ready\n"
+        emulator.write(wish)
+        with pytest.raises(WatchwordError, match="status 70") as caught:
+            while True:
+                heard += emulator.read(200)
+    finally:
+        emulator.close()
+    assert f"trap: cause 0x0000000{cause} at pc 0x8000" in str(caught.value) + heard.decode()
+
+
+def test_an_emulator_that_refuses_to_start_says_why(fault_elf: Path) -> None:
+    emulator = ports.start_emulator(emulated_boards()["emu-c3"], "uart", fault_elf.with_name("absent.elf"))
+    emulator.timeout = 10
+    with pytest.raises(WatchwordError, match=r"absent\.elf"):
+        emulator.read(1)
+    emulator.close()
+
+
+def alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def ends_soon(pid: int) -> bool:
+    for _ in range(50):
+        if not alive(pid):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_the_emulator_ends_with_the_port(model_dir: Path) -> None:
+    with ports.open_port("emu:c3", model_dir) as transport:
+        pid = transport._process.pid
+        assert alive(pid)
+    assert not alive(pid)
+    with pytest.raises(KeyboardInterrupt), ports.open_port("emu:c3", model_dir) as transport:
+        pid = transport._process.pid
+        raise KeyboardInterrupt
+    assert not alive(pid)
+
+
+OPEN_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from watchword.device import ports
+with ports.open_port("emu:c3", Path(sys.argv[1])) as transport:
+    print(transport._process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
+def test_the_emulator_ends_with_the_process(model_dir: Path, how: signal.Signals) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "host")}
+    command = [sys.executable, "-c", OPEN_AND_WAIT, str(model_dir)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert alive(pid)
+        process.send_signal(how)
+        process.wait(10)
+    assert ends_soon(pid)
+
+
+# ── Builds ──────────────────────────────────────────────────────────────────────────────────────
+def test_a_second_build_runs_no_compiler(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = firmware.build("emu-c3", model_dir)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("built again")
+
+    monkeypatch.setattr(firmware, "_run_platformio", refuse)
+    assert firmware.build("emu-c3", model_dir) == first
+    monkeypatch.setattr(firmware, "_fingerprint", lambda _: "sources have changed")
+    with pytest.raises(AssertionError, match="built again"):
+        firmware.build("emu-c3", model_dir)
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from watchword.device import firmware
+print(firmware.build("emu-c3", Path(sys.argv[1])).sha256)
+"""
+
+
+def test_builds_at_the_same_time_do_not_clash(
+    model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two new copies of one model and one other, from three processes at once."""
+    contents = {name: (model_dir / name).read_text() for name in firmware.MODEL_SOURCES}
+    folders = []
+    for i, marker in enumerate(("/* same */", "/* same */", "/* other */")):
+        folders.append(tmp_path / str(i))
+        folders[-1].mkdir()
+        for name, text in contents.items():
+            (folders[-1] / name).write_text(f"{text}{marker} /* {tmp_path} */\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "host")}
+    builds = [
+        subprocess.Popen(
+            [sys.executable, "-c", BUILD, str(folder)], stdout=subprocess.PIPE, text=True, env=environment
+        )
+        for folder in folders
+    ]
+    hashes = [build.communicate()[0].strip() for build in builds]
+    assert [build.returncode for build in builds] == [0, 0, 0]
+    assert hashes == [firmware.build("emu-c3", model_dir).sha256] * 3  # comments change nothing
+
+
+def test_seeding_twice_changes_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "tools" / "seed_platformio.py"), "--core-dir", str(tmp_path)]
+    first = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    second = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "installed" in first and "already" in second
+    assert files == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    assert any(p.name == ".piopm" for p in files)
+
+
+def test_missing_pieces_say_how_to_get_them(
+    model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elf = firmware.build("emu-c3", model_dir).elf
+    with pytest.raises(WatchwordError, match="no such model folder"):
+        firmware.build("emu-c3", tmp_path / "absent")
+    with pytest.raises(WatchwordError, match=r"incomplete: no model\.c and no model\.h"):
+        firmware.build("emu-c3", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        WatchwordError, match="apt install gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"
+    ):
+        firmware.build("emu-c3", model_dir)
+    with pytest.raises(WatchwordError, match="apt install qemu-system-misc"):
+        ports.start_emulator(emulated_boards()["emu-c3"], "virtio", elf)
+
+
+def test_a_model_that_does_not_compile_shows_the_compilers_words(model_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.h").write_text((model_dir / "model.h").read_text())
+    (tmp_path / "model.c").write_text('#error "trained for another front end"\n')
+    with pytest.raises(WatchwordError, match="trained for another front end"):
+        firmware.build("emu-c3", tmp_path)
+
+
+@pytest.mark.parametrize("port", ["emu:c4", "emu:", "emu:c3-usb"])
+def test_unknown_emulated_boards_are_named(port: str) -> None:
+    with pytest.raises(WatchwordError, match="there are: emu:c3"), ports.open_port(port):
+        pass
+
+
+def test_a_port_that_is_not_there(tmp_path: Path) -> None:
+    port = str(tmp_path / "ttyUSB9")
+    with pytest.raises(WatchwordError, match="cannot open the port"), ports.open_port(port):
+        pass
+
+
+def test_flashing_needs_a_real_board(model_dir: Path) -> None:
+    with pytest.raises(WatchwordError, match="is not flashed"):
+        firmware.upload("emu-c3", "emu:c3", model_dir)
+    with pytest.raises(WatchwordError, match="no such environment"):
+        firmware.upload("esp99", "/dev/ttyUSB0", model_dir)
