@@ -11,9 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "host"))  # tflite_builder
 
-from board_model import write_model  # noqa: E402
-from watchword.device import ports  # noqa: E402
-from watchword.device.client import Board  # noqa: E402
+from board_model import write_model
+from watchword.device import ports
+from watchword.device.client import Board
 
 OpenBoard = Callable[[str], "contextmanager[Board]"]
 

@@ -23,7 +23,14 @@ BOARD_SOURCES = ROOT / "firmware" / "board" / "emu_c3"
 def fault_elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The board's code under a program that breaks rules on request (fault.c)."""
     out = tmp_path_factory.mktemp("fault")
-    flags = "-march=rv32imc -mabi=ilp32 --specs=picolibc.specs -std=c99 -O1 -Wno-infinite-recursion".split()
+    flags = [
+        "-march=rv32imc",
+        "-mabi=ilp32",
+        "--specs=picolibc.specs",
+        "-std=c99",
+        "-O1",
+        "-Wno-infinite-recursion",
+    ]
     sources = [Path(__file__).with_name("fault.c"), *sorted(BOARD_SOURCES.glob("*.[cS]"))]
     objects = []
     for source in sources:

@@ -1,0 +1,180 @@
+"""The firmware's application compiled for this computer, under sanitizers and with a microphone."""
+
+from __future__ import annotations
+
+import random
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from board_model import WORD, noise
+from test_board import assert_same_as_host, boot_text, next_message, request, send_raw
+from watchword import core, spec
+from watchword.device import monitor, ports
+from watchword.device.client import Board
+from watchword.device.firmware import ROOT
+
+FIRMWARE = ROOT / "firmware"
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+FUZZED_MESSAGES = 20_000
+
+
+def compile_app(model_dir: Path, program: Path) -> Path:
+    sources = [
+        *(FIRMWARE / "app").glob("*.c"),
+        *(FIRMWARE / "core" / "src").glob("*.c"),
+        *(FIRMWARE / "core" / "gen").glob("*.c"),
+        model_dir / "model.c",
+        Path(__file__).with_name("host_board.c"),
+    ]
+    include = [FIRMWARE / "board", FIRMWARE / "core" / "include", FIRMWARE / "core" / "gen", model_dir]
+    flags = [
+        "-std=c99",
+        "-g",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        *SANITIZERS,
+        '-DWATCHWORD_VERSION="9.8.7"',
+    ]
+    command = ["gcc", *flags, *(f"-I{folder}" for folder in include), *map(str, sources), "-o", str(program)]
+    subprocess.run(command, check=True)
+    return program
+
+
+@pytest.fixture(scope="module")
+def program(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_app(model_dir, tmp_path_factory.mktemp("app") / "app")
+
+
+@contextmanager
+def running(program: Path, microphone: Path | None = None) -> Iterator[ports.Emulator]:
+    """The application as a process at the other end of a transport; fails on a sanitizer's word."""
+    ours, theirs = socket.socketpair()
+    environment = {"BOARD_MICROPHONE": str(microphone)} if microphone else {}
+    process = subprocess.Popen([str(program)], stdin=theirs, stderr=subprocess.PIPE, env=environment)
+    theirs.close()
+    transport = SocketTransport(ours)
+    try:
+        yield transport
+    finally:
+        transport.close()
+        said = process.communicate(timeout=20)[1].decode()
+        assert process.returncode == 0, said
+
+
+class SocketTransport:
+    """A connected socket with pyserial's manners."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self.link, self.timeout, self.write_timeout = link, 0.0, 10.0
+
+    def fileno(self) -> int:
+        return self.link.fileno()
+
+    def read(self, size: int = 1, /) -> bytes:
+        self.link.settimeout(self.timeout)
+        try:
+            return self.link.recv(size)
+        except (BlockingIOError, TimeoutError, ConnectionError):
+            return b""
+
+    def write(self, data: bytes, /) -> int:
+        self.link.settimeout(self.write_timeout)
+        self.link.sendall(data)
+        return len(data)
+
+    def close(self) -> None:
+        self.link.close()
+
+
+def test_detections_of_the_microphone_are_lines_of_text(
+    program: Path, model_dir: Path, tmp_path: Path
+) -> None:
+    pcm = noise(20.0, 11)
+    recording = tmp_path / "microphone.raw"
+    recording.write_bytes(pcm.astype("<i2").tobytes())
+    expected = core.run_pipeline((model_dir / "model.bin").read_bytes(), pcm).detections
+    assert len(expected) >= 5, "too few detections to compare"
+    with running(program, recording) as transport:
+        lines = boot_text(transport, 5 + len(expected))
+        assert not list(monitor.lines(transport, 0.3)), "more detections than the host's pipeline"
+    assert lines[3] == "audio  listening to the microphone"
+    wanted = []
+    for event in expected:
+        ms, percent = event.sample_index // 16, int(event.smoothed_q15 / 32768 * 100 + 0.5)
+        wanted.append(f"{ms / 1000:.3f} s  {WORD}  {percent / 100:.2f}")
+    assert lines[5:] == wanted
+
+
+def test_streams_give_the_hosts_scores(program: Path, model_dir: Path) -> None:
+    with running(program) as transport:
+        board = Board(transport, "native")
+        assert board.info["firmware"] == "9.8.7" and board.info["clock_hz"] == 1000
+        assert board.info["board"] == "a board with a name that is longer than the thirty-two bytes"[:32]
+        assert_same_as_host(board, model_dir, noise(5.0, 3))
+        stats = board.stats()
+        assert (stats["stack_bytes"], stats["heap_bytes"], stats["overruns"]) == (1234, 5678, 77)
+        board.text_mode()
+
+
+def test_twenty_thousand_hostile_messages(program: Path, model_dir: Path) -> None:
+    """Any type, any length, any bytes, in and out of streams: answered or ignored, never a fault."""
+    rng = random.Random(20)
+    types = [
+        m.type_id
+        for m in spec.MESSAGES
+        if 0x10 <= m.type_id < 0x20 and m.name not in ("text_mode", "restart")
+    ]
+    with running(program) as transport:
+        board = Board(transport, "native")
+        answers = 0
+        for _ in range(FUZZED_MESSAGES):
+            length = rng.choice((0, 1, 2, 4, 8, rng.randrange(657)))
+            type_id = rng.choice(types) if rng.random() < 0.9 else rng.randrange(0x19, 0x100)
+            send_raw(board, type_id, rng.randbytes(length))
+            answers += len(board.link.received)
+            board.link.received.clear()
+        board = Board(transport, "native")  # late answers belong to the former session
+        board.config_set(core.ModelImage((model_dir / "model.bin").read_bytes()).detector)
+        assert_same_as_host(board, model_dir, noise(3.0, 6))
+    assert answers > FUZZED_MESSAGES / 10
+
+
+def test_noise_in_text_mode_starts_nothing(program: Path, model_dir: Path) -> None:
+    with running(program) as transport:
+        boot_text(transport)
+        transport.write(random.Random(1).randbytes(200_000))
+        board = Board(transport, "native")
+        assert_same_as_host(board, model_dir, noise(2.0, 6))
+
+
+def test_a_rejected_model_is_said_in_text_and_in_frames(model_dir: Path, tmp_path: Path) -> None:
+    source = (model_dir / "model.c").read_text()
+    head, brace, body = source.partition("= {\n")
+    first = body.index("0x")
+    (tmp_path / "model.c").write_text(head + brace + body[:first] + "0xEE" + body[first + 4 :])
+    (tmp_path / "model.h").write_text((model_dir / "model.h").read_text())
+    with running(compile_app(tmp_path, tmp_path / "app")) as transport:
+        lines = boot_text(transport, 4)
+        assert lines[1].startswith(f"model  rejected, status {spec.STATUS['ERR_MAGIC']}")
+        link_only = Board.__new__(Board)
+        link_only.link = open_link(transport)
+        for name in ("info_get", "stream_start", "config_get", "stats_get"):
+            fields = {f: 0 for f, _ in spec.MESSAGE[name].fields}
+            answer = request(link_only, name, "error", **fields)
+            assert answer.number("code") == spec.STATUS["ERR_MAGIC"]
+        send_raw(link_only, spec.MESSAGE["audio"].type_id, bytes(640))
+        assert next_message(link_only).name == "error"
+
+
+def open_link(transport: SocketTransport):
+    from watchword.device.link import HostLink
+
+    link = HostLink(transport, "native")
+    link.connect(10)
+    return link
