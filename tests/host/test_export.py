@@ -270,5 +270,11 @@ def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         load_image(tmp_path)
 
 
+def test_damaged_image_is_refused_by_name(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(load_image(folder)[:-4])
+    with pytest.raises(WatchwordError, match=r"model\.bin.*TRUNCATED"):
+        load_image(tmp_path)
+
+
 def test_folder_names() -> None:
     assert folder_name("Hey, Lighthouse!") == "hey_lighthouse"

@@ -40,8 +40,8 @@ def command(
     from watchword.export.folder import summary
     from watchword.export.run_folder import folder_name, read_trained
 
-    limits = [parse_bytes(text) if text else None for text in (max_flash, max_ram)]
-    target = SizeTarget(*limits, "error" if on_excess == "error" else "warn")
+    flash, ram = (parse_bytes(text) if text else None for text in (max_flash, max_ram))
+    target = SizeTarget(flash, ram, "error" if on_excess == "error" else "warn")
     trained = read_trained(source, settings)
     folder = out or Path("models") / folder_name(trained.settings.word)
     export_model(trained.tflite, trained.settings, folder, target, trained.training)

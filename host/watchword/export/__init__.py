@@ -20,4 +20,7 @@ def load_image(folder: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise WatchwordError("no model here", path, "run `watchword export` first") from error
-    return ModelImage(content).content
+    try:
+        return ModelImage(content).content
+    except WatchwordError as error:
+        raise WatchwordError(error.what, path, error.remedy) from error

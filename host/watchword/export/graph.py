@@ -83,7 +83,7 @@ def _rows_channels(tensor: Tensor) -> tuple[int, int]:
     if len(shape) == 2 and shape[0] == 1:
         return 1, shape[1]
     raise WatchwordError(
-        f"shape {list(shape)} is not [1, time, 1, channels]", f"tensor '{tensor.name}'", "see docs on models"
+        f"shape {list(shape)} is not [1, time, 1, channels]", f"tensor '{tensor.name}'", "keep that layout"
     )
 
 
