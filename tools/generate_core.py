@@ -15,7 +15,6 @@ sys.path[:0] = [str(ROOT / "host"), str(ROOT / "tools")]
 
 import generate_messages  # noqa: E402
 import generate_model_format  # noqa: E402
-
 from watchword import spec  # noqa: E402
 
 GEN = ROOT / "firmware" / "core" / "gen"
@@ -161,9 +160,14 @@ def render() -> dict[str, str]:
         "ww_tables.h": guarded("WW_TABLES_H", externs, "<stdint.h>"),
     }
     fingerprint = zlib.crc32((repr(sorted(files.items())) + body + spec_header(0)).encode())
-    check = (
-        f'#include "ww_spec.h"\n#include "ww_tables.h"\n\n'
-        f'#if WW_SPEC_ID != 0x{fingerprint:08x}u\n#error "ww_tables.c and ww_spec.h differ: run make gen"\n#endif\n\n'
+    check = "\n".join(
+        (
+            '#include "ww_spec.h"',
+            '#include "ww_tables.h"\n',
+            f"#if WW_SPEC_ID != 0x{fingerprint:08x}u",
+            '#error "ww_tables.c and ww_spec.h differ: run make gen"',
+            "#endif\n\n",
+        )
     )
     files["ww_tables.c"] = BANNER + check + body
     files["ww_spec.h"] = spec_header(fingerprint)
