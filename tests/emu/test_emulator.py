@@ -139,6 +139,18 @@ def test_a_second_build_runs_no_compiler(model_dir: Path, monkeypatch: pytest.Mo
         firmware.build("emu-c3", model_dir)
 
 
+def test_only_the_latest_builds_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for age in range(firmware.KEPT_BUILDS + 3):
+        record = tmp_path / f"emu-c3-{age}" / "image.json"
+        record.parent.mkdir()
+        record.write_text("{}")
+        os.utime(record, (1_000_000 - age, 1_000_000 - age))
+    monkeypatch.setattr(firmware, "CACHE", tmp_path)
+    firmware._forget_old_builds()
+    kept = {folder.name for folder in tmp_path.iterdir()}
+    assert kept == {f"emu-c3-{age}" for age in range(firmware.KEPT_BUILDS)}
+
+
 BUILD = """
 import sys
 from pathlib import Path

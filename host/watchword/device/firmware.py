@@ -26,6 +26,7 @@ CORE_DIR = ROOT / ".cache" / "platformio"
 PLATFORM_EMU = ROOT / "firmware" / "platform-emu"
 MODEL_SOURCES = ("model.c", "model.h")
 LOG_TAIL_LINES = 25
+KEPT_BUILDS = 16  # of about 1 MB each
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def build(env: str, model_dir: Path | None = None) -> FirmwareImage:
             image = _measure(board, out / env / "firmware.elf")
             record = {"fingerprint": fingerprint, "image": asdict(image) | {"elf": str(image.elf)}}
             write_atomic(out / "image.json", json.dumps(record, indent=2))
+            _forget_old_builds()
     return image
 
 
@@ -180,9 +182,16 @@ def _cached(out: Path, fingerprint: str) -> FirmwareImage | None:
     path = out / "image.json"
     if not path.is_file():
         return None
+    path.touch()  # recently used
     record = json.loads(path.read_text())
     image = FirmwareImage(**record["image"] | {"elf": Path(record["image"]["elf"])})
     return image if record["fingerprint"] == fingerprint and image.elf.is_file() else None
+
+
+def _forget_old_builds() -> None:
+    records = sorted(CACHE.glob("*/image.json"), key=lambda path: path.stat().st_mtime)
+    for record in records[:-KEPT_BUILDS]:
+        shutil.rmtree(record.parent)
 
 
 @contextmanager
