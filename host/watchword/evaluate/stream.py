@@ -5,10 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -105,7 +105,8 @@ def _parallel(image: bytes, selection: Selection, workers: int) -> _Results:
     context = multiprocessing.get_context("spawn")
     before = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(image,)) as pool:
-        jobs = {pool.submit(_work, selection.recordings[i]): i for i in order}
+        with _ctrl_c_later():
+            jobs = {pool.submit(_work, selection.recordings[i]): i for i in order}
         try:
             for job in as_completed(jobs):
                 yield jobs[job], job.result()
@@ -118,13 +119,22 @@ def _parallel(image: bytes, selection: Selection, workers: int) -> _Results:
             raise
 
 
+@contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment; processes started meanwhile never see it: this one ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _image = b""
 
 
 def _start_worker(image: bytes) -> None:
     global _image
     _image = image
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
 
 
 def _work(recording: Recording) -> ScoredStream | Skipped:

@@ -1,0 +1,159 @@
+"""What bench makes of a board's answers, without a board (tests/emu has one)."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from ds_tcn import ds_tcn, settings
+from watchword import core, spec
+from watchword.device import bench
+from watchword.device.client import BoardDetection, StreamResult
+from watchword.errors import WatchwordError
+from watchword.evaluate.budgets import DEFAULT_PATH
+from watchword.evaluate.metrics import ScoredStream
+from watchword.evaluate.recordings import Recording
+from watchword.evaluate.session import Session
+from watchword.export.graph import read_network
+from watchword.export.image import build_image
+
+
+@pytest.fixture(scope="module")
+def image() -> bytes:
+    return build_image(read_network(ds_tcn(np.random.default_rng(7), channels=16)), settings())
+
+
+def host_stream(scores: list[int], detections: list[int]) -> ScoredStream:
+    ends = np.arange(len(scores), dtype=np.int64) * 640 + 640
+    recording = Recording(Path("a.wav"), (), "negative", "a.wav")
+    return ScoredStream(
+        recording, 16_000, np.asarray(scores, np.uint8), ends, np.asarray(detections, np.int64)
+    )
+
+
+def board_result(scores: list[int], detections: list[int]) -> StreamResult:
+    found = tuple(BoardDetection(sample, 20_000, 1_000 * (i + 1)) for i, sample in enumerate(detections))
+    return StreamResult(1, np.asarray(scores, np.uint8), found, 56_000, 175, 0)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mismatches"),
+    [([1, 2, 3], 0), ([1, 9, 3], 1), ([1, 2], 1), ([1, 2, 3, 4], 1), ([], 3), ([9, 2, 3, 4], 2)],
+)
+def test_parity_counts_every_score_that_differs_or_lacks(theirs: list[int], mismatches: int) -> None:
+    found = bench.parity([host_stream([1, 2, 3], [])], [board_result(theirs, [])])
+    assert (found["checked_scores"], found["mismatches"]) == (max(3, len(theirs)), mismatches)
+
+
+def test_parity_compares_detections_by_sample() -> None:
+    found = bench.parity([host_stream([], [640, 6400])], [board_result([], [640, 7040])])
+    assert (found["checked_detections"], found["detection_mismatches"]) == (3, 2)
+
+
+def stats(**values: int) -> dict[str, int]:
+    return {name: 0 for name, _ in spec.MESSAGE["stats"].fields} | values
+
+
+def board_run(counters: dict[str, int], clock_hz: int = 0, **info: Any) -> bench.BoardRun:
+    results = (board_result([1], [640, 1280, 1920]),)
+    return bench.BoardRun({"clock_hz": clock_hz, "board": "emu-c3", **info}, counters, results, {}, 1.0, 1.0)
+
+
+COUNTED = stats(
+    samples=32_000, hops=100, frontend_total=200, frontend_min=1, frontend_max=3,
+    model_total=4_000_000_000_000, model_min=0, model_max=2**32 - 1,
+    detector_total=20, detector_min=0, detector_max=1,
+)  # fmt: skip
+
+
+def test_cost_per_second_of_audio_and_per_hop() -> None:
+    cost = bench.cost_results(board_run(COUNTED))
+    assert cost["unit"] == "instructions"
+    assert cost["instructions_per_audio_second"] == {
+        "frontend": 100, "model": 2_000_000_000_000, "detector": 10, "total": 2_000_000_000_110,
+    }  # fmt: skip
+    assert cost["instructions_per_hop"]["frontend"] == {"min": 1, "mean": 2.0, "max": 3}
+    assert cost["detection_instructions"] == {"p50": 2_000.0, "max": 3_000}
+
+
+def test_an_estimate_names_its_clock_and_cpi() -> None:
+    estimate = bench.cost_results(board_run(COUNTED))["estimate"]
+    assert estimate["cpu_share"] == pytest.approx(2_000_000_000_110 * 1.5 / 160e6)
+    assert (
+        "160 MHz" in estimate["text"] and "1.5 cycles" in estimate["text"] and "assumed" in estimate["text"]
+    )
+
+
+def test_a_counter_of_cycles_is_never_called_instructions() -> None:
+    cost = bench.cost_results(board_run(COUNTED, clock_hz=240_000_000))
+    assert cost["unit"] == "cycles"
+    assert set(cost["instructions_per_audio_second"].values()) == {None}
+    assert cost["cycles_per_audio_second"]["frontend"] == 100
+    assert cost["estimate"] is None
+
+
+def test_a_board_that_counts_nothing_is_an_error() -> None:
+    with pytest.raises(WatchwordError, match="counted no hops"):
+        bench.cost_results(board_run(stats(samples=16_000)))
+
+
+class FakeBoard(SimpleNamespace):
+    """Answers what `_check_board` asks."""
+
+    def config_get(self) -> core.DetectorConfig:
+        return self.config
+
+    def config_set(self, config: core.DetectorConfig) -> None:
+        self.config = config
+
+
+def fake_board(image: bytes, **info: Any) -> FakeBoard:
+    model = core.ModelImage(image)
+    base = {
+        "board": "emu-c3",
+        "firmware": "0.1.0",
+        "word": "random word",
+        "model_crc32": model.header["crc32"],
+    }
+    return FakeBoard(info=base | info, config=model.detector)
+
+
+class TestCheckBoard:
+    def check(self, board: FakeBoard, image: bytes) -> Session:
+        session = Session(Path("unused"))
+        bench._check_board(board, image, "emu:c3", DEFAULT_PATH, session)  # type: ignore[arg-type]
+        return session
+
+    def test_the_right_one(self, image: bytes) -> None:
+        assert "random word" in self.check(fake_board(image), image).lines[-1]
+
+    def test_another_model_is_named(self, image: bytes) -> None:
+        with pytest.raises(WatchwordError, match=r"another model: 'alexa' \(00001234\).*watchword flash"):
+            self.check(fake_board(image, word="alexa", model_crc32=0x1234), image)
+
+    def test_a_board_without_budgets(self, image: bytes) -> None:
+        with pytest.raises(WatchwordError, match="no budgets for board 'esp99'"):
+            self.check(fake_board(image, board="esp99"), image)
+
+    def test_settings_changed_live_are_put_back_and_it_is_said(self, image: bytes) -> None:
+        board = fake_board(image)
+        wanted = board.config
+        board.config = dataclasses.replace(wanted, smoothing=wanted.smoothing + 1)
+        session = self.check(board, image)
+        assert board.config == wanted and "settings were changed" in session.lines[0]
+
+
+def test_score_times_follow_from_the_model(image: bytes) -> None:
+    """The board sends no sample index with a score: it must be what the host pipeline says."""
+    run = core.run_pipeline(image, np.zeros(80_000, np.int16))
+    host = ScoredStream(
+        Recording(Path("a"), (), "negative"), 40_000, run.scores, run.score_samples, np.empty(0, np.int64)
+    )
+    answer = StreamResult(1, run.scores, (), 80_000, run.rows, 0)
+    (stream,) = bench._board_streams(image, [host], [answer])
+    np.testing.assert_array_equal(stream.score_samples, run.score_samples)
+    assert stream.audio_samples == 40_000
