@@ -77,14 +77,14 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle, restval="")
-            rows = list(reader)
+            header, rows = list(reader.fieldnames or ()), list(reader)
     except OSError as error:
         raise WatchwordError(f"cannot be read: {error.strerror}", path, "check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise WatchwordError(f"is not a CSV file: {error}", path, "a manifest is UTF-8 text") from error
-    if not reader.fieldnames:
+    if not header:
         raise WatchwordError("is empty", path, "a manifest starts with a line of column names")
-    return list(reader.fieldnames), rows
+    return header, rows
 
 
 def _row(clip: Clip, folder: Path) -> list[str]:

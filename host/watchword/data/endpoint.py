@@ -46,7 +46,8 @@ def word_bounds(pcm: np.ndarray) -> tuple[int, int]:
     if pcm.size < 2 * _FRAME:
         return 0, int(pcm.size)
     loudness = frame_loudness(pcm)
-    run = _word_run(loudness)
+    # What a gate or an editor left may be speech only: then it stands out of the silence around it.
+    run = _word_run(loudness) or _word_run(frame_loudness(pcm, noise=False))
     if run is None:
         return 0, int(pcm.size)
     first, last = run
@@ -56,8 +57,11 @@ def word_bounds(pcm: np.ndarray) -> tuple[int, int]:
     return start, int(end)
 
 
-def frame_loudness(pcm: np.ndarray) -> np.ndarray:
-    """Mean dB above the recording's noise floor of the loudest bands: float [frames], one per 10 ms."""
+def frame_loudness(pcm: np.ndarray, noise: bool = True) -> np.ndarray:
+    """Mean dB above the recording's noise floor of the loudest bands: float [frames], one per 10 ms.
+
+    Without `noise` the floor is where silence starts, _FLOOR_BELOW_PEAK_DB under the peak.
+    """
     frames = np.lib.stride_tricks.sliding_window_view(pcm, _FRAME)[::_STEP].astype(np.float32)
     frames -= frames.mean(axis=1, keepdims=True)
     heard = frames.std(axis=1) >= _SILENT_RMS
@@ -67,6 +71,8 @@ def frame_loudness(pcm: np.ndarray) -> np.ndarray:
     level = 10.0 * np.log10(np.add.reduceat(power, edges[:-1], axis=1) + 1.0)
     if not heard.any():
         return np.zeros(level.shape[0])
+    if not noise:
+        return _above(level, np.full(_BANDS, level.max() - _FLOOR_BELOW_PEAK_DB))
     floor = _floor(level, heard)
     above = _above(level, floor)
     loudest = int(np.argmax(np.convolve(above, np.ones(11), mode="same")))

@@ -95,7 +95,7 @@ def same_audio(clips: Sequence[Clip], fingerprints: np.ndarray) -> list[tuple[in
     prints = fingerprints[index]
     pairs = []
     for first in range(0, len(index), _ROWS):
-        similar = prints[first : first + _ROWS] @ prints[first:].T
+        similar = np.abs(prints[first : first + _ROWS] @ prints[first:].T)  # a copy may be upside down
         for row, column in np.argwhere(similar > _SNIPPET_SIMILARITY):
             a, b = int(index[first + row]), int(index[first + column])
             if a < b and not _kept_together(clips[a], clips[b]) and _same_sound(clips[a].path, clips[b].path):

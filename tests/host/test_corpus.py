@@ -1,0 +1,246 @@
+"""Scanning: layouts, manifests, bad files, splits."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+from sounds import RATE, sound
+from watchword import audio
+from watchword.cli.scan import command
+from watchword.data.corpus import Clip, read_manifest, write_manifest
+from watchword.data.scan import scan
+from watchword.data.split import assign
+from watchword.errors import WatchwordError
+
+
+def fill(folder: Path, layout: dict[str, int], first_seed: int = 0) -> None:
+    """Write `count` sounds into each folder of the layout."""
+    seed = first_seed
+    for name, count in layout.items():
+        for number in range(count):
+            audio.save(folder / name / f"{number}.flac", sound(seed))
+            seed += 1
+
+
+def people(label: str, count: int, clips: int = 4) -> dict[str, int]:
+    return {f"{label}/person{number:02}": clips for number in range(count)}
+
+
+def test_manifest_round_trip(tmp_path: Path) -> None:
+    clips = [
+        Clip(tmp_path / "a" / "x, y.wav", "train", "positive", 'say "hi"', "ann", "home", 1.25, 0.25, 0.75),
+        Clip(Path("/elsewhere/noise.flac"), "val", "noise", source="sea", seconds=3.5, synthetic=True),
+    ]
+    path = write_manifest(tmp_path / "manifest.csv", clips)
+    assert read_manifest(path) == clips
+    assert path.read_text().splitlines()[1].startswith('"a/x, y.wav",')  # relative: the folder can move
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("path,split\nx.wav,train\n", "no column label"),
+        ("path,split,label\nx.wav,holiday,positive\n", "line 2.*holiday"),
+        ("path,split,label\nx.wav,train,good\n", "line 2.*good"),
+        ("path,split,label\n,train,noise\n", "line 2.*no path"),
+        ("path,split,label,seconds\nx.wav,train,noise,nan\n", "not a time"),
+    ],
+)
+def test_bad_manifest_names_the_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(WatchwordError, match=message):
+        read_manifest(tmp_path / "m.csv")
+
+
+def test_folders_become_a_split_by_speaker(tmp_path: Path) -> None:
+    fill(tmp_path, people("positive", 10) | people("negative", 10) | {"noise": 10, "rir": 3})
+    found = scan([tmp_path], "hey you")
+    assert not found.skipped
+    assert len(found.clips) == 93
+    for label in ("positive", "negative"):
+        sides = {}
+        for clip in found.clips:
+            if clip.label == label:
+                assert clip.speaker.startswith("person")
+                assert sides.setdefault(clip.speaker, clip.split) == clip.split
+        assert Counter(sides.values()) == {"train": 8, "val": 1, "test": 1}
+    positives = [clip for clip in found.clips if clip.label == "positive"]
+    assert {clip.phrase for clip in positives} == {"hey you"}
+    assert all(0 <= c.word_start_s < c.word_end_s <= c.seconds == 0.5 for c in positives)
+
+
+def test_split_depends_on_the_seed_only(tmp_path: Path) -> None:
+    fill(tmp_path, people("positive", 12, 2) | people("negative", 12, 2))
+    first, again, other = (scan([tmp_path], seed=seed).clips for seed in (1, 1, 2))
+    assert first == again
+    assert [c.split for c in first] != [c.split for c in other]
+
+
+@pytest.mark.parametrize("order", ["{split}/{label}", "{label}/{split}"])
+def test_split_folders_are_kept(tmp_path: Path, order: str) -> None:
+    names = {"train": 3, "validation": 2, "test": 1}
+    fill(
+        tmp_path,
+        {order.format(split=s, label=lab): n for s, n in names.items() for lab in ("positive", "negative")},
+    )
+    counts = Counter((clip.split, clip.label) for clip in scan([tmp_path]).clips)
+    assert (
+        counts["train", "positive"] == 3
+        and counts["val", "negative"] == 2
+        and counts["test", "positive"] == 1
+    )
+
+
+def test_three_groups_are_enough_and_two_are_not(tmp_path: Path) -> None:
+    fill(tmp_path, people("positive", 3) | people("negative", 3))
+    assert {clip.split for clip in scan([tmp_path]).clips if clip.label == "positive"} == {
+        "train",
+        "val",
+        "test",
+    }
+    for path in (tmp_path / "positive" / "person02").iterdir():
+        path.unlink()
+    with pytest.raises(WatchwordError, match="no positive clip in"):
+        scan([tmp_path])
+
+
+def test_duplicates_stay_on_one_side(tmp_path: Path) -> None:
+    """Without speakers each file is its own group; the same sound twice still is one."""
+    for number in range(40):
+        audio.save(tmp_path / "positive" / f"{number}.wav", sound(number))
+        louder = np.concatenate((np.zeros(777, np.int16), sound(number) * 2))
+        audio.save(tmp_path / "positive" / f"copy{number}.wav", louder)
+        audio.save(tmp_path / "negative" / f"{number}.wav", sound(1000 + number))
+    split_of = {clip.path.name: clip.split for clip in scan([tmp_path]).clips if clip.label == "positive"}
+    assert all(split_of[f"{n}.wav"] == split_of[f"copy{n}.wav"] for n in range(40))
+    assert set(split_of.values()) == {"train", "val", "test"}
+
+
+def test_bad_files_are_listed_and_left_out(tmp_path: Path) -> None:
+    fill(tmp_path, people("positive", 3) | people("negative", 3))
+    bad = tmp_path / "positive" / "person00"
+    (bad / "empty.wav").write_bytes(b"")
+    (bad / "text.flac").write_text("no sound")
+    (bad / "notes.txt").write_text("not looked at")
+    (bad / ".hidden.wav").write_text("not looked at")
+    soundfile.write(bad / "none.wav", np.zeros(0, np.int16), RATE)
+    soundfile.write(bad / "nan.wav", np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
+    audio.save(bad / "short.wav", sound(500)[:800])
+    audio.save(bad / "silent.wav", np.zeros(RATE, np.int16))
+    audio.save(bad / "faint.wav", sound(501) // 1000)
+    audio.save(bad / "clipped.wav", (np.sign(sound(502).astype(np.int32)) * 32767).astype(np.int16))
+    found = scan([tmp_path])
+    reasons = {skipped.path.name: skipped.reason for skipped in found.skipped}
+    expected = {
+        "empty.wav": "not a readable",
+        "text.flac": "not a readable",
+        "none.wav": "no samples",
+        "nan.wav": "NaN",
+        "short.wav": "too short: 50 ms",
+        "silent.wav": "silent",
+        "faint.wav": "almost silent",
+        "clipped.wav": "clipped",
+    }
+    assert reasons.keys() == expected.keys()
+    assert all(expected[name] in reason for name, reason in reasons.items())
+    assert len(found.clips) == 24
+
+
+def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(WatchwordError, match="no such"):
+        scan([tmp_path / "absent"])
+    with pytest.raises(WatchwordError, match="no wav or flac"):
+        scan([tmp_path])
+    (tmp_path / "stray.wav").write_bytes(b"x")
+    with pytest.raises(WatchwordError, match="positive/"):
+        scan([tmp_path])
+    (tmp_path / "positive").mkdir()
+    (tmp_path / "stray.wav").rename(tmp_path / "positive" / "x.wav")
+    with pytest.raises(WatchwordError, match="none of 1 files"):
+        scan([tmp_path])
+
+
+def kinds_manifest(folder: Path) -> Path:
+    """A list of many words, as some collections have: kind and phrase instead of label."""
+    rows = []
+    seed = 0
+    for split in ("train", "dev", "test"):
+        for kind, phrase in (
+            ("keyword", "alexa"),
+            ("keyword", "computer"),
+            ("tts-keyword", "alexa"),
+            ("speech", ""),
+        ):
+            path = f"{split}-{kind}-{phrase}.flac"
+            audio.save(folder / path, sound(seed := seed + 1))
+            rows.append([path, split, kind, phrase, f"{split}{kind}"])
+    audio.save(folder / "sea.flac", sound(99))
+    rows.append(["sea.flac", "noise", "noise", "", ""])
+    with (folder / "manifest.csv").open("w", newline="") as handle:
+        csv.writer(handle).writerows([["path", "split", "kind", "phrase", "speaker"], *rows])
+    return folder / "manifest.csv"
+
+
+def test_manifest_of_many_words(tmp_path: Path) -> None:
+    manifest = kinds_manifest(tmp_path)
+    for source in (manifest, tmp_path):
+        found = scan([source], "Alexa")
+        counts = Counter((clip.split, clip.label) for clip in found.clips)
+        assert (
+            counts["val", "positive"] == 2
+            and counts["test", "negative"] == 2
+            and counts["train", "noise"] == 1
+        )
+        assert {clip.phrase for clip in found.clips if clip.label == "positive"} == {"alexa"}
+        assert [clip.synthetic for clip in found.clips].count(True) == 3
+    with pytest.raises(WatchwordError, match="alexa, computer"):
+        scan([manifest])
+
+
+def test_own_manifest_can_be_scanned_again_for_another_word(tmp_path: Path) -> None:
+    clips = scan([kinds_manifest(tmp_path)], "alexa").clips
+    again = scan([write_manifest(tmp_path / "second.csv", clips)], "computer")
+    assert {clip.phrase for clip in again.clips if clip.label == "positive"} == {"computer"}
+
+
+def test_a_missing_file_of_a_manifest_is_skipped(tmp_path: Path) -> None:
+    manifest = kinds_manifest(tmp_path)
+    (tmp_path / "train-keyword-computer.flac").unlink()
+    found = scan([manifest], "alexa")
+    assert [(s.path.name, s.reason) for s in found.skipped] == [
+        ("train-keyword-computer.flac", "no such file")
+    ]
+
+
+def test_assign_pulls_a_speaker_to_the_side_already_given() -> None:
+    given = Clip(Path("a"), "test", "positive", speaker="ann")
+    free = [Clip(Path(str(n)), "", "positive", speaker="ann") for n in range(20)]
+    assert {clip.split for clip in assign([given, *free])} == {"test"}
+
+
+def test_command_prints_a_table_and_writes_the_manifest(tmp_path: Path) -> None:
+    fill(tmp_path / "data", people("positive", 5) | people("negative", 5))
+    (tmp_path / "data" / "positive" / "broken.wav").write_bytes(b"")
+    out = tmp_path / "out" / "manifest.csv"
+    result = CliRunner().invoke(command, [str(tmp_path / "data"), "--word", "hey", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "broken.wav: not a readable" in result.output
+    assert "train  positive" in result.output
+    assert len(read_manifest(out)) == 40
+
+
+@pytest.mark.real
+def test_real_manifest_gives_the_documented_counts(real_data: Path) -> None:
+    found = scan([real_data / "manifest.csv"], "alexa")
+    people_say = Counter(c.split for c in found.clips if c.label == "positive" and not c.synthetic)
+    assert people_say == {"train": 161, "val": 38, "test": 42}
+    assert sum(c.synthetic for c in found.clips if c.label == "positive") == 108
+    assert all(skipped.reason.startswith("clipped") for skipped in found.skipped)
+    assert not [s for s in found.skipped if "/alexa/" in str(s.path)]
