@@ -80,6 +80,10 @@ class TestFolders:
         with pytest.raises(WatchwordError, match="is a file, not a folder"):
             recordings.select(yes / "0.wav")
 
+    def test_a_recording_cannot_be_both(self, folders: tuple[Path, Path]) -> None:
+        with pytest.raises(WatchwordError, match="3 recordings are given as positive and as negative"):
+            recordings.select(folders[0], folders[0].parent)
+
     def test_nothing_or_too_much_given(self, folders: tuple[Path, Path]) -> None:
         with pytest.raises(WatchwordError, match="nothing to evaluate"):
             recordings.select()

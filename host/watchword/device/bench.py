@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from watchword import core, spec
 from watchword.device import firmware
 from watchword.device.client import Board, BoardDetection, StreamResult
 from watchword.device.firmware import FirmwareImage
+from watchword.device.link import Transport
 from watchword.device.ports import emulated_env, open_port
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets
@@ -27,6 +29,50 @@ from watchword.export import load_image
 # What an instruction count would mean on a devkit: a stated assumption, not a measurement.
 ESTIMATE_CLOCK_HZ = 160_000_000
 ESTIMATE_CPI = 1.5
+
+
+BYTES_PER_SECOND = 2 * spec.SAMPLE_RATE_HZ  # of audio; framing adds a little
+
+
+class Meter:
+    """A port that tells how much was written to it, so that long recordings show progress."""
+
+    def __init__(self, port: Transport) -> None:
+        self._port, self.written = port, 0
+        self.on_written: Callable[[int], None] = lambda count: None
+
+    def write(self, data: bytes, /) -> int | None:
+        """Write, count, tell."""
+        written = self._port.write(data)
+        self.written += len(data) if written is None else written
+        self.on_written(self.written)
+        return written
+
+    def read(self, size: int = 1, /) -> bytes:
+        return self._port.read(size)
+
+    def close(self) -> None:
+        self._port.close()
+
+    @property
+    def timeout(self) -> float | None:
+        return self._port.timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float | None) -> None:
+        self._port.timeout = seconds
+
+    @property
+    def write_timeout(self) -> float | None:
+        return self._port.write_timeout
+
+    @write_timeout.setter
+    def write_timeout(self, seconds: float | None) -> None:
+        self._port.write_timeout = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        """What only some ports have, such as fileno."""
+        return getattr(self._port, name)
 
 
 @dataclass(frozen=True)
@@ -52,6 +98,7 @@ def bench(port: str, model: Path, selection: Selection, session: Session, limits
     run = run_board(port, model, image, host.streams, session, limits)
     streams = _board_streams(image, host.streams, run.results)
     results = build_results(str(run.info["board"]), image, streams, selection, host.skipped)
+    results["origin"]["model"] = str(model)
     results["cost"] = cost_results(run)
     results["memory"] |= _memory(run, built)
     results["parity"] = parity(host.streams, run.results)
@@ -71,22 +118,25 @@ def run_board(
     port: str, model: Path, image: bytes, reference: Sequence[ScoredStream], session: Session, limits: Path
 ) -> BoardRun:
     """The board's part: connect, check what it is, stream, collect."""
-    total_s = sum(stream.audio_samples for stream in reference) / spec.SAMPLE_RATE_HZ
-    with open_port(port, model) as transport, Board(transport, port) as board:
+    silence = LEAD_SAMPLES + TAIL_SAMPLES
+    total_s = sum(stream.audio_samples + silence for stream in reference) / spec.SAMPLE_RATE_HZ
+    with open_port(port, model) as transport, Board(meter := Meter(transport), port) as board:
         _check_board(board, image, port, limits, session)
         board.stats(reset=True)
         bar = Progress(str(board.info["board"]), total_s)
+        meter.on_written = lambda count: bar.reach(min(count / BYTES_PER_SECOND, total_s))
         results = []
         try:
             for stream, result in zip(reference, board.stream_many(_pcm(reference)), strict=True):
                 results.append(result)
-                bar.add(stream.audio_samples / spec.SAMPLE_RATE_HZ)
                 session.log(_line(stream, result), show=False)
         finally:
             bar.close()
         stats, counters = board.stats(), board.link_counters
+        speed = total_s / bar.elapsed_s
         session.log(
-            f"{total_s:,.0f} s of audio in {bar.elapsed_s:,.0f} s: {bar.times_real_time:.1f} x real time"
+            f"streamed {total_s:,.0f} s (with the silence around each recording) in "
+            f"{bar.elapsed_s:,.0f} s: {speed:.1f} x real time"
         )
         link = {
             "bytes": counters.bytes_sent + counters.bytes_received,
@@ -95,7 +145,7 @@ def run_board(
             "bad_frames": counters.bad_frames + stats["bad_frames"],
             "crc_errors": counters.crc_errors + stats["crc_errors"],
         }
-        return BoardRun(board.info, stats, tuple(results), link, bar.elapsed_s, bar.times_real_time)
+        return BoardRun(board.info, stats, tuple(results), link, bar.elapsed_s, speed)
 
 
 def cost_results(run: BoardRun) -> Results:

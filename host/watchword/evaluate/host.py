@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def evaluate_on_host(
     announce(selection, session)
     run = run_host(image, selection, workers)
     results = build_results(HOST, image, run.streams, selection, run.skipped)
+    results["origin"]["model"] = str(model)
     results["provenance"] |= {"seconds": run.seconds, "times_real_time": run.times_real_time}
     finish_budgets(results, limits)
     return results
@@ -76,4 +78,4 @@ def build_results(
 def finish_budgets(results: Results, limits: Path) -> None:
     """Add the verdict. The host has no cost or memory of its own to limit, so its table is optional."""
     values = budgets.read_budgets(results["board"], limits)
-    results["budgets"] = {"file": str(limits), **budgets.budget_results(results, values)}
+    results["budgets"] = {"file": os.path.relpath(limits), **budgets.budget_results(results, values)}

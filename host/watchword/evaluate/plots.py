@@ -61,7 +61,7 @@ def curve_svg(results: Results, max_frr: float | None, max_fah: float | None) ->
     points = [p for p in results["details"]["curve"] if p["frr"] is not None and p["fah"] is not None]
     if not points:
         return None
-    figure, axes = _figure(6.4, 3.7)
+    figure, axes = _figure(5.7, 3.5)
     one = 1.0 / results["negative_hours"]  # the smallest rate these recordings can show above 0
     axes.set_xscale("symlog", linthresh=one, linscale=0.5)
     frr = [100 * p["frr"] for p in points]
@@ -109,7 +109,7 @@ def peaks_svg(results: Results) -> str | None:
     peaks, high = results["details"]["peaks"], results["detector"]["high"]
     if not sum(peaks["words"]) + sum(peaks["negative_seconds"]):
         return None
-    figure, axes = _figure(6.4, 3.7)
+    figure, axes = _figure(5.7, 3.5)
     edges = np.linspace(0, 1, peaks["bins"] + 1)
     for key, colour, label in (
         ("negative_seconds", QUIET, "each second without the word"),
@@ -131,7 +131,7 @@ def latency_svg(results: Results) -> str | None:
     values = results["details"]["latencies_ms"]
     if not values:
         return None
-    figure, axes = _figure(6.4, 4.6)
+    figure, axes = _figure(5.7, 4.3)
     low, high = min(*values, 0.0), max(*values, 200.0)
     axes.hist(values, bins=list(np.arange(np.floor(low / 40) * 40, high + 41, 40)), color=BLUE, alpha=0.8)
     for key, style in (("p50", "-"), ("p95", "--")):
@@ -152,11 +152,16 @@ def cost_svg(cost: Results) -> str | None:
     }
     if not stages:
         return None
-    figure, axes = _figure(6.4, 1.9)
+    figure, axes = _figure(5.7, 1.8)
     names = list(stages)[::-1]
     values = [stages[name] / 1e6 for name in names]
     bars = axes.barh(names, values, color=[STAGE_COLOURS.get(name, QUIET) for name in names], height=0.62)
-    axes.bar_label(bars, [f" {value:.3g} M" for value in values], color=INK, fontsize=10)
+    axes.bar_label(
+        bars,
+        [f" {value:.2f} M" if value >= 0.1 else f" {1000 * value:.3g} k" for value in values],
+        color=INK,
+        fontsize=10,
+    )
     axes.set(xlabel="million instructions per second of audio", xlim=(0, max(values) * 1.15 or 1))
     axes.grid(visible=False, axis="y")
     return _svg(figure)

@@ -39,5 +39,10 @@ class Progress:
         self._bar.set_postfix_str(f"{self.times_real_time:,.0f} x real time", refresh=False)
         self._bar.update(min(seconds, max(0.0, self._bar.total - self._bar.n)))
 
+    def reach(self, seconds: float) -> None:
+        """Note that `seconds` of audio are done in all; never goes back."""
+        if seconds - self.done_s >= 1.0:
+            self.add(seconds - self.done_s)
+
     def close(self) -> None:
         self._bar.close()

@@ -115,8 +115,19 @@ def from_folders(positives: Path | None, negatives: Path | None) -> Selection:
             name = str(path.relative_to(folder))
             group = Path(name).parts[0] if len(Path(name).parts) > 1 else folder.name
             rows.append((Recording(path, (), label, name, source=group), label == "positive"))
+    _refuse_overlap([recording for recording, _ in rows])
     origin = {"positives": str(positives or ""), "negatives": str(negatives or "")}
     return _probe(rows, origin)
+
+
+def _refuse_overlap(recordings: list[Recording]) -> None:
+    """One folder inside the other would count every word as a false alarm."""
+    positive = {r.path.resolve() for r in recordings if r.label == "positive"}
+    both = [r.path for r in recordings if r.label == "negative" and r.path.resolve() in positive]
+    if both:
+        raise WatchwordError(
+            f"{len(both)} recordings are given as positive and as negative", both[0], "keep the folders apart"
+        )
 
 
 def from_data(data: Path, split: str | None = None) -> Selection:

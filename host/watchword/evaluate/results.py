@@ -74,7 +74,7 @@ def selection_results(selection: Selection, skipped: Sequence[Any]) -> Results:
     """Where the audio came from and what of it was not used."""
     unused = [*selection.skipped, *skipped]
     return {
-        "origin": selection.origin,
+        "origin": dict(selection.origin),
         "recordings": len(selection.recordings) - len(skipped),
         "notes": list(selection.notes),
         "skipped": [{"path": str(s.path), "reason": s.reason} for s in unused],
