@@ -1,0 +1,62 @@
+"""`watchword train`: from a manifest to an int8 model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+EXAMPLES = """\b
+Examples:
+  watchword train --manifest data/manifest.csv --word "hey lighthouse"
+  watchword train --preset demo --manifest data/manifest.csv --word alexa --out runs/first
+  watchword train --config my_run.toml --seed 2 --out runs/my_run_seed2
+"""
+
+
+@click.command("train", epilog=EXAMPLES)
+@click.option("--config", type=click.Path(path_type=Path), help="TOML with all settings of a run.")
+@click.option("--preset", type=click.Choice(["full", "demo"]), help="Settings to start from [default: full].")
+@click.option(
+    "--manifest", type=click.Path(path_type=Path), help="Manifest of the clips, from scan or synth."
+)
+@click.option("--word", help="The wake word or phrase.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/<word>].")
+@click.option("--epochs", type=int, help="Epochs of float training.")
+@click.option("--steps", type=int, help="Steps in an epoch.")
+@click.option("--seed", type=int, help="Seed of everything random.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Folder of the feature cache.")
+@click.option("--target-fah", type=float, help="Calibrate the threshold for this many false alarms per hour.")
+@click.option("--quiet", is_flag=True, help="Print only the final figures.")
+def command(
+    config: Path | None, preset: str | None, manifest: Path | None, word: str | None, out: Path | None,
+    epochs: int | None, steps: int | None, seed: int | None, cache: Path | None, target_fah: float | None,
+    quiet: bool,
+) -> None:  # fmt: skip
+    """Train a model for a wake word and convert it to int8.
+
+    Writes a run folder: config.toml, log.csv, curves.png, metrics.json, model.tflite, settings.json and
+    the weights. Features are cached, so a second run on the same clips starts at once.
+    """
+    from watchword.train.config import adjusted, load_config, load_preset
+    from watchword.train.report import summary
+    from watchword.train.run import train_run
+
+    if config is not None and preset is not None:
+        raise click.UsageError("--config and --preset exclude each other")
+    base = load_config(config) if config is not None else load_preset(preset or "full")
+    settings = adjusted(
+        base,
+        {
+            ("data", "manifest"): str(manifest.resolve()) if manifest else None,
+            ("data", "cache"): str(cache) if cache else None,
+            ("word", "phrase"): word,
+            ("train", "epochs"): epochs,
+            ("train", "steps_per_epoch"): steps,
+            ("train", "seed"): seed,
+            ("detector", "target_fah"): target_fah,
+        },
+    )
+    folder = out or Path("runs") / settings.word.phrase.replace(" ", "_")
+    metrics = train_run(settings, folder, progress=not quiet)
+    click.echo(summary(metrics, folder))

@@ -1,0 +1,121 @@
+"""Batches of int8 segments: words cut where they end, negatives cut anywhere, hard ones more often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from watchword import core, spec
+from watchword.data.augment import BEFORE_END_S
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How rows, windows and seconds relate in a run."""
+
+    hop_samples: int
+    receptive_rows: int
+    stride_rows: int  # rows from one score to the next
+
+    @property
+    def hop_s(self) -> float:
+        return self.hop_samples / spec.SAMPLE_RATE_HZ
+
+    @property
+    def score_s(self) -> float:
+        """Seconds from one score to the next."""
+        return self.stride_rows * self.hop_s
+
+    def scores(self, rows: int) -> int:
+        """How many scores a stream of `rows` gives."""
+        return max(0, (rows - self.receptive_rows) // self.stride_rows + 1)
+
+    def segment_rows(self, seconds: float, smoothing: int) -> int:
+        """Rows of a segment of about `seconds` that gives whole strides and at least one average."""
+        strides = round(seconds / self.score_s) - -(-self.receptive_rows // self.stride_rows)
+        return self.receptive_rows + max(strides, smoothing - 1) * self.stride_rows
+
+    def score_samples(self, rows: int) -> np.ndarray:
+        """Stream sample index at which each score's window ends: int64 [scores]."""
+        ends = np.arange(self.scores(rows), dtype=np.int64) * self.stride_rows + self.receptive_rows
+        return ends * self.hop_samples
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Normalised training data."""
+
+    positives: np.ndarray  # int8 [draws, rows, coeffs]
+    negatives: np.ndarray  # int8 [rows, coeffs], streams joined
+    starts: np.ndarray  # int64 [blocks]: rows of `negatives` where a segment within one stream may begin
+
+
+def make_training_set(
+    positives: np.ndarray, negatives: Sequence[np.ndarray], normalisation: core.Normalisation, rows: int
+) -> TrainingSet:
+    """Normalise int16 rows stream by stream; blocks of `rows` tile every stream of negatives."""
+    words = np.stack([core.normalise(stream, normalisation) for stream in positives])
+    streams = [core.normalise(stream, normalisation) for stream in negatives]
+    starts, offset = [], 0
+    for stream in streams:
+        last = len(stream) - rows
+        if last >= 0:
+            tiles = np.arange(0, last + 1, rows)
+            starts.append(offset + (np.append(tiles, last) if tiles[-1] != last else tiles))
+        offset += len(stream)
+    return TrainingSet(words, np.concatenate(streams), np.concatenate(starts))
+
+
+class Batches:
+    """Draws batches of `size` segments of `rows` rows, positives first.
+
+    Positives are cut so that the last window ends `window_end_s` after the word, with the phase of the
+    stride left to chance. A share of the negatives is drawn by how high the model scored them.
+    """
+
+    def __init__(
+        self, data: TrainingSet, geometry: Geometry, rows: int, size: int, negatives_per_positive: float,
+        window_end_s: float, seed: int,
+    ) -> None:  # fmt: skip
+        self.data, self.rows = data, rows
+        self.positives = max(1, round(size / (1.0 + negatives_per_positive)))
+        self.negatives = max(1, size - self.positives)
+        self._rng = np.random.default_rng([seed, 1])
+        self._phases = geometry.stride_rows
+        end_row = round((BEFORE_END_S + window_end_s) / geometry.hop_s)
+        self._first = min(end_row - rows, data.positives.shape[1] - rows - self._phases + 1)
+        self._hard: np.ndarray | None = None  # cumulative weights of the blocks
+        self._hard_share = 0.0
+        self._queue: list[int] = []
+
+    def set_hardness(self, weights: np.ndarray, share: float) -> None:
+        """Draw `share` of the negatives with probability in proportion to `weights` [blocks]."""
+        total = float(weights.sum())
+        self._hard = np.cumsum(weights) / total if total > 0 else None
+        self._hard_share = share
+
+    def take(self, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """`count` batches: int8 [size, rows, coeffs], and float32 [size], 1 where the word is."""
+        labels = np.repeat(np.array([1.0, 0.0], np.float32), [self.positives, self.negatives])
+        for _ in range(count):
+            yield np.concatenate([self._words(), self._others()]), labels
+
+    def _words(self) -> np.ndarray:
+        while len(self._queue) < self.positives:
+            self._queue += self._rng.permutation(len(self.data.positives)).tolist()
+        picks, self._queue = self._queue[: self.positives], self._queue[self.positives :]
+        starts = self._first + self._rng.integers(0, self._phases, self.positives)
+        return np.stack(
+            [self.data.positives[p, s : s + self.rows] for p, s in zip(picks, starts, strict=True)]
+        )
+
+    def _others(self) -> np.ndarray:
+        blocks = self._rng.integers(0, len(self.data.starts), self.negatives)
+        if self._hard is not None:
+            hard = self._rng.random(self.negatives) < self._hard_share
+            blocks[hard] = np.searchsorted(self._hard, self._rng.random(int(hard.sum())))
+        jitter = self._rng.integers(-self.rows // 2, self.rows // 2, self.negatives)
+        starts = np.clip(self.data.starts[blocks] + jitter, 0, len(self.data.negatives) - self.rows)
+        return np.stack([self.data.negatives[s : s + self.rows] for s in starts])

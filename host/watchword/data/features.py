@@ -1,0 +1,230 @@
+"""Augmented audio -> MFCC rows by the C front end, cached on disk under a hash of all that made them.
+
+Each job (one clip with its draws, or one stream of negatives) is one `.npy` in the cache (see cache.py).
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from watchword import audio, core, spec
+from watchword.data import augment
+from watchword.data.augment import Bank
+from watchword.errors import WatchwordError
+from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES
+
+if TYPE_CHECKING:
+    from watchword.train.config import AugmentConfig, FeaturesConfig
+
+STREAM_S = 20.0  # length of a stream of negatives
+INPUT_STEPS_PER_SIGMA = round(1.0 / spec.INPUT_SCALE)  # one standard deviation becomes the real value 1.0
+_TEST_LEVEL_DBFS = -26.0
+
+# Name -> put into a room?, signal-to-noise ratio in dB. Validation words are heard in each of them.
+CONDITIONS: dict[str, tuple[bool, float | None]] = {
+    "clean": (False, None),
+    "reverb": (True, None),
+    "10 dB": (False, 10.0),
+    "5 dB": (False, 5.0),
+    "reverb + 10 dB": (True, 10.0),
+}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of a sound file, in samples at 16 kHz; `digest` stands for its content."""
+
+    path: Path
+    digest: str
+    start: int = 0
+    stop: int | None = None
+
+    def load(self) -> augment.Signal:
+        return augment.load_signal(self.path, self.start, self.stop)
+
+    @property
+    def content(self) -> tuple[str, int, int | None]:
+        return self.digest, self.start, self.stop
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all jobs of a run share."""
+
+    features: FeaturesConfig
+    augment: AugmentConfig
+    bank: Bank
+    bank_digest: str
+    seed: int
+
+    def rows(self, pcm: np.ndarray) -> np.ndarray:
+        return core.frontend_rows(pcm, self.features.hop_samples, self.features.coeffs)
+
+
+@dataclass(frozen=True)
+class PositiveJob:
+    """All draws of one clip with the word: int16 [draws, rows, coeffs]."""
+
+    piece: Piece
+    word: tuple[int, int]  # samples
+    draws: int
+
+    def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+        clip = self.piece.load()
+        streams = (
+            augment.positive_stream(clip, self.word, recipe.augment, recipe.bank, rng)
+            for _ in range(self.draws)
+        )
+        return np.stack([recipe.rows(pcm) for pcm in streams])
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        return "positive", self.piece.content, self.word, self.draws
+
+
+@dataclass(frozen=True)
+class NegativeJob:
+    """One stream of clips without the word: int16 [rows, coeffs]."""
+
+    pieces: tuple[Piece, ...]
+    draw: int
+
+    def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+        clips = [piece.load() for piece in self.pieces]
+        return recipe.rows(augment.negative_stream(clips, recipe.augment, recipe.bank, rng))
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        return "negative", tuple(piece.content for piece in self.pieces), self.draw
+
+
+@dataclass(frozen=True)
+class NoiseJob:
+    """A stream of noise alone: int16 [rows, coeffs]."""
+
+    piece: Piece
+    draw: int
+
+    def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+        samples = round(STREAM_S * spec.SAMPLE_RATE_HZ)
+        pcm = augment.noise_stream(self.piece.path, samples, recipe.augment, recipe.bank, rng)
+        return recipe.rows(pcm)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        return "noise", self.piece.content, self.draw
+
+
+@dataclass(frozen=True)
+class ValidationJob:
+    """One recording as a stream of its own, with the usual silence around it: int16 [rows, coeffs]."""
+
+    piece: Piece
+    condition: str  # a key of CONDITIONS
+    draw: int = 0
+
+    def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+        pcm = audio.to_int16(self.heard(recipe.bank, rng))
+        silence = [np.zeros(n, np.int16) for n in (LEAD_SAMPLES, TAIL_SAMPLES)]
+        return recipe.rows(np.concatenate([silence[0], pcm, silence[1]]))
+
+    def heard(self, bank: augment.Bank, rng: np.random.Generator) -> augment.Signal:
+        signal = self.piece.load()
+        in_room, snr_db = CONDITIONS[self.condition]
+        if not in_room and snr_db is None:
+            return signal
+        if in_room and bank.rooms:
+            signal = augment.reverberate(
+                signal, augment.load_signal(bank.rooms[int(rng.integers(len(bank.rooms)))])
+            )
+        signal = augment.to_level(signal, _TEST_LEVEL_DBFS)
+        if snr_db is None:
+            return signal
+        if bank.noises:
+            path = bank.noises[int(rng.integers(len(bank.noises)))]
+            noise = augment.excerpt(path, len(signal), rng)
+        else:
+            noise = augment.coloured_noise(len(signal), rng)
+        return signal + augment.to_level(noise, _TEST_LEVEL_DBFS - snr_db)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        return "validation", self.piece.content, self.condition, self.draw
+
+
+Job = PositiveJob | NegativeJob | NoiseJob | ValidationJob
+
+
+def digest_file(path: Path) -> str:
+    """Short hash of a file's content."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:24]
+    except OSError as error:
+        raise WatchwordError(f"cannot be read: {error.strerror}", path, "correct the manifest") from error
+
+
+def make_bank(
+    noises: Sequence[Path], rooms: Sequence[Path], speech: Sequence[Path], digests: dict[Path, str]
+) -> tuple[augment.Bank, str]:
+    """A bank and the digest of its content."""
+    parts = [[digests[path] for path in group] for group in (noises, rooms, speech)]
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
+    return augment.Bank(tuple(noises), tuple(rooms), tuple(speech)), digest
+
+
+def job_key(job: Job, recipe: Recipe) -> str:
+    """Hash of everything the job's rows depend on: audio, settings, seed, augmentation code, front end."""
+    parts = (
+        job.identity, asdict(recipe.augment), recipe.features.hop_samples, recipe.features.coeffs,
+        recipe.bank_digest, recipe.seed, *_code_fingerprint(),
+    )  # fmt: skip
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _code_fingerprint() -> tuple[str, ...]:
+    """Of the augmentation (its statements) and of the front end (its answer to a fixed signal)."""
+    modules = (augment.__file__, __file__)
+    sources = [ast.dump(ast.parse(Path(module).read_text("utf-8"))).encode() for module in modules]
+    probe = np.random.default_rng(0).normal(0.0, 3000.0, spec.SAMPLE_RATE_HZ).astype(np.int16)
+    answers = [core.frontend_rows(probe, spec.HOP_CHOICES_SAMPLES[0], spec.MAX_COEFFS).tobytes()]
+    return tuple(hashlib.sha256(part).hexdigest() for part in (*sources, *answers))
+
+
+def fit_normalisation(streams: Sequence[np.ndarray], features: FeaturesConfig) -> core.Normalisation:
+    """Mean and gain of each coefficient from training streams, int16 [rows, coeffs] each.
+
+    The gain makes one standard deviation the real value 1.0, so that int8 spans about ±4 of them. It is
+    measured on the C normaliser's own output, after a first pass with a gain that surely fits.
+    """
+    joined = np.concatenate(streams).astype(np.float64)
+    mean = joined.mean(axis=0)
+    around = np.zeros_like(mean) if features.cmvn == "none" else mean
+    spread = np.sqrt(np.mean((joined - around) ** 2, axis=0))
+    mean16 = np.clip(np.rint(mean), -32768, 32767).astype(np.int16)
+    first = core.Normalisation(features.cmvn, _alpha_q15(features), mean16, _gain(spread))
+    levels = np.concatenate([core.normalise(rows, first) for rows in streams]).astype(np.float64)
+    measured = spread * np.sqrt(np.mean(levels**2, axis=0)) / INPUT_STEPS_PER_SIGMA
+    return core.Normalisation(features.cmvn, first.alpha_q15, mean16, _gain(measured))
+
+
+def _gain(spread: np.ndarray) -> np.ndarray:
+    """Q2.14 int8 steps per MFCC step, uint16 [coeffs], for a standard deviation in MFCC steps."""
+    gain = INPUT_STEPS_PER_SIGMA / np.maximum(spread, 1e-3) * (1 << spec.NORM_GAIN_FRAC_BITS)
+    return np.clip(np.rint(gain), 1, 65_535).astype(np.uint16)
+
+
+def _alpha_q15(features: FeaturesConfig) -> int:
+    """Weight of a new row in the running mean, for its time constant."""
+    hop_s = features.hop_samples / spec.SAMPLE_RATE_HZ
+    scale = 1 << spec.CMVN_ALPHA_FRAC_BITS
+    return max(1, min(scale - 1, round((1.0 - math.exp(-hop_s / features.cmvn_tau_s)) * scale)))

@@ -1,0 +1,205 @@
+"""From a manifest to the feature jobs of a run: which clips, in which streams, mixed with what."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from watchword import audio, spec
+from watchword.data.cache import compute_rows
+from watchword.data.corpus import Clip, read_manifest
+from watchword.data.endpoint import word_bounds
+from watchword.data.features import (
+    CONDITIONS,
+    STREAM_S,
+    Job,
+    NegativeJob,
+    NoiseJob,
+    Piece,
+    PositiveJob,
+    Recipe,
+    ValidationJob,
+    digest_file,
+    make_bank,
+)
+from watchword.errors import WatchwordError
+from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES
+
+if TYPE_CHECKING:
+    from watchword.train.config import DataConfig, RunConfig
+
+RATE = spec.SAMPLE_RATE_HZ
+_STREAM = round(STREAM_S * RATE)
+_NOISE_SHARE = 0.2  # streams of noise alone, for each stream of speech
+_HARD_CONDITION = "reverb + 10 dB"
+
+
+@dataclass(frozen=True)
+class ValidationStream:
+    """One validation recording under one condition."""
+
+    rows: np.ndarray  # int16 [rows, coeffs]
+    word: tuple[int, int] | None  # samples of the stream; None = a negative
+    condition: str
+    seconds: float  # of the recording, without the silence around it
+
+
+@dataclass(frozen=True)
+class Features:
+    """Everything a run learns from and is judged by, as MFCC rows."""
+
+    positives: np.ndarray  # int16 [draws, rows, coeffs]; the word ends at augment.BEFORE_END_S
+    negatives: list[np.ndarray]  # streams, int16 [rows, coeffs]
+    validation: list[ValidationStream]
+    clips: dict[str, int]  # of each kind, for the record
+
+
+@dataclass(frozen=True)
+class _Split:
+    """Clips of one split by label, in an order that does not depend on the manifest's."""
+
+    clips: dict[str, list[Clip]]
+    digests: dict[Path, str]
+
+    def pieces(self, label: str) -> list[Piece]:
+        return [Piece(clip.path, self.digests[clip.path]) for clip in self.clips[label]]
+
+    def paths(self, label: str) -> list[Path]:
+        return [clip.path for clip in self.clips[label]]
+
+
+def make_features(config: RunConfig, progress: bool = True) -> Features:
+    """Plan and compute (or fetch from the cache) the features of a run."""
+    train, validation = _read_splits(Path(config.data.manifest))
+    cache, workers = Path(config.data.cache), config.data.workers
+    recipe = _recipe(config, train, train)
+    positives = compute_rows(
+        _positive_jobs(train, config.data), recipe, cache, workers, "positives", progress
+    )
+    negatives = compute_rows(
+        _negative_jobs(train, config.data, config.train.seed), recipe, cache, workers, "negatives", progress
+    )
+    held_out = _validation_jobs(validation, config.data)
+    rows = compute_rows(
+        [job for job, _ in held_out],
+        _recipe(config, validation, train), cache, workers, "validation", progress,
+    )  # fmt: skip
+    streams = [
+        ValidationStream(r, word, job.condition, _seconds(r, config.features.hop_samples))
+        for (job, word), r in zip(held_out, rows, strict=True)
+    ]
+    counts = {
+        f"{name} {label}": len(part.clips[label])
+        for name, part in (("train", train), ("val", validation))
+        for label in sorted(part.clips)
+    }
+    return Features(np.concatenate(positives), negatives, streams, counts)
+
+
+def _seconds(rows: np.ndarray, hop_samples: int) -> float:
+    """Length of the recording behind a validation stream, without the silence around it."""
+    return max(0.0, (len(rows) * hop_samples - LEAD_SAMPLES - TAIL_SAMPLES) / RATE)
+
+
+def _read_splits(manifest: Path) -> tuple[_Split, _Split]:
+    clips = read_manifest(manifest)
+    parts = []
+    for name in ("train", "val"):
+        chosen = [clip for clip in clips if clip.split == name]
+        digests = {clip.path: digest_file(clip.path) for clip in chosen}
+        by_label: dict[str, list[Clip]] = defaultdict(list)
+        for clip in sorted(chosen, key=lambda clip: digests[clip.path]):
+            by_label[clip.label].append(clip)
+        for label in ("positive", "negative"):
+            if not by_label[label]:
+                raise WatchwordError(
+                    f"no {label} clips in split '{name}'",
+                    manifest,
+                    "scan or synthesise more",
+                )
+        parts.append(_Split(by_label, digests))
+    return parts[0], parts[1]
+
+
+def _recipe(config: RunConfig, split: _Split, fallback: _Split) -> Recipe:
+    """The recipe with `split`'s noises and rooms, or those of `fallback` when it has none."""
+    noises = split.paths("noise") or fallback.paths("noise")
+    rooms = split.paths("rir") or fallback.paths("rir")
+    speech = split.paths("negative")
+    bank, digest = make_bank(noises, rooms, speech, {**fallback.digests, **split.digests})
+    return Recipe(config.features, config.augment, bank, digest, config.train.seed)
+
+
+def _word(clip: Clip) -> tuple[int, int]:
+    """Start and end sample of the word in a positive clip: from the manifest, or by energy."""
+    if clip.word_start_s is not None and clip.word_end_s is not None:
+        return round(clip.word_start_s * RATE), round(clip.word_end_s * RATE)
+    return word_bounds(audio.load(clip.path))
+
+
+def _positive_jobs(split: _Split, data: DataConfig) -> list[Job]:
+    return [
+        PositiveJob(piece, _word(clip), data.synthetic_draws if clip.synthetic else data.positive_draws)
+        for clip, piece in zip(split.clips["positive"], split.pieces("positive"), strict=True)
+    ]
+
+
+def _negative_jobs(split: _Split, data: DataConfig, seed: int) -> list[Job]:
+    """Streams of shuffled clips, in other company at every draw; some of noise alone."""
+    pieces = [cut for piece in split.pieces("negative") for cut in _cuts(piece)]
+    jobs: list[Job] = []
+    for draw in range(data.negative_draws):
+        rng = np.random.default_rng([seed, draw])
+        jobs += [
+            NegativeJob(group, draw) for group in _packed([pieces[i] for i in rng.permutation(len(pieces))])
+        ]
+    noises = split.pieces("noise")
+    if noises:
+        rng = np.random.default_rng([seed, data.negative_draws])
+        picks = rng.integers(len(noises), size=max(1, round(_NOISE_SHARE * len(jobs))))
+        jobs += [NoiseJob(noises[int(pick)], draw) for draw, pick in enumerate(picks)]
+    return jobs
+
+
+def _cuts(piece: Piece) -> list[Piece]:
+    """A long recording in parts of a stream's length, a short one as it is."""
+    samples = len(audio.load(piece.path))
+    count = max(1, round(samples / _STREAM))
+    edges = np.linspace(0, samples, count + 1).astype(int)
+    return [Piece(piece.path, piece.digest, int(a), int(b)) for a, b in pairwise(edges)]
+
+
+def _packed(pieces: Sequence[Piece]) -> list[tuple[Piece, ...]]:
+    """Groups of consecutive pieces of at least a stream's length; the rest joins the last group."""
+    groups: list[list[Piece]] = [[]]
+    length = 0
+    for piece in pieces:
+        if length >= _STREAM:
+            groups.append([])
+            length = 0
+        groups[-1].append(piece)
+        length += (piece.stop or 0) - piece.start
+    if len(groups) > 1 and length < _STREAM // 2:
+        groups[-2] += groups.pop()
+    return [tuple(group) for group in groups]
+
+
+def _validation_jobs(split: _Split, data: DataConfig) -> list[tuple[ValidationJob, tuple[int, int] | None]]:
+    """Words in every condition; negatives as they are and in the hardest one; noise as it is."""
+    jobs: list[tuple[ValidationJob, tuple[int, int] | None]] = []
+    for clip, piece in zip(split.clips["positive"], split.pieces("positive"), strict=True):
+        start, end = _word(clip)
+        word = (start + LEAD_SAMPLES, end + LEAD_SAMPLES)
+        for condition in CONDITIONS:
+            draws = 1 if condition == "clean" else data.validation_draws
+            jobs += [(ValidationJob(piece, condition, draw), word) for draw in range(draws)]
+    for piece in split.pieces("negative"):
+        jobs += [(ValidationJob(piece, condition), None) for condition in ("clean", _HARD_CONDITION)]
+    jobs += [(ValidationJob(piece, "clean"), None) for piece in split.pieces("noise")]
+    return jobs

@@ -1,0 +1,261 @@
+"""One training run = one TOML file: every setting, its range, and nothing that is not read.
+
+A section of the file is a frozen dataclass here; an unknown key, a wrong type or a value out of
+range is an error that names the file and the key. Times are in seconds unless the name says else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from watchword import spec
+from watchword.errors import WatchwordError
+from watchword.files import write_atomic
+
+Section = TypeVar("Section")
+_KINDS = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+
+
+def _number(default: float, low: float, high: float) -> Any:
+    """A number in low..high (both allowed)."""
+    return field(default=default, metadata={"range": (low, high)})
+
+
+def _choice(default: Any, choices: tuple[Any, ...]) -> Any:
+    return field(default=default, metadata={"choices": choices})
+
+
+def _numbers(default: tuple[int, ...], low: int, high: int) -> Any:
+    return field(default=default, metadata={"range": (low, high)})
+
+
+@dataclass(frozen=True)
+class WordConfig:
+    phrase: str = ""  # what the model listens for, as people write it
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    manifest: str = ""  # corpus manifest (CSV); relative to the TOML file
+    cache: str = ".cache/features"  # feature cache folder; relative to the working directory
+    positive_draws: int = _number(16, 1, 1000)  # augmented versions of each real positive
+    synthetic_draws: int = _number(14, 1, 1000)  # and of each synthetic one
+    negative_draws: int = _number(5, 1, 1000)  # passes over all negatives, each augmented anew
+    validation_draws: int = _number(1, 1, 20)  # noisy versions of each validation word, per condition
+    workers: int = _number(2, 1, 64)  # processes that compute features
+
+
+@dataclass(frozen=True)
+class FeaturesConfig:
+    hop_samples: int = _choice(320, spec.HOP_CHOICES_SAMPLES)
+    coeffs: int = _number(40, spec.MIN_COEFFS, spec.MAX_COEFFS)
+    cmvn: str = _choice("running", tuple(spec.CMVN_MODES))
+    cmvn_tau_s: float = _number(1.5, 0.1, 60.0)  # time constant of the running mean
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    rir_p: float = _number(0.5, 0.0, 1.0)  # share of clips put into a room
+    noise_p: float = _number(0.75, 0.0, 1.0)  # share of clips with noise added
+    babble_p: float = _number(0.25, 0.0, 1.0)  # share of the noisy ones whose noise is people talking
+    snr_db_min: float = _number(0.0, -20.0, 60.0)
+    snr_db_max: float = _number(20.0, -20.0, 60.0)
+    level_dbfs_min: float = _number(-42.0, -70.0, -1.0)  # loudness of the speech (active RMS)
+    level_dbfs_max: float = _number(-14.0, -70.0, -1.0)
+    speed_p: float = _number(0.5, 0.0, 1.0)
+    speed_max: float = _number(0.15, 0.0, 0.5)  # resampled by 1 ± this: tempo and pitch together
+    tilt_db: float = _number(6.0, 0.0, 24.0)  # spectral tilt up to ± this between 100 Hz and 8 kHz
+    narrow_p: float = _number(0.1, 0.0, 1.0)  # share limited to telephone bandwidth
+    context_p: float = _number(0.4, 0.0, 1.0)  # share of positives spoken within other speech
+    silent_lead_p: float = _number(0.5, 0.0, 1.0)  # share of streams that begin with digital silence
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    arch: str = "ds_tcn"
+    channels: int = _number(48, 4, 256)
+    stem_kernel: int = _number(5, 1, 16)
+    stem_stride: int = _number(2, 1, 4)
+    kernel: int = _number(5, 2, 16)
+    dilations: tuple[int, ...] = _numbers((1, 1, 2, 2, 2), 1, 32)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    seed: int = _number(1, 0, 2**31 - 1)
+    epochs: int = _number(20, 1, 10_000)
+    steps_per_epoch: int = _number(100, 1, 1_000_000)
+    warmup_epochs: int = _number(5, 0, 10_000)
+    batch: int = _number(64, 2, 4096)  # segments; each holds many windows
+    negatives_per_positive: float = _number(5.0, 0.1, 100.0)
+    segment_s: float = _number(2.4, 0.5, 30.0)  # audio in one training segment
+    learning_rate: float = _number(5e-4, 1e-7, 1.0)
+    weight_decay: float = _number(1e-3, 0.0, 1.0)
+    label_smoothing: float = _number(0.0, 0.0, 0.4)
+    ema_decay: float = _number(0.998, 0.0, 0.99999)  # of the weights that are kept; 0 = the latest
+    window_start_s: float = _number(-0.06, -2.0, 2.0)  # positives: the best window ends within
+    window_end_s: float = _number(0.28, -2.0, 2.0)  # these times after the word
+    hard_share: float = _number(0.3, 0.0, 1.0)  # of the negatives, drawn where the model errs most
+    validate_every: int = _number(2, 1, 1000)  # epochs
+
+
+@dataclass(frozen=True)
+class QatConfig:
+    epochs: int = _number(4, 1, 1000)
+    learning_rate: float = _number(1e-4, 1e-7, 1.0)
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    smoothing: int = _number(spec.DETECTOR_SMOOTHING, 1, spec.DETECTOR_MAX_SMOOTHING)
+    high: float = _number(spec.DETECTOR_HIGH, 0.0, 1.0)
+    low: float = _number(spec.DETECTOR_LOW, 0.0, 1.0)
+    cooldown_ms: int = _number(spec.DETECTOR_COOLDOWN_MS, 0, 65_535)
+    target_fah: float = _number(0.0, 0.0, 1000.0)  # calibrate `high` for this; 0 = keep it
+
+
+@dataclass(frozen=True)
+class SizeConfig:
+    flash_kb: float = _number(200.0, 1.0, 16_384.0)  # limit for weights and tables
+    ram_kb: float = _number(32.0, 1.0, 8_192.0)  # limit for the arena
+    on_excess: Literal["warn", "error"] = "warn"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    word: WordConfig = field(default_factory=WordConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    qat: QatConfig = field(default_factory=QatConfig)
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
+    size: SizeConfig = field(default_factory=SizeConfig)
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read and check one TOML file; `[data] manifest` becomes an absolute path."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise WatchwordError(f"cannot read the configuration: {error}", path, "check the path") from error
+    except tomllib.TOMLDecodeError as error:
+        raise WatchwordError(f"not valid TOML: {error}", path, "correct the file") from error
+    manifest = content.get("data", {}).get("manifest") if isinstance(content.get("data"), dict) else None
+    if isinstance(manifest, str) and manifest:
+        content["data"]["manifest"] = str((path.parent / manifest).resolve())
+    return config_from_dict(content, path)
+
+
+def config_from_dict(content: dict[str, Any], where: str | Path = "configuration") -> RunConfig:
+    """Build a RunConfig from nested dicts, checking every key and value; `where` is for messages."""
+    sections = get_type_hints(RunConfig)
+    unknown = sorted(set(content) - set(sections))
+    if unknown:
+        raise WatchwordError(f"unknown section [{unknown[0]}]", where, f"known: {', '.join(sections)}")
+    built = {
+        name: _section(section, content.get(name, {}), name, where) for name, section in sections.items()
+    }
+    config = RunConfig(**built)
+    _check_together(config, where)
+    return config
+
+
+def load_preset(name: str) -> RunConfig:
+    """One of the settings that come with the package (train/presets)."""
+    return load_config(Path(__file__).parent / "presets" / f"{name}.toml")
+
+
+def adjusted(config: RunConfig, changes: dict[tuple[str, str], Any]) -> RunConfig:
+    """`config` with values replaced, by (section, key), and checked again; None leaves a value as it is."""
+    content: dict[str, Any] = asdict(config)
+    for (section, key), value in changes.items():
+        if value is not None:
+            content[section][key] = value
+    return config_from_dict(content, "command line")
+
+
+def config_to_toml(config: RunConfig) -> str:
+    """The whole configuration as TOML text that `load_config` reads back equal."""
+    lines: list[str] = []
+    for section in fields(config):
+        lines.append(f"[{section.name}]")
+        values = getattr(config, section.name)
+        lines += [f"{f.name} = {_toml_value(getattr(values, f.name))}" for f in fields(values)]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def save_config(config: RunConfig, path: Path) -> Path:
+    return write_atomic(path, config_to_toml(config))
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml_value(v) for v in value) + "]"
+    return json.dumps(value, ensure_ascii=False)  # TOML's strings, numbers and booleans look the same
+
+
+def _section(section: type[Section], values: Any, name: str, where: str | Path) -> Section:
+    if not isinstance(values, dict):
+        raise WatchwordError(f"[{name}] must be a section, not a value", where, f"write [{name}]")
+    known = {f.name: f for f in fields(section)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise WatchwordError(f"unknown key '{unknown[0]}' in [{name}]", where, f"known: {', '.join(known)}")
+    types = get_type_hints(section)
+    checked = {
+        key: _checked(value, types[key], known[key].metadata, f"[{name}] {key}", where)
+        for key, value in values.items()
+    }
+    return section(**checked)
+
+
+def _checked(value: Any, kind: Any, rules: Any, key: str, where: str | Path) -> Any:
+    """`value` as `kind`, or an error that names `key`."""
+    if get_origin(kind) is Literal:
+        kind, rules = str, {"choices": get_args(kind)}
+    if get_origin(kind) is tuple:  # tuple[item, ...]
+        if not isinstance(value, list | tuple) or not value:
+            raise WatchwordError(f"{key} must be a list of numbers, not {value!r}", where, "e.g. [1, 2, 4]")
+        return tuple(_checked(item, get_args(kind)[0], rules, key, where) for item in value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not kind:
+        raise WatchwordError(f"{key} must be a {_KINDS[kind]}, not {value!r}", where, "correct the value")
+    if "choices" in rules and value not in rules["choices"]:
+        choices = ", ".join(str(c) for c in rules["choices"])
+        raise WatchwordError(f"{key} must be one of {choices}, not {value!r}", where, "choose one of them")
+    if "range" in rules:
+        low, high = rules["range"]
+        if not (math.isfinite(value) and low <= value <= high):
+            raise WatchwordError(
+                f"{key} must be {low:g}..{high:g}, not {value:g}", where, "correct the value"
+            )
+    return value
+
+
+def _check_together(config: RunConfig, where: str | Path) -> None:
+    """Rules between settings."""
+    a, t, d, m = config.augment, config.train, config.detector, config.model
+    pairs = (
+        (a.snr_db_min <= a.snr_db_max, "[augment] snr_db_min must not exceed snr_db_max"),
+        (a.level_dbfs_min <= a.level_dbfs_max, "[augment] level_dbfs_min must not exceed level_dbfs_max"),
+        (t.window_start_s <= t.window_end_s, "[train] window_start_s must not exceed window_end_s"),
+        (t.warmup_epochs < t.epochs or t.epochs == 1, "[train] warmup_epochs must be below epochs"),
+        (d.low <= d.high, "[detector] low must not exceed high"),
+        (len(m.dilations) <= 12, "[model] dilations must name at most 12 blocks"),
+        (
+            len(config.word.phrase.encode()) < spec.WORD_BYTES,
+            f"[word] phrase must be shorter than {spec.WORD_BYTES} bytes",
+        ),
+    )
+    for holds, rule in pairs:
+        if not holds:
+            raise WatchwordError(rule, where, "correct the file")

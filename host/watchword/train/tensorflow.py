@@ -1,0 +1,87 @@
+"""The one place that imports TensorFlow: late, quiet, and with the Keras that quantisation needs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from types import ModuleType
+
+from watchword.errors import WatchwordError
+
+# Model-optimization works on Keras 2 only, and TensorFlow decides which Keras it is at import.
+_ENVIRONMENT = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def load_tensorflow() -> ModuleType:
+    """The `tensorflow` module with Keras 2 behind `tf.keras`; a clear error when it is not installed."""
+    if "tensorflow" in sys.modules:
+        return _checked(sys.modules["tensorflow"])
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        with quiet_stderr():
+            import tensorflow
+    except ImportError as error:
+        raise WatchwordError(
+            "TensorFlow is not installed", "training", "pip install 'watchword[train]'"
+        ) from error
+    tensorflow.get_logger().setLevel("ERROR")
+    return _checked(tensorflow)
+
+
+def _checked(tensorflow: ModuleType) -> ModuleType:
+    if not tensorflow.keras.__name__.startswith("tf_keras"):
+        raise WatchwordError(
+            "TensorFlow was loaded with Keras 3", "training", "set TF_USE_LEGACY_KERAS=1 before importing it"
+        )
+    return tensorflow
+
+
+def load_model_optimization() -> ModuleType:
+    """The `tensorflow_model_optimization` module (quantisation-aware training)."""
+    load_tensorflow()
+    try:
+        with quiet_stderr():
+            import tensorflow_model_optimization
+    except ImportError as error:
+        raise WatchwordError(
+            "tensorflow-model-optimization is not installed", "training", "pip install 'watchword[train]'"
+        ) from error
+    return tensorflow_model_optimization
+
+
+def make_reproducible(seed: int) -> None:
+    """Fix every seed, and let TensorFlow use only operations that repeat bit for bit."""
+    tf = load_tensorflow()
+    tf.keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep TensorFlow's chatter (also what its C++ prints) off the terminal, unless something fails."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        stderr = sys.stderr.fileno()
+    except (AttributeError, io.UnsupportedOperation):  # stderr is not a real file
+        stderr = 2
+    with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kept = os.dup(stderr)
+        os.dup2(sink.fileno(), stderr)
+        try:
+            yield
+        except Exception:
+            os.dup2(kept, stderr)
+            sink.seek(0)
+            sys.stderr.write(sink.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(kept, stderr)
+            os.close(kept)

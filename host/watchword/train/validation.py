@@ -1,0 +1,136 @@
+"""How good a set of scores is: misses in every condition at a low, fixed number of false alarms.
+
+One pass over the scores finds the events that the detector could fire on (stretches in which the
+average stays above its low threshold) and how high each gets; every threshold then is a count. The
+settings that a run ends with are checked with the detector itself (`calibrate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from watchword import core, spec
+from watchword.data.batches import Geometry
+from watchword.data.features import CONDITIONS
+from watchword.data.plan import ValidationStream
+from watchword.evaluate.metrics import GRACE_SAMPLES, poisson_upper
+
+BUDGETS = (1, 3, 10)  # false alarms over the validation negatives, for the tables
+_RANKED_BUDGETS = range(1, 6)  # a checkpoint's figure is the mean over these
+Score = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+_ONE = 1 << spec.THRESHOLD_FRAC_BITS
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Peaks of the averaged score, Q15: one per word, and one per event on the negatives."""
+
+    word_peaks: dict[str, np.ndarray]  # by condition
+    alarm_peaks: np.ndarray  # descending
+    negative_hours: float
+    latencies_s: np.ndarray  # word end to detection with the detector as configured
+
+    def frr(self, alarms: int) -> dict[str, float]:
+        """Share of words missed in each condition when at most `alarms` false alarms are allowed."""
+        reached = int(self.alarm_peaks[alarms]) if alarms < len(self.alarm_peaks) else 0
+        return {name: float(np.mean(peaks <= reached)) for name, peaks in self.word_peaks.items()}
+
+    def frr_at(self, high: float) -> dict[str, float]:
+        return {name: float(np.mean(peaks < high * _ONE)) for name, peaks in self.word_peaks.items()}
+
+    def alarms_at(self, high: float) -> int:
+        return int(np.sum(self.alarm_peaks >= high * _ONE))
+
+    @property
+    def rank(self) -> float:
+        """Mean FRR over the conditions and over 1 to 5 false alarms; lower is better."""
+        return float(np.mean([list(self.frr(k).values()) for k in _RANKED_BUDGETS]))
+
+    def table(self, detector: core.DetectorConfig) -> dict[str, object]:
+        """Figures for metrics.json and for the eye."""
+        alarms = self.alarms_at(detector.high)
+        return {
+            "frr_at_false_alarms": {str(k): self.frr(k) for k in BUDGETS},
+            "frr_at_high": self.frr_at(detector.high),
+            "false_alarms_at_high": alarms,
+            "fah_at_high": alarms / self.negative_hours,
+            "fah_at_high_upper95": poisson_upper(alarms) / self.negative_hours,
+            "latency_ms_p50": float(np.median(self.latencies_s)) * 1000.0 if len(self.latencies_s) else None,
+            "rank": self.rank,
+        }
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """Normalised validation streams."""
+
+    streams: tuple[ValidationStream, ...]
+    rows: tuple[np.ndarray, ...]  # int8 [rows, coeffs] of each stream
+    geometry: Geometry
+
+    @property
+    def negative_hours(self) -> float:
+        return sum(s.seconds for s in self.streams if s.word is None) / 3600.0
+
+    def measure(
+        self, score: Callable[[Sequence[np.ndarray]], list[np.ndarray]], detector: core.DetectorConfig
+    ) -> Accuracy:
+        """`score` turns int8 rows of the streams into their raw scores, uint8 [n] each."""
+        words: dict[str, list[int]] = {name: [] for name in CONDITIONS}
+        alarms: list[int] = []
+        latencies: list[float] = []
+        for stream, scores in zip(self.streams, score(self.rows), strict=True):
+            ends = self._ends(len(scores))
+            smoothed, fired = core.detect(scores, ends, detector)
+            if stream.word is None:
+                alarms += event_peaks(smoothed, detector.low_q15)
+                continue
+            start, end = stream.word
+            inside = (ends >= start) & (ends <= end + GRACE_SAMPLES)
+            words[stream.condition].append(int(smoothed[inside].max()) if inside.any() else 0)
+            hits = [ends[i] for i in fired if inside[i]]
+            latencies += [(hits[0] - end) / spec.SAMPLE_RATE_HZ] if hits else []
+        peaks = {name: np.array(found) for name, found in words.items() if found}
+        return Accuracy(peaks, np.sort(np.array(alarms, int))[::-1], self.negative_hours, np.array(latencies))
+
+    def _ends(self, scores: int) -> np.ndarray:
+        geometry = self.geometry
+        return geometry.score_samples(geometry.receptive_rows + (scores - 1) * geometry.stride_rows)[:scores]
+
+
+def make_validation_set(
+    streams: Sequence[ValidationStream], normalisation: core.Normalisation, geometry: Geometry
+) -> ValidationSet:
+    rows = tuple(core.normalise(stream.rows, normalisation) for stream in streams)
+    return ValidationSet(tuple(streams), rows, geometry)
+
+
+def event_peaks(smoothed: np.ndarray, low_q15: int) -> list[int]:
+    """The highest average of every stretch that stays at or above the low threshold (uint16 [n], Q15)."""
+    above = np.concatenate(([0], (smoothed >= max(1, low_q15)).astype(np.int8), [0]))
+    edges = np.flatnonzero(np.diff(above))
+    return [int(smoothed[a:b].max()) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def calibrate(
+    accuracy: Accuracy, detector: core.DetectorConfig, target_fah: float
+) -> tuple[core.DetectorConfig, dict[str, float]]:
+    """The lowest high threshold that keeps the validation negatives within `target_fah` per hour.
+
+    Returns the settings and what they were chosen by; 0 false alarms in few hours prove little, so the
+    bound says how little.
+    """
+    allowed = int(target_fah * accuracy.negative_hours)
+    over = int(accuracy.alarm_peaks[allowed]) if allowed < len(accuracy.alarm_peaks) else 0
+    high = min(1.0, max(detector.low, (over + 1) / _ONE))
+    chosen = replace(detector, high=high, low=min(detector.low, high))
+    alarms = accuracy.alarms_at(high)
+    return chosen, {
+        "target_fah": target_fah,
+        "false_alarms": alarms,
+        "negative_hours": accuracy.negative_hours,
+        "fah_upper95": poisson_upper(alarms) / accuracy.negative_hours,
+    }

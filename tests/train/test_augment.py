@@ -1,0 +1,111 @@
+"""Augmentation does what its parameters say, and the same for the same seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_corpus import RATE, tone, write_corpus
+from watchword.data import augment
+from watchword.train.config import AugmentConfig
+
+OFF = AugmentConfig(
+    rir_p=0, noise_p=0, speed_p=0, tilt_db=0, narrow_p=0, context_p=0, silent_lead_p=0
+)  # fmt: skip
+EMPTY = augment.Bank()
+
+
+def level_db(signal: np.ndarray) -> float:
+    return 10 * np.log10(np.mean(np.asarray(signal, float) ** 2) + 1e-20)
+
+
+def test_same_seed_same_samples(tmp_path: Path) -> None:
+    write_corpus(tmp_path, 2, 4)
+    others = tuple(sorted((tmp_path / "train").glob("other*.wav")))
+    bank = augment.Bank(noises=others[:1], speech=others)
+    clip = tone([300, 900], 0.6, np.random.default_rng(1)).astype(np.float32)
+    config = AugmentConfig()
+
+    def streams(seed: int) -> list[np.ndarray]:
+        rng = np.random.default_rng(seed)
+        return [augment.positive_stream(clip, (800, 9000), config, bank, rng) for _ in range(4)]
+
+    again = list(zip(streams(3), streams(3), strict=True))
+    assert all(np.array_equal(a, b) for a, b in again)
+    assert not np.array_equal(streams(3)[0], streams(4)[0])
+    assert not np.array_equal(streams(3)[0], streams(3)[1])
+
+
+def test_word_ends_where_promised() -> None:
+    """After the word there is only hiss, at most; the word's own last samples are loud. Any speed."""
+    config = replace(OFF, speed_p=1.0, speed_max=0.15)
+    clip = np.zeros(RATE, np.float32)
+    clip[4000:12000] = np.sin(np.arange(8000) * 0.3)
+    end = round(augment.BEFORE_END_S * RATE)
+    for seed in range(8):
+        pcm = augment.positive_stream(clip, (4000, 12000), config, EMPTY, np.random.default_rng(seed))
+        assert len(pcm) == round((augment.BEFORE_END_S + augment.AFTER_END_S) * RATE)
+        assert level_db(pcm[end - 400 : end - 80]) > level_db(pcm[end + 80 : end + 400]) + 15
+
+
+@pytest.mark.parametrize("dbfs", [-42.0, -14.0])
+def test_level(dbfs: float) -> None:
+    config = replace(OFF, level_dbfs_min=dbfs, level_dbfs_max=dbfs)
+    clip = np.sin(np.arange(RATE) * 0.3).astype(np.float32) * 0.3
+    pcm = augment.negative_stream([clip], config, EMPTY, np.random.default_rng(0))
+    assert level_db(pcm[1000 : RATE - 1000] / 32768.0) == pytest.approx(dbfs, abs=0.3)
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 20.0])
+def test_signal_to_noise_ratio(snr_db: float) -> None:
+    """The part before the speech is noise alone."""
+    config = replace(OFF, noise_p=1.0, babble_p=0.0, snr_db_min=snr_db, snr_db_max=snr_db,
+                     level_dbfs_min=-20.0, level_dbfs_max=-20.0)  # fmt: skip
+    clip = np.concatenate([np.zeros(RATE), np.sin(np.arange(RATE) * 0.3)]).astype(np.float32)
+    pcm = augment.negative_stream([clip], config, EMPTY, np.random.default_rng(5))
+    assert level_db(pcm[: RATE - 400] / 32768.0) == pytest.approx(-20.0 - snr_db, abs=1.5)
+
+
+def test_room_keeps_time_and_adds_a_tail() -> None:
+    response = np.zeros(4000, np.float32)
+    response[500], response[2500] = 1.0, 0.5  # the direct sound after 500 samples, one echo 2000 later
+    click = np.zeros(8000, np.float32)
+    click[1000] = 1.0
+    wet = augment.reverberate(click, response)
+    assert np.argmax(np.abs(wet)) == 1000
+    assert wet[3000] == pytest.approx(0.5, abs=1e-4)
+    assert len(wet) == len(click)
+
+
+def test_speed_changes_length_and_pitch() -> None:
+    clip = np.sin(np.arange(RATE) * 2 * np.pi * 1000 / RATE).astype(np.float32)
+    fast = augment.change_speed(clip, 1.25)
+    assert len(fast) == pytest.approx(RATE / 1.25, abs=2)
+    assert np.argmax(np.abs(np.fft.rfft(fast))) * RATE / len(fast) == pytest.approx(1250, abs=3)
+
+
+def test_narrow_band_removes_what_is_above_and_below() -> None:
+    noise = np.random.default_rng(0).normal(size=RATE).astype(np.float32)
+    power = np.abs(np.fft.rfft(augment.colour(noise, 0.0, narrow=True))) ** 2
+    inside, above = power[500:3000].mean(), power[7000:8000].mean()
+    assert 10 * np.log10(inside / above) > 40
+
+
+def test_silent_lead_is_digital_silence() -> None:
+    config = replace(AugmentConfig(), silent_lead_p=1.0)
+    clip = np.sin(np.arange(RATE) * 0.3).astype(np.float32)
+    leads = []
+    for seed in range(12):
+        pcm = augment.negative_stream([clip], config, EMPTY, np.random.default_rng(seed))
+        leads.append(int(np.argmax(pcm != 0)))
+    assert max(leads) > RATE // 2 and min(leads) < RATE
+
+
+def test_silence_and_tiny_clips_do_no_harm() -> None:
+    for clip in (np.zeros(RATE, np.float32), np.zeros(3, np.float32), np.ones(7, np.float32)):
+        for seed in range(4):
+            rng = np.random.default_rng(seed)
+            pcm = augment.positive_stream(clip, (0, len(clip)), AugmentConfig(), EMPTY, rng)
+            assert pcm.dtype == np.int16

@@ -1,0 +1,94 @@
+"""The run configuration: every mistake is named, every field is used, text survives a round trip."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import watchword
+from watchword.errors import WatchwordError
+from watchword.train.config import RunConfig, adjusted, config_to_toml, load_config, load_preset
+
+PACKAGE = Path(watchword.__file__).parent
+
+
+def load_text(folder: Path, text: str) -> RunConfig:
+    path = folder / "run.toml"
+    path.write_text(text)
+    return load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[train]\nepoch = 3", "unknown key 'epoch' in [train]"),
+        ("[training]\nepochs = 3", "unknown section [training]"),
+        ("train = 3", "[train] must be a section"),
+        ("[train]\nepochs = 0", "[train] epochs must be 1..10000, not 0"),
+        ("[train]\nepochs = 2.5", "[train] epochs must be a whole number"),
+        ("[train]\nepochs = true", "[train] epochs must be a whole number"),
+        ("[train]\nlearning_rate = nan", "[train] learning_rate must be"),
+        ("[features]\nhop_samples = 200", "[features] hop_samples must be one of 160, 320"),
+        ("[features]\ncmvn = 'moving'", "[features] cmvn must be one of none, global, running"),
+        ("[size]\non_excess = 'stop'", "[size] on_excess must be one of warn, error"),
+        ("[model]\ndilations = 2", "[model] dilations must be a list"),
+        ("[model]\ndilations = []", "[model] dilations must be a list"),
+        ("[model]\ndilations = [1, 99]", "[model] dilations must be 1..32, not 99"),
+        ("[augment]\nsnr_db_min = 30", "snr_db_min must not exceed"),
+        ("[detector]\nlow = 0.8", "low must not exceed high"),
+        ("[train]\nepochs = 4", "warmup_epochs must be below epochs"),
+        ("[word]\nphrase = 'a very long phrase that nobody says'", "shorter than 32 bytes"),
+        ("[train\n", "not valid TOML"),
+    ],
+)
+def test_mistakes_name_file_and_key(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(WatchwordError, match=re.escape(named)) as caught:
+        load_text(tmp_path, text)
+    assert caught.value.where == str(tmp_path / "run.toml")
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(WatchwordError, match="cannot read"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    config = load_text(tmp_path, '[word]\nphrase = "schöner \\"Tag\\""\n[model]\ndilations = [1, 2, 4]\n')
+    assert config.model.dilations == (1, 2, 4)
+    assert load_text(tmp_path, config_to_toml(config)) == config
+
+
+def test_manifest_is_relative_to_the_file(tmp_path: Path) -> None:
+    config = load_text(tmp_path, "[data]\nmanifest = 'clips/manifest.csv'")
+    assert config.data.manifest == str(tmp_path / "clips" / "manifest.csv")
+
+
+def test_command_line_changes_are_checked() -> None:
+    config = adjusted(RunConfig(), {("train", "seed"): 7, ("train", "epochs"): None})
+    assert config.train.seed == 7 and config.train.epochs == RunConfig().train.epochs
+    with pytest.raises(WatchwordError, match=r"\[train\] seed"):
+        adjusted(RunConfig(), {("train", "seed"): -1})
+
+
+def test_presets_are_valid() -> None:
+    assert load_preset("full") == RunConfig()
+    demo = load_preset("demo")
+    assert (
+        demo.train.epochs * demo.train.steps_per_epoch
+        < RunConfig().train.epochs * RunConfig().train.steps_per_epoch
+    )
+
+
+def test_every_field_is_read() -> None:
+    """No setting without effect: each field's name is read as an attribute somewhere else in the package."""
+    sources = [p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "train" / "config.py"]
+    code = "\n".join(p.read_text() for p in sources)
+    unread = [
+        f"[{section.name}] {f.name}"
+        for section in fields(RunConfig)
+        for f in fields(section.default_factory())  # type: ignore[misc]
+        if not re.search(rf"\.{f.name}\b", code)
+    ]
+    assert not unread

@@ -1,0 +1,64 @@
+"""Misses at a number of false alarms, and a threshold for a target: against cases counted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from watchword import core
+from watchword.data.batches import Geometry
+from watchword.data.plan import ValidationStream
+from watchword.train.validation import Accuracy, ValidationSet, calibrate, event_peaks
+
+GEOMETRY = Geometry(320, 69, 2)
+ONE = 1 << 15
+
+
+def accuracy(words: list[float], alarms: list[float], hours: float = 2.0) -> Accuracy:
+    peaks = np.round(np.array(words) * ONE).astype(int)
+    sorted_alarms = np.sort(np.round(np.array(alarms) * ONE).astype(int))[::-1]
+    return Accuracy({"clean": peaks}, sorted_alarms, hours, np.array([0.1]))
+
+
+def test_frr_at_false_alarms() -> None:
+    found = accuracy([0.95, 0.9, 0.6, 0.2], [0.92, 0.7, 0.5])
+    assert found.frr(0)["clean"] == 0.75  # above 0.92
+    assert found.frr(1)["clean"] == 0.5  # above 0.7
+    assert found.frr(2)["clean"] == 0.25
+    assert found.frr(3)["clean"] == 0.0
+    assert found.frr_at(0.6)["clean"] == 0.25 and found.alarms_at(0.6) == 2
+
+
+def test_events_are_stretches_above_the_low_threshold() -> None:
+    smoothed = np.array([0, 100, 300, 200, 50, 0, 400, 90, 120], np.uint16)
+    assert event_peaks(smoothed, 100) == [300, 400, 120]
+    assert event_peaks(np.zeros(5, np.uint16), 0) == []
+
+
+def test_calibration_meets_the_target_and_is_the_lowest() -> None:
+    found = accuracy([0.9], [0.95, 0.8, 0.6, 0.4], hours=2.0)
+    detector, reasons = calibrate(found, core.DetectorConfig(), target_fah=1.0)  # two allowed
+    assert found.alarms_at(detector.high) == 2 == reasons["false_alarms"]
+    assert found.alarms_at(detector.high - 1e-3) == 3
+    assert reasons["fah_upper95"] == pytest.approx(6.296 / 2, abs=0.01)  # Poisson, 2 events
+    quiet, _ = calibrate(accuracy([0.9], []), core.DetectorConfig(), 0.5)
+    assert quiet.high == quiet.low == 0.3  # nothing ever alarms: as low as hysteresis allows
+
+
+def test_measure_places_words_in_time() -> None:
+    """Raw scores that are high only in the word's window give a hit and its latency."""
+    rows = np.zeros((400, 40), np.int8)
+    ends = GEOMETRY.score_samples(len(rows))
+    word = (int(ends[80]) - 8000, int(ends[80]))
+    inside, outside = np.zeros(len(ends), np.uint8), np.zeros(len(ends), np.uint8)
+    inside[79:90], outside[120:130] = 255, 255
+    streams = (
+        ValidationStream(rows, word, "clean", 5.5),
+        ValidationStream(rows, word, "clean", 5.5),
+        ValidationStream(rows, None, "clean", 5.5),
+    )
+    data = ValidationSet(streams, (rows, rows, rows), GEOMETRY)
+    found = data.measure(lambda _: [inside, outside, outside], core.DetectorConfig())
+    assert found.frr_at(0.7)["clean"] == 0.5 and found.alarms_at(0.7) == 1
+    # 0.7 of full scale is reached by the 4th of five high scores: the 3rd after the word's end.
+    assert found.latencies_s.tolist() == pytest.approx([0.08])
+    assert data.negative_hours == pytest.approx(5.5 / 3600)
