@@ -125,6 +125,17 @@ def test_the_emulator_ends_with_the_process(model_dir: Path, how: signal.Signals
     assert ends_soon(pid)
 
 
+def test_no_emulator_starts_for_a_process_that_is_gone(tmp_path: Path) -> None:
+    """Killed between fork and the arming of the death signal: the child must see it by itself."""
+    *guard, parent = ports._death_pact()
+    started = tmp_path / "started"
+    assert subprocess.run([*guard, parent, "touch", str(started)]).returncode == 0
+    assert started.exists()
+    started.unlink()
+    assert subprocess.run([*guard, str(int(parent) + 1), "touch", str(started)]).returncode != 0
+    assert not started.exists()
+
+
 # ── Builds ──────────────────────────────────────────────────────────────────────────────────────
 def test_a_second_build_runs_no_compiler(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = firmware.build("emu-c3", model_dir)

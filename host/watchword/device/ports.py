@@ -11,6 +11,7 @@ import array
 import atexit
 import contextlib
 import fcntl
+import os
 import select
 import shutil
 import socket
@@ -130,9 +131,23 @@ class Emulator:
 
 
 def _death_pact() -> list[str]:
-    """Ends the child when this process is killed without a chance to clean up (Linux)."""
+    """Command prefix that ends the child when this process is killed without cleaning up (Linux).
+
+    The parent may already be gone when setpriv arms the signal, so the shell looks once more
+    before it becomes the emulator.
+    """
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+    if setpriv is None:
+        return []
+    return [
+        setpriv,
+        "--pdeathsig",
+        "KILL",
+        "/bin/sh",
+        "-c",
+        '[ "$PPID" = "$0" ] && exec "$@"',
+        str(os.getpid()),
+    ]
 
 
 def emulated_env(port: str) -> str | None:
