@@ -281,7 +281,8 @@ def _noise_beds(out: Path, clips: Sequence[Clip], seed: int) -> list[Clip]:
             if not path.is_file():
                 speech = [audio.load(path) for path in talk] if kind == "babble" else []
                 audio.save(path, noise.bed(kind, NOISE_BED_S, _rng(seed, split, kind), speech))
-            beds.append(Clip(path, split, "noise", kind, "", "synthetic noise", NOISE_BED_S, synthetic=True))
+            source = f"synthetic {kind} noise"
+            beds.append(Clip(path, split, "noise", source=source, seconds=NOISE_BED_S, synthetic=True))
     return beds
 
 
