@@ -45,6 +45,7 @@ void ww_pipeline_reset_costs(ww_pipeline *p) {
         p->cost[stage] = (ww_stage_cost){.total = 0, .min = UINT32_MAX, .max = 0};
     }
     p->cost_hops = 0;
+    p->pending_cost = 0;
 }
 
 ww_status ww_pipeline_configure(ww_pipeline *p, const ww_detector_config *config) {
@@ -76,7 +77,8 @@ static void process_row(ww_pipeline *p, const int16_t *row, ww_step *step, uint3
         step->smoothed_q15 = p->detector.smoothed_q15;
     }
     uint32_t decided = now(p);
-    charge(&p->cost[WW_STAGE_FRONTEND], framed - started);
+    charge(&p->cost[WW_STAGE_FRONTEND], framed - started + p->pending_cost);
+    p->pending_cost = 0;
     charge(&p->cost[WW_STAGE_MODEL], inferred - framed);
     charge(&p->cost[WW_STAGE_DETECTOR], decided - inferred);
 }
@@ -88,7 +90,10 @@ size_t ww_pipeline_push(ww_pipeline *p, const int16_t *samples, size_t count, ww
     memset(step, 0, sizeof *step);
     step->row = ww_frontend_push(&p->frontend, samples, count, &used, row);
     p->samples += used;
-    if (!step->row) return used;
+    if (!step->row) {
+        p->pending_cost += now(p) - started;
+        return used;
+    }
     step->sample_index = p->samples;
     process_row(p, row, step, started);
     p->rows++;

@@ -24,6 +24,7 @@ typedef struct {
     uint32_t (*counter)(void); /* cycles or instructions, free running; NULL = not measured */
     ww_stage_cost cost[WW_STAGES];
     uint32_t cost_hops;
+    uint32_t pending_cost; /* of pushes since the last row, part of the next row's front end */
 } ww_pipeline;
 
 /* What one push produced. */
