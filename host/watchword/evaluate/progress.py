@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from tqdm import tqdm
@@ -9,18 +10,21 @@ from tqdm import tqdm
 _FORMAT = (
     "{desc} {percentage:3.0f}%|{bar:24}| {n:,.0f}/{total:,.0f} s of audio{postfix} [{elapsed}<{remaining}]"
 )
+_LOG_INTERVAL_S = 10.0  # where the bar cannot be redrawn in place
 
 
 class Progress:
     """A progress bar in seconds of audio that shows how many times faster than real time it goes."""
 
     def __init__(self, what: str, total_s: float, hidden: bool = False) -> None:
+        terminal = sys.stderr.isatty()
         self._bar = tqdm(
             total=total_s,
             desc=what,
             bar_format=_FORMAT,
-            disable=True if hidden else None,  # None: hidden unless stderr is a terminal
-            leave=False,
+            disable=hidden,
+            mininterval=0.1 if terminal else _LOG_INTERVAL_S,
+            leave=not terminal,
         )
         self._started = time.monotonic()
         self.done_s = 0.0
@@ -36,7 +40,9 @@ class Progress:
     def add(self, seconds: float) -> None:
         """Note that `seconds` more of audio are done."""
         self.done_s += seconds
-        self._bar.set_postfix_str(f"{self.times_real_time:,.0f} x real time", refresh=False)
+        self._bar.set_postfix_str(
+            f"{self.times_real_time:.{0 if self.times_real_time >= 10 else 1}f} x real time", refresh=False
+        )
         self._bar.update(min(seconds, max(0.0, self._bar.total - self._bar.n)))
 
     def reach(self, seconds: float) -> None:
