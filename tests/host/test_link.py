@@ -128,6 +128,8 @@ def test_gap_is_reported_at_once_and_the_sender_goes_back_once() -> None:
     assert sender.counters["retransmissions"] == 2
     sender.receive(control(NAK, ack=1))
     assert frames_of(sender.transmit(2)) == []
+    sender.receive(control(NAK, ack=2))  # the next one is missing: another gap
+    assert [f[1] for f in frames_of(sender.transmit(3))] == [2]
 
 
 def test_silence_leads_to_a_poll_and_only_its_answer_to_retransmission() -> None:
@@ -144,6 +146,68 @@ def test_silence_leads_to_a_poll_and_only_its_answer_to_retransmission() -> None
     assert frames_of(sender.transmit(760)) == [], "an answer to another poll proves nothing"
     sender.receive(control(ANSWER | (poll[1] & 31), ack=1))
     assert [f[1] for f in frames_of(sender.transmit(770))] == [1, 2]
+
+
+def test_naks_that_follow_from_the_gap_of_a_poll_are_echoes() -> None:
+    sender = open_device()
+    assert sender.send(SCORES, b"lost")
+    sender.transmit(0)
+    (poll,) = frames_of(sender.transmit(250))
+    assert sender.send(SCORES, b"sent after the poll")
+    assert [f[1] for f in frames_of(sender.transmit(251))] == [1]
+    sender.receive(control(ANSWER | (poll[1] & 31), ack=0))
+    assert [f[1] for f in frames_of(sender.transmit(252))] == [0, 1]
+    sender.receive(control(NAK, ack=0))
+    assert frames_of(sender.transmit(253)) == []
+
+
+def test_a_poll_overtaken_by_its_ack_is_forgotten() -> None:
+    sender = open_device()
+    assert sender.send(SCORES, b"0")
+    sender.transmit(0)
+    (poll,) = frames_of(sender.transmit(250))
+    sender.receive(control(0, ack=1))
+    assert sender.send(SCORES, b"1")
+    sender.transmit(300)
+    (other,) = frames_of(sender.transmit(550))
+    assert other[1] & POLL and other[1] != poll[1]
+
+
+def test_an_idle_device_is_silent() -> None:
+    device = open_device()
+    assert all(device.transmit(now) == b"" for now in range(0, 60_000, 100))
+
+
+def test_acks_that_make_no_sense_change_nothing() -> None:
+    sender = open_device()
+    for i in range(3):
+        assert sender.send(SCORES, bytes([i]))
+    sender.receive(control(0, ack=2) + control(0, ack=200))  # nothing was on the wire yet
+    assert [f[1] for f in frames_of(sender.transmit(0))] == [0, 1, 2]
+    sender.receive(control(0, ack=2) + control(0, ack=1, credits=0))  # in the wrong order
+    assert sender.send(SCORES, b"credits of the older ack do not count")
+    assert [f[1] for f in frames_of(sender.transmit(1))] == [3]
+
+
+def test_an_ack_that_overtakes_going_back_is_believed() -> None:
+    sender = open_device()
+    for i in range(3):
+        assert sender.send(SCORES, bytes([i]))
+    assert len(frames_of(sender.transmit(0))) == 3
+    sender.receive(control(NAK, ack=0) + control(0, ack=2))
+    assert [f[1] for f in frames_of(sender.transmit(1))] == [2]
+
+
+def test_a_blocked_sender_asks_five_times_a_second() -> None:
+    pair = perfect_pair(device_room=0)
+    pair.connect(SESSION)
+    assert pair.host.send(AUDIO, b"x")
+    before = pair.down.bytes_put
+    for _ in range(5000):
+        pair.step()
+    assert 24 * 11 <= pair.down.bytes_put - before <= 26 * 11
+    pair.device_app.room = 1
+    pair.run_until(lambda: not pair.host.pending, 20)
 
 
 def test_a_slow_peer_is_never_sent_the_same_twice() -> None:
@@ -193,12 +257,21 @@ def test_zero_credit_stall_ends_when_every_update_is_lost() -> None:
     pair.exchange(random_frames(pair.rng, 60, AUDIO), [], limit_ms=20_000)
 
 
-def test_credit_updates_are_not_sent_for_every_frame() -> None:
+def test_credits_ride_on_acks_while_the_peer_has_some_left() -> None:
+    rng = random.Random(0)
+    pair = Pair(rng, Wire(rng, Errors(), 60.0), Wire(rng, Errors()), device_room=16, device_frame_ms=5.0)
+    pair.connect(SESSION)
+    count = 400
+    pair.exchange([(AUDIO, bytes(640))] * count, [])
+    assert pair.up.bytes_put < count * 1.2 * 11, "one ack a frame, hardly anything else"
+
+
+def test_a_full_receiver_costs_two_small_frames_a_frame() -> None:
     pair = perfect_pair(device_room=16, device_frame_ms=5.0)
     pair.connect(SESSION)
     count = 400
     pair.exchange([(AUDIO, bytes(640))] * count, [])
-    assert pair.up.bytes_put < count * 3 * 11
+    assert pair.up.bytes_put < count * 2.1 * 11
 
 
 def test_sequence_numbers_wrap() -> None:

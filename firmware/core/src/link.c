@@ -14,6 +14,7 @@
 #define FIRST_RTO_MS 250    /* before a round trip was measured */
 #define MIN_RTO_MS 50
 #define MAX_RTO_MS 1000
+#define MAX_BACKOFF 6          /* doublings; MAX_RTO_MS is reached before */
 #define MAX_RTT_SAMPLE_MS 4000 /* longer: somebody slept */
 #define MIN_DEVIATION_MS 20
 #define SILENT_POLLS 8 /* at least this many unanswered polls before a board counts as gone */
@@ -359,22 +360,23 @@ static size_t put_data(ww_link *link, uint32_t now_ms, wire out) {
     return count;
 }
 
-/* Asks again with the same id while there is no answer, so that an answer slower than the
- * interval still counts. */
+/* While frames from before an unanswered poll are missing, asks again with the same id, so that an
+ * answer slower than the interval still counts. */
 static size_t put_poll(ww_link *link, uint32_t now_ms, wire out) {
     ww_link_sender *tx = &link->tx;
-    uint8_t id = tx->polling ? tx->poll_id : (uint8_t)((tx->poll_id + 1) & ACK_POLL_ID);
+    bool again = tx->polling && tx->poll_cursor != tx->base;
+    uint8_t id = again ? tx->poll_id : (uint8_t)((tx->poll_id + 1) & ACK_POLL_ID);
     size_t count = put_frame(link, out, WW_MSG_ACK, ACK_POLL | id, NULL, 0);
     if (!count) return 0;
     /* A frame's round trip would include the wait before this poll; a repeated poll's answer
      * may be to either. */
-    tx->timing = tx->polling ? NOTHING : A_POLL;
+    tx->timing = again ? NOTHING : A_POLL;
     tx->timed_at_ms = now_ms;
-    if (!tx->polling) tx->poll_cursor = tx->cursor;
+    if (!again) tx->poll_cursor = tx->cursor;
     tx->polling = true;
     tx->poll_id = id;
     tx->timer_at_ms = now_ms;
-    if (tx->backoff < 6) tx->backoff++;
+    if (tx->backoff < MAX_BACKOFF) tx->backoff++;
     if (!tx->unanswered) tx->silent_since_ms = now_ms;
     if (tx->unanswered < UINT8_MAX) tx->unanswered++;
     return count;
