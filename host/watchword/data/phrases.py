@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from itertools import pairwise, permutations
+from itertools import permutations
 
 import numpy as np
 
@@ -22,8 +22,6 @@ NEAR_MISSES = 160
 _FEWEST_PHONEMES = 3
 _NEAR_WORDS = 24  # vocabulary words tried for each word of the phrase
 _NEAR_PART_WORDS = 6  # and for each half of it, when two words together may sound like it
-_VOWEL_LETTERS = "aeiou"
-_ONSETS = ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "sh", "ch")
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class NearMiss:
 
     text: str
     distance: float  # from the wake word, see phonemes.distance
-    how: str  # part, swap, cut, substitute, word, pair, edit
+    how: str  # part, swap, cut, substitute, word, pair
 
 
 def check_phrase(phrase: str) -> str:
@@ -88,7 +86,6 @@ def near_misses(phrase: str, limit: int = NEAR_MISSES) -> tuple[NearMiss, ...]:
         "substitute": _substitutes(phrase),
         "word": _nearest(target, 3 * _NEAR_WORDS),
         "pair": _pairs(target),
-        "edit": _edits(phrase),
     }
     ranked = []
     seen = {target}
@@ -151,19 +148,6 @@ def _pairs(target: Phonemes) -> list[str]:
         heads, tails = (_nearest(part, _NEAR_PART_WORDS) for part in (target[:cut], target[cut:]))
         pairs += [f"{head} {tail}" for head in heads for tail in tails]
     return _unique(pairs)
-
-
-def _edits(phrase: str) -> list[str]:
-    """Each vowel letter replaced, each word's first sound replaced, two vowels replaced at once."""
-    texts = []
-    vowels = [i for i, letter in enumerate(phrase) if letter in _VOWEL_LETTERS]
-    for i in vowels:
-        texts += [phrase[:i] + vowel + phrase[i + 1 :] for vowel in _VOWEL_LETTERS if vowel != phrase[i]]
-    for i, j in pairwise(vowels):
-        texts += [f"{phrase[:i]}{v}{phrase[i + 1 : j]}{v}{phrase[j + 1 :]}" for v in _VOWEL_LETTERS]
-    for match in re.finditer(r"\b(\w*?)(?=[aeiouy])", phrase):
-        texts += [phrase[: match.start()] + onset + phrase[match.end() :] for onset in _ONSETS]
-    return _unique(text for text in texts if text != phrase)
 
 
 def _unique(texts: Iterable[str]) -> list[str]:
