@@ -101,8 +101,10 @@ def test_bad_frames_are_counted_and_skipped() -> None:
     assert device.counters["crc_errors"] == 1
     assert device.receive(b"\0\1\2\0" + b"\5\1\0" + b"\7" * 1000 + b"\0") == []  # short, cut, oversize
     assert device.counters["bad_frames"] == 3
+    assert device.receive(data(0, b"\1" * 20)[:-9] + b"\0") == []
+    assert device.counters["crc_errors"] == 1 and device.counters["bad_frames"] == 4, "cut is not corrupt"
     unknown = encode_frame(bytes([0x0F, 0, 0, 0]), SESSION)
-    assert device.receive(unknown) == [] and device.counters["bad_frames"] == 4
+    assert device.receive(unknown) == [] and device.counters["bad_frames"] == 5
     assert device.receive(data(0, b"fine")) == [(AUDIO, b"fine")]
 
 
@@ -140,6 +142,7 @@ def test_silence_leads_to_a_poll_and_only_its_answer_to_retransmission() -> None
     assert frames_of(sender.transmit(249)) == []
     (poll,) = frames_of(sender.transmit(250))
     assert poll[0] == ACK and poll[1] & POLL
+    assert frames_of(sender.transmit(749)) == [], "the interval doubles"
     (again,) = frames_of(sender.transmit(750))
     assert again == poll, "asks with the same id until answered"
     sender.receive(control(ANSWER | ((poll[1] + 1) & 31), ack=0))
@@ -169,8 +172,34 @@ def test_a_poll_overtaken_by_its_ack_is_forgotten() -> None:
     sender.receive(control(0, ack=1))
     assert sender.send(SCORES, b"1")
     sender.transmit(300)
-    (other,) = frames_of(sender.transmit(550))
-    assert other[1] & POLL and other[1] != poll[1]
+    (second,) = frames_of(sender.transmit(550))
+    assert second[1] & POLL and second[1] != poll[1]
+    sender.receive(control(0, ack=2))
+    for i in (2, 3):
+        assert sender.send(SCORES, bytes([i]))
+        sender.transmit(600)
+        sender.receive(control(0, ack=i + 1))
+    assert sender.send(SCORES, b"4")
+    sender.transmit(700)
+    (third,) = frames_of(sender.transmit(1700))
+    assert third[1] & POLL and third[1] not in (poll[1], second[1])
+
+
+def test_a_chatting_peer_is_still_asked_for_its_ack() -> None:
+    sender = open_device(credits=100)
+    assert sender.send(SCORES, b"lost")
+    assert len(frames_of(sender.transmit(0))) == 1
+    said = []
+    for i in range(30):
+        sender.receive(data(i))
+        said += frames_of(sender.transmit(10 + 10 * i))
+    assert any(frame[0] == ACK and frame[1] & POLL for frame in said)
+
+
+def test_the_first_frame_after_a_pause_is_not_polled_for_at_once() -> None:
+    sender = open_device()
+    assert sender.send(SCORES, b"")
+    assert [f[0] for f in frames_of(sender.transmit(60_000))] == [SCORES]
 
 
 def test_an_idle_device_is_silent() -> None:
@@ -323,6 +352,20 @@ def test_repeated_hello_is_welcomed_again_and_changes_nothing() -> None:
     assert device.receive(encode_frame(bytes([HELLO, 0, 0, 9]) + hello, 0)) == []
     assert frames_of(device.transmit(1))[0][0] == WELCOME
     assert device.receive(data(1, b"b")) == [(AUDIO, b"b")]
+
+
+def test_only_the_welcome_of_this_session_counts_and_only_once() -> None:
+    def welcome(session: int) -> bytes:
+        payload = messages.encode("welcome", {"protocol": spec.PROTOCOL_VERSION, "session": session})
+        return encode_frame(bytes([WELCOME, 0, 0, 4]) + payload, 0)
+
+    host = End(True, 4)
+    host.connect(SESSION)
+    assert host.receive(welcome(SESSION - 1) + welcome(0)) == [] and not host.connected
+    assert [f[0] for f in host.receive(welcome(SESSION))] == [WELCOME] and host.connected
+    assert host.send(AUDIO, b"")
+    assert host.receive(welcome(SESSION) + welcome(SESSION - 1)) == [] and host.connected
+    assert host.pending
 
 
 def test_lost_welcome_is_asked_for_again() -> None:
