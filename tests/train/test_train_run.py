@@ -1,0 +1,167 @@
+"""Whole runs on a toy word: something is learnt, the folder is complete, the seed decides, trouble is told."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from toy_corpus import write_corpus
+from watchword.errors import WatchwordError
+from watchword.export.settings import ModelSettings
+from watchword.train.config import (
+    AugmentConfig,
+    DataConfig,
+    DetectorSettings,
+    FeaturesConfig,
+    ModelConfig,
+    QatConfig,
+    RunConfig,
+    TrainConfig,
+    WordConfig,
+    load_config,
+    save_config,
+)
+
+pytestmark = pytest.mark.train
+
+FILES = {
+    "config.toml", "log.csv", "curves.png", "metrics.json", "model.tflite", "settings.json",
+    "weights_float.npz", "weights_qat.npz",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
+    folder = tmp_path_factory.mktemp("toy")
+    manifest = write_corpus(folder, words=16, others=24)
+    return RunConfig(
+        word=WordConfig("toy"),
+        data=DataConfig(str(manifest), str(folder / "cache"), 6, 6, 3, 1, 1),
+        features=FeaturesConfig(coeffs=16),
+        augment=AugmentConfig(snr_db_min=10.0, level_dbfs_min=-30.0),
+        model=ModelConfig(channels=16, dilations=(1, 2)),
+        train=TrainConfig(
+            epochs=6,
+            steps_per_epoch=25,
+            warmup_epochs=1,
+            batch=36,
+            segment_s=1.4,
+            learning_rate=4e-3,
+            ema_decay=0.9,
+        ),  # fmt: skip
+        qat=QatConfig(epochs=1),
+        detector=DetectorSettings(target_fah=60.0),
+    )
+
+
+@pytest.fixture(scope="module")
+def done(config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    from watchword.train.run import train_run
+
+    out = tmp_path_factory.mktemp("run") / "toy"
+    return out, train_run(config, out, progress=False)
+
+
+def test_it_learns_the_word(done: tuple[Path, dict[str, Any]]) -> None:
+    """Heard clean and in a room by the int8 model in the C engine, with few false alarms."""
+    results = done[1]["validation"]["results"]
+    for name in ("float", "int8"):
+        assert results[name]["frr_at_false_alarms"]["3"]["clean"] <= 0.25, results[name]
+    assert abs(results["int8"]["rank"] - results["float"]["rank"]) < 0.2
+
+
+def test_the_run_folder_is_complete(config: RunConfig, done: tuple[Path, dict[str, Any]]) -> None:
+    out, metrics = done
+    assert set(metrics["segments_per_s"]) == {"float", "qat"}
+    assert {p.name for p in out.iterdir()} == FILES
+    assert load_config(out / "config.toml") == config
+    settings = ModelSettings.load(out / "settings.json")
+    assert (settings.word, settings.coeffs) == ("toy", 16)
+    stored = json.loads((out / "metrics.json").read_text())
+    assert stored["calibration"]["false_alarms"] <= 60.0 * stored["validation"]["negative_hours"]
+    log = (out / "log.csv").read_text().splitlines()
+    assert len(log) == 1 + 6 + 1
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_same_seed_same_weights(config: RunConfig, tmp_path: Path) -> None:
+    from watchword.train import run as runs
+    from watchword.train.loop import RunLog
+    from watchword.train.tensorflow import make_reproducible
+
+    short = replace(config, train=replace(config.train, epochs=2, steps_per_epoch=4))
+    features = runs.make_features(short, progress=False)
+
+    def weights(name: str, seed: int) -> list[np.ndarray]:
+        chosen = replace(short, train=replace(short.train, seed=seed))
+        run = runs.Run(chosen, tmp_path / name, False, RunLog(tmp_path / name / "log.csv"))
+        make_reproducible(seed)
+        return list(runs._train_float(run, runs._prepare(chosen, features))[0].get_weights())
+
+    first, second, other = weights("a", 1), weights("b", 1), weights("c", 2)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_nan_stops_with_a_clear_error(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from watchword.train.losses import SegmentLoss
+    from watchword.train.run import train_run
+
+    healthy = SegmentLoss.__call__
+    monkeypatch.setattr(SegmentLoss, "__call__", lambda *arguments: healthy(*arguments) * math.nan)
+    with pytest.raises(WatchwordError, match="the loss became nan in epoch 1"):
+        train_run(config, tmp_path / "run", progress=False)
+
+
+def test_ctrl_c_leaves_whole_files(config: RunConfig, tmp_path: Path) -> None:
+    """Interrupted in the middle of training: one line, status 130, and every file there is whole."""
+    long = replace(config, train=replace(config.train, epochs=2000, validate_every=1))
+    toml = save_config(long, tmp_path / "long.toml")
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", "from watchword.cli.main import main; main()"]
+    process = subprocess.Popen(
+        [*command, "train", "--config", str(toml), "--out", str(out)],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (out / "weights_float.npz").exists() and time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
+    assert {p.name for p in out.iterdir()} <= FILES
+    assert load_config(out / "config.toml") == long
+    with np.load(out / "weights_float.npz") as stored:
+        assert all(np.isfinite(stored[name]).all() for name in stored.files)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--word", "toy"], "no manifest given"),
+        (["--manifest", "none.csv", "--word", "toy"], "none.csv"),
+        (["--manifest", "none.csv"], "no wake word given"),
+        (["--epochs", "0", "--word", "toy"], "[train] epochs must be"),
+    ],
+)
+def test_command_line_mistakes(arguments: list[str], told: str, tmp_path: Path) -> None:
+    from watchword.cli.train import command
+
+    result = CliRunner().invoke(command, [*arguments, "--out", str(tmp_path / "run")])
+    assert isinstance(result.exception, WatchwordError)
+    assert told in str(result.exception)
