@@ -1,4 +1,4 @@
-"""Whole runs on a toy word: something is learnt, the folder is complete, the seed decides, trouble is told."""
+"""Whole runs on a toy word: it is learnt, the folder is complete, the seed decides, trouble is told."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
             segment_s=1.4,
             learning_rate=4e-3,
             ema_decay=0.9,
-        ),  # fmt: skip
+        ),
         qat=QatConfig(epochs=1),
         detector=DetectorSettings(target_fah=60.0),
     )
