@@ -2,13 +2,15 @@
 
 #include "board.h"
 #include "console.h"
-#include "model.h"
+#include "models.h"
 #include "session.h"
+#include "settings.h"
 #include "ww_messages.h"
 
 #define LINK_SLOTS 4          /* sent and not yet acknowledged; a batch a second needs few */
 #define LEAVE_WITHIN_MS 1000u /* a host that stops answering does not keep us in binary */
 #define MICROPHONE_SAMPLES 80
+#define MICROPHONE_NEWS_MS 10000u
 
 static struct {
     uint8_t bytes[256];
@@ -25,21 +27,38 @@ static struct {
     size_t count, used;
 } heard;
 
-static uint8_t arena[WW_MODEL_ARENA_BYTES] __attribute__((aligned(16)));
+static struct { uint32_t clipped, overruns, at_ms; } told; /* of the microphone, in text */
+
 static ww_pipeline pipeline;
 static ww_link link;
 static ww_link_slot slots[LINK_SLOTS];
 static session host;
-static ww_status model_status;
 static bool binary; /* a host holds the link; else it carries text */
 static bool leaving;
 static uint32_t leaving_since_ms;
 
+/* What was saved for another model does not fit this one; the microphone is the same for all. */
+static void apply_saved(ww_status model_status) {
+    settings saved;
+    if (!settings_load(&saved)) return;
+    board_microphone_gain(saved.microphone_gain_q8);
+    if (model_status != WW_OK || saved.model_crc32 != pipeline.model.header->crc32) return;
+    if (ww_pipeline_configure(&pipeline, &saved.detector) == WW_OK) return;
+    /* Nothing changed: the model's own settings stay. */
+}
+
+static void take_microphone_news(void) {
+    told.clipped = board_microphone_clipped();
+    told.overruns = board_microphone_overruns();
+    told.at_ms = board_time_ms();
+}
+
 void app_init(void) {
-    model_status = ww_pipeline_init(&pipeline, ww_model_image, ww_model_image_bytes, arena,
-                                    sizeof arena, board_counter);
+    ww_status model_status = models_start(&pipeline);
+    apply_saved(model_status);
     if (ww_link_init(&link, WW_LINK_DEVICE, slots, LINK_SLOTS) != WW_OK) board_restart();
     session_init(&host, &pipeline, &link, model_status);
+    take_microphone_news();
     console_boot(&pipeline, model_status);
 }
 
@@ -54,8 +73,9 @@ static void enter_text(void) {
     session_reset(&host);
     binary = leaving = false;
     heard.count = heard.used = 0;
-    if (model_status == WW_OK) ww_pipeline_reset(&pipeline);
-    console_boot(&pipeline, model_status);
+    take_microphone_news(); /* what was lost while the host had the board is no news */
+    if (host.model_status == WW_OK) ww_pipeline_reset(&pipeline);
+    console_boot(&pipeline, host.model_status);
 }
 
 /* The link looks at every byte in text mode too: it answers frames only, and what a person types
@@ -105,10 +125,19 @@ static void leave_when_drained(bool sent_something) {
     enter_text();
 }
 
+/* Too loud, or read too late: said once in a while, as long as it goes on. */
+static void tell_microphone_news(void) {
+    if (board_time_ms() - told.at_ms < MICROPHONE_NEWS_MS) return;
+    uint32_t clipped = board_microphone_clipped() - told.clipped;
+    uint32_t lost = board_microphone_overruns() - told.overruns;
+    if (clipped > 0 || lost > 0) console_microphone(clipped, lost);
+    take_microphone_news();
+}
+
 /* Text mode: the microphone is the audio source, detections are lines. */
 static bool listen(void) {
     ww_step step;
-    if (model_status != WW_OK) return false;
+    if (host.model_status != WW_OK) return false;
     if (heard.used == heard.count) {
         heard.count = board_microphone_read(heard.samples, MICROPHONE_SAMPLES);
         heard.used = 0;
@@ -118,6 +147,7 @@ static bool listen(void) {
         ww_pipeline_push(&pipeline, heard.samples + heard.used, heard.count - heard.used, &step);
     if (step.detection) console_detection(&pipeline, &step);
     if (step.score) board_led(!pipeline.detector.armed);
+    if (step.score) tell_microphone_news();
     return true;
 }
 

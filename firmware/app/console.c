@@ -71,6 +71,10 @@ void console_boot(const ww_pipeline *pipeline, ww_status model_status) {
     line l = {.length = 0};
     put(&l, "Watchword " WATCHWORD_VERSION " on ");
     put(&l, board_name());
+    if (board_restart_reason() != NULL) {
+        put(&l, ", restarted: ");
+        put(&l, board_restart_reason());
+    }
     end_line(&l);
     if (model_status == WW_OK) {
         describe_model(&l, pipeline);
@@ -103,5 +107,15 @@ void console_detection(const ww_pipeline *pipeline, const ww_step *step) {
     put_number(&l, percent / 100, 10, 1);
     put(&l, ".");
     put_number(&l, percent % 100, 10, 2);
+    end_line(&l);
+}
+
+void console_microphone(uint32_t clipped, uint32_t lost) {
+    line l = {.length = 0};
+    put(&l, "audio  ");
+    put_number(&l, clipped, 10, 1);
+    put(&l, " samples clipped (gain too high), ");
+    put_number(&l, lost, 10, 1);
+    put(&l, " lost");
     end_line(&l);
 }

@@ -10,4 +10,7 @@ void console_boot(const ww_pipeline *pipeline, ww_status model_status);
 /* One line: seconds since listening began, word, smoothed score. */
 void console_detection(const ww_pipeline *pipeline, const ww_step *step);
 
+/* One line: samples clipped and lost since the last one. */
+void console_microphone(uint32_t clipped, uint32_t lost);
+
 #endif

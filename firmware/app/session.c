@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "board.h"
+#include "model_store.h"
+#include "models.h"
+#include "settings.h"
 #include "version.h"
 #include "ww_messages.h"
 
@@ -221,25 +224,120 @@ static ww_status on_restart(session *s, const uint8_t *payload, size_t length) {
     return WW_OK;
 }
 
+/* ── Models and settings that the board keeps ──────────────────────────────────────────────── */
+
+static void send_model_state(session *s) {
+    uint8_t payload[WW_MSG_MODEL_STATE_FIXED_BYTES];
+    bool runs = s->model_status == WW_OK;
+    ww_msg_model_state state = {.stored_bytes = models_stored_bytes(),
+                                .slot_bytes = model_store_capacity(),
+                                .model_crc32 = runs ? s->pipeline->model.header->crc32 : 0};
+    send(s, WW_MSG_MODEL_STATE, payload, ww_msg_model_state_encode(&state, payload));
+}
+
+static ww_status on_model_begin(session *s, const uint8_t *payload, size_t length) {
+    ww_msg_model_begin begin;
+    if (!ww_msg_model_begin_decode(&begin, payload, length)) return WW_ERR_MESSAGE;
+    if (s->streaming) return WW_ERR_BUSY;
+    ww_status status = models_begin(begin.image_bytes, begin.image_crc32);
+    if (status == WW_OK) send_model_state(s);
+    return status;
+}
+
+static ww_status on_model_chunk(session *s, const uint8_t *payload, size_t length) {
+    ww_msg_model_chunk chunk;
+    const size_t head = WW_MSG_MODEL_CHUNK_FIXED_BYTES;
+    (void)s;
+    if (!ww_msg_model_chunk_decode(&chunk, payload, length)) return WW_ERR_MESSAGE;
+    return models_append(chunk.offset, payload + head, length - head);
+}
+
+static ww_status on_model_commit(session *s, const uint8_t *payload, size_t length) {
+    (void)payload;
+    (void)length;
+    if (s->streaming) return WW_ERR_BUSY;
+    ww_status status = models_commit(s->pipeline);
+    if (status != WW_OK) return status;
+    s->model_status = WW_OK;
+    s->samples_measured = 0; /* with the costs, of which the new pipeline has none yet */
+    send_model_state(s);
+    return WW_OK;
+}
+
+static ww_status on_model_abort(session *s, const uint8_t *payload, size_t length) {
+    (void)payload;
+    (void)length;
+    models_abort();
+    send_model_state(s);
+    return WW_OK;
+}
+
+static ww_status on_settings_save(session *s, const uint8_t *payload, size_t length) {
+    settings kept = {.model_crc32 = s->pipeline->model.header->crc32,
+                     .detector = s->pipeline->detector.config,
+                     .microphone_gain_q8 = board_microphone_gain(0)};
+    (void)payload;
+    (void)length;
+    if (!settings_save(&kept)) return WW_ERR_FLASH;
+    send_config(s);
+    return WW_OK;
+}
+
+static ww_status on_microphone_set(session *s, const uint8_t *payload, size_t length) {
+    ww_msg_microphone_set set;
+    uint8_t out[WW_MSG_MICROPHONE_FIXED_BYTES];
+    if (!ww_msg_microphone_set_decode(&set, payload, length)) return WW_ERR_MESSAGE;
+    ww_msg_microphone microphone = {.present = board_has_microphone(),
+                                    .gain_q8 = board_microphone_gain(set.gain_q8),
+                                    .clipped = board_microphone_clipped(),
+                                    .overruns = board_microphone_overruns()};
+    send(s, WW_MSG_MICROPHONE, out, ww_msg_microphone_encode(&microphone, out));
+    return WW_OK;
+}
+
+#define REQUEST(name, NAME, needs_model, has_tail) \
+    { on_##name, #name, WW_MSG_##NAME##_FIXED_BYTES, WW_MSG_##NAME, needs_model, has_tail }
+
 static const struct {
     handler handle;
     const char *name;
     uint16_t bytes;
     uint8_t type;
-    bool needs_model;
+    bool needs_model, has_tail; /* a tail: `bytes` is the least */
 } requests[] = {
-    {on_info_get, "info_get", WW_MSG_INFO_GET_FIXED_BYTES, WW_MSG_INFO_GET, true},
-    {on_stream_start, "stream_start", WW_MSG_STREAM_START_FIXED_BYTES, WW_MSG_STREAM_START, true},
-    {on_stream_end, "stream_end", WW_MSG_STREAM_END_FIXED_BYTES, WW_MSG_STREAM_END, true},
-    {on_config_get, "config_get", WW_MSG_CONFIG_GET_FIXED_BYTES, WW_MSG_CONFIG_GET, true},
-    {on_config_set, "config_set", WW_MSG_CONFIG_SET_FIXED_BYTES, WW_MSG_CONFIG_SET, true},
-    {on_stats_get, "stats_get", WW_MSG_STATS_GET_FIXED_BYTES, WW_MSG_STATS_GET, true},
-    {on_text_mode, "text_mode", WW_MSG_TEXT_MODE_FIXED_BYTES, WW_MSG_TEXT_MODE, false},
-    {on_restart, "restart", WW_MSG_RESTART_FIXED_BYTES, WW_MSG_RESTART, false},
+    REQUEST(info_get, INFO_GET, true, false),
+    REQUEST(stream_start, STREAM_START, true, false),
+    REQUEST(stream_end, STREAM_END, true, false),
+    REQUEST(config_get, CONFIG_GET, true, false),
+    REQUEST(config_set, CONFIG_SET, true, false),
+    REQUEST(stats_get, STATS_GET, true, false),
+    REQUEST(text_mode, TEXT_MODE, false, false),
+    REQUEST(restart, RESTART, false, false),
+    REQUEST(model_begin, MODEL_BEGIN, false, false),
+    REQUEST(model_chunk, MODEL_CHUNK, false, true),
+    REQUEST(model_commit, MODEL_COMMIT, false, false),
+    REQUEST(model_abort, MODEL_ABORT, false, false),
+    REQUEST(settings_save, SETTINGS_SAVE, true, false),
+    REQUEST(microphone_set, MICROPHONE_SET, false, false),
 };
 
 static const char *reason(ww_status status) {
-    return status == WW_ERR_MESSAGE ? "malformed" : "value refused";
+    switch (status) {
+        case WW_ERR_MESSAGE:
+            return "malformed";
+        case WW_ERR_BUSY:
+            return "a stream is running";
+        case WW_ERR_CRC:
+            return "damaged on its way";
+        case WW_ERR_ARENA:
+            return "it needs more RAM than this firmware has set aside";
+        case WW_ERR_FLASH:
+            return "no flash for it, or writing it failed";
+        case WW_ERR_SPACE:
+            return "too long for its flash slot";
+        default:
+            return "value refused";
+    }
 }
 
 static void serve_request(session *s, const session_frame *frame) {
@@ -250,7 +348,8 @@ static void serve_request(session *s, const session_frame *frame) {
             return;
         }
         ww_status status = WW_ERR_MESSAGE;
-        if (frame->length == requests[i].bytes) {
+        if (frame->length == requests[i].bytes ||
+            (requests[i].has_tail && frame->length > requests[i].bytes)) {
             status = requests[i].handle(s, frame->payload.bytes, frame->length);
         }
         if (status != WW_OK) send_error(s, status, requests[i].name, reason(status));

@@ -1,5 +1,6 @@
 /* The whole hardware surface of the firmware. A new board implements these functions in its own
- * folder; the application sees nothing else. Nothing here blocks except board_idle.
+ * folder; the application sees nothing else. Nothing here waits for anything outside the board
+ * except board_idle; flash takes its time (an erase tens of milliseconds).
  */
 #ifndef WATCHWORD_BOARD_H
 #define WATCHWORD_BOARD_H
@@ -32,6 +33,10 @@ size_t board_link_write(const uint8_t *bytes, size_t count);
 bool board_has_microphone(void);
 size_t board_microphone_read(int16_t *samples, size_t capacity);
 uint32_t board_microphone_overruns(void); /* samples lost since boot: read too late */
+uint32_t board_microphone_clipped(void);  /* samples at full scale since boot: gain too high */
+
+/* Amplification in 1/256 that takes effect at once; 0 = leave it. Returns what is now in force. */
+uint16_t board_microphone_gain(uint16_t gain_q8);
 
 void board_led(bool on);
 
@@ -40,6 +45,24 @@ void board_led(bool on);
 void board_idle(void);
 
 board_memory board_memory_used(void);
+
+/* Flash for models that come over the link: BOARD_FLASH_SLOTS slots of this size, a multiple of
+ * the sector; 0 on boards without. An erase sets a sector's bytes to 0xff, a write clears bits;
+ * both may leave anything in the bytes concerned when the power fails half-way. Slots are readable
+ * as memory, 16-byte aligned. False = it failed. */
+#define BOARD_FLASH_SLOTS 2u
+#define BOARD_FLASH_SECTOR_BYTES 4096u
+uint32_t board_flash_slot_bytes(void);
+const uint8_t *board_flash_slot(uint32_t slot);
+bool board_flash_erase(uint32_t slot, uint32_t offset); /* the sector that begins there */
+bool board_flash_write(uint32_t slot, uint32_t offset, const void *bytes, size_t count);
+
+/* One small block that survives loss of power. Load: false = none of exactly this size. */
+bool board_settings_load(void *bytes, size_t count);
+bool board_settings_save(const void *bytes, size_t count);
+
+/* Why the board started when it was neither switched on nor told to; else NULL. */
+const char *board_restart_reason(void);
 
 /* Start again from reset. Emulated boards end their emulator with status 0 instead. */
 void board_restart(void);

@@ -58,6 +58,8 @@ STATUS = {  # ww_status: returned by every C function that can fail
     "ERR_ARENA": 8,
     "ERR_BUSY": 9,
     "ERR_MESSAGE": 10,
+    "ERR_FLASH": 11,
+    "ERR_SPACE": 12,
 }
 
 
@@ -121,6 +123,17 @@ MESSAGES = (
     Message("stats_get", 0x16, (("reset", "u8"),), doc="answered by stats; reset=1 clears them after"),
     Message("text_mode", 0x17, doc="leave the framed protocol, go back to plain text"),
     Message("restart", 0x18, doc="restart the board (an emulated board exits)"),
+    Message(
+        "model_begin",
+        0x19,
+        (("image_bytes", "u32"), ("image_crc32", "u32")),
+        doc="store another model image, CRC-32 over all its bytes; answered by model_state",
+    ),
+    Message("model_chunk", 0x1A, (("offset", "u32"),), "bytes", doc="the next bytes; answered only by an error"),
+    Message("model_commit", 0x1B, doc="check, keep and run the stored model; answered by model_state"),
+    Message("model_abort", 0x1C, doc="forget a half-stored model; answered by model_state"),
+    Message("settings_save", 0x1D, doc="keep detector and microphone gain over restarts; answered by config"),
+    Message("microphone_set", 0x1E, (("gain_q8", "u16"),), doc="0 leaves it as it is; answered by microphone"),
     # Device to host.
     Message(
         "info",
@@ -181,6 +194,18 @@ MESSAGES = (
         ),
     ),
     Message("error", 0x27, (("code", "u16"),), "text", doc="code: a ww_status; text: UTF-8"),
+    Message(
+        "model_state",
+        0x28,
+        (("stored_bytes", "u32"), ("slot_bytes", "u32"), ("model_crc32", "u32")),
+        doc="of the image being stored, the longest that fits, and the header CRC of the model that runs",
+    ),
+    Message(
+        "microphone",
+        0x29,
+        (("present", "u8"), ("gain_q8", "u16"), ("clipped", "u32"), ("overruns", "u32")),
+        doc="counted since boot, in samples",
+    ),
 )
 MESSAGE = {m.name: m for m in MESSAGES}
 

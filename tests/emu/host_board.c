@@ -1,6 +1,7 @@
 /* board.h on this computer, so that the application can run under sanitizers and be given a
  * microphone: the link is the socket on standard input, the microphone a raw file named in
- * BOARD_MICROPHONE (int16, 16 kHz; silence for ever after it).
+ * BOARD_MICROPHONE (int16, 16 kHz; silence for ever after it). Flash and settings are the file
+ * BOARD_FLASH; the power fails (exit status 9) after BOARD_POWER more bytes written or erased.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "board.h"
@@ -10,12 +11,39 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#define SLOT_BYTES (16u * BOARD_FLASH_SECTOR_BYTES)
+#define SETTINGS_BYTES 64u
+
+typedef struct {
+    uint8_t slots[BOARD_FLASH_SLOTS][SLOT_BYTES];
+    uint8_t settings[SETTINGS_BYTES];
+} stored;
+
 static FILE *microphone;
+static stored *flash; /* NULL: none */
+static long power = -1;
+
+static void open_flash(void) {
+    const char *path = getenv("BOARD_FLASH"), *left = getenv("BOARD_POWER");
+    if (left) power = atol(left);
+    if (!path) return;
+    int file = open(path, O_RDWR | O_CREAT, 0600);
+    if (file < 0 || ftruncate(file, sizeof(stored)) != 0) exit(5);
+    flash = mmap(NULL, sizeof(stored), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (flash == MAP_FAILED) exit(6);
+}
+
+static void use_power(void) {
+    if (power >= 0 && power-- == 0) _exit(9);
+}
 
 void board_init(void) {
+    open_flash();
     const char *path = getenv("BOARD_MICROPHONE");
     if (path && !(microphone = fopen(path, "rb"))) exit(3);
     if (fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK) != 0) exit(4);
@@ -64,6 +92,16 @@ uint32_t board_microphone_overruns(void) {
     return 77;
 }
 
+uint32_t board_microphone_clipped(void) {
+    return 55;
+}
+
+uint16_t board_microphone_gain(uint16_t gain_q8) {
+    static uint16_t gain = 256;
+    if (gain_q8 != 0) gain = gain_q8;
+    return gain;
+}
+
 void board_led(bool on) {
     (void)on;
 }
@@ -75,6 +113,46 @@ void board_idle(void) {
 
 board_memory board_memory_used(void) {
     return (board_memory){1234, 5678};
+}
+
+uint32_t board_flash_slot_bytes(void) {
+    return flash ? SLOT_BYTES : 0;
+}
+
+const uint8_t *board_flash_slot(uint32_t slot) {
+    return flash->slots[slot];
+}
+
+bool board_flash_erase(uint32_t slot, uint32_t offset) {
+    for (uint32_t i = 0; i < BOARD_FLASH_SECTOR_BYTES; i++) {
+        use_power();
+        flash->slots[slot][offset + i] = 0xff;
+    }
+    return true;
+}
+
+bool board_flash_write(uint32_t slot, uint32_t offset, const void *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        use_power();
+        flash->slots[slot][offset + i] &= ((const uint8_t *)bytes)[i];
+    }
+    return true;
+}
+
+bool board_settings_load(void *bytes, size_t count) {
+    if (!flash || count > SETTINGS_BYTES) return false;
+    memcpy(bytes, flash->settings, count);
+    return true;
+}
+
+bool board_settings_save(const void *bytes, size_t count) {
+    if (!flash || count > SETTINGS_BYTES) return false;
+    memcpy(flash->settings, bytes, count);
+    return true;
+}
+
+const char *board_restart_reason(void) {
+    return getenv("BOARD_RESTARTED");
 }
 
 void board_restart(void) {

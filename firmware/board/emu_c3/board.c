@@ -92,6 +92,15 @@ uint32_t board_microphone_overruns(void) {
     return 0;
 }
 
+uint32_t board_microphone_clipped(void) {
+    return 0;
+}
+
+uint16_t board_microphone_gain(uint16_t gain_q8) {
+    (void)gain_q8;
+    return 0;
+}
+
 void board_led(bool on) {
     (void)on; /* this board has none */
 }
@@ -111,6 +120,10 @@ board_memory board_memory_used(void) {
     while (deepest < __stack_top && *deepest == STACK_PAINT)
         deepest++;
     return (board_memory){(uint32_t)((uintptr_t)__stack_top - (uintptr_t)deepest), 0};
+}
+
+const char *board_restart_reason(void) {
+    return NULL;
 }
 
 void emu_exit(uint32_t status) {

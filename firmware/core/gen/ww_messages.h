@@ -20,6 +20,12 @@ enum {
     WW_MSG_STATS_GET = 0x16,
     WW_MSG_TEXT_MODE = 0x17,
     WW_MSG_RESTART = 0x18,
+    WW_MSG_MODEL_BEGIN = 0x19,
+    WW_MSG_MODEL_CHUNK = 0x1a,
+    WW_MSG_MODEL_COMMIT = 0x1b,
+    WW_MSG_MODEL_ABORT = 0x1c,
+    WW_MSG_SETTINGS_SAVE = 0x1d,
+    WW_MSG_MICROPHONE_SET = 0x1e,
     WW_MSG_INFO = 0x20,
     WW_MSG_STREAM_STARTED = 0x21,
     WW_MSG_SCORES = 0x22,
@@ -28,6 +34,8 @@ enum {
     WW_MSG_CONFIG = 0x25,
     WW_MSG_STATS = 0x26,
     WW_MSG_ERROR = 0x27,
+    WW_MSG_MODEL_STATE = 0x28,
+    WW_MSG_MICROPHONE = 0x29,
     WW_MSG_FIRST_SEQUENCED = 0x10
 };
 
@@ -175,6 +183,69 @@ static inline bool ww_msg_stats_get_decode(ww_msg_stats_get *m, const uint8_t *p
 
 /* restart: restart the board (an emulated board exits) */
 #define WW_MSG_RESTART_FIXED_BYTES 0
+
+/* model_begin: store another model image, CRC-32 over all its bytes; answered by model_state */
+#define WW_MSG_MODEL_BEGIN_FIXED_BYTES 8
+typedef struct {
+    uint32_t image_bytes;
+    uint32_t image_crc32;
+} ww_msg_model_begin;
+
+static inline size_t ww_msg_model_begin_encode(const ww_msg_model_begin *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->image_bytes, 4);
+    ww_put_le(out + 4, (uint64_t)m->image_crc32, 4);
+    return 8;
+}
+
+static inline bool ww_msg_model_begin_decode(ww_msg_model_begin *m, const uint8_t *payload, size_t length) {
+    if (length != 8) return false;
+    m->image_bytes = (uint32_t)ww_get_le(payload + 0, 4);
+    m->image_crc32 = (uint32_t)ww_get_le(payload + 4, 4);
+    return true;
+}
+
+/* model_chunk: the next bytes; answered only by an error */
+#define WW_MSG_MODEL_CHUNK_FIXED_BYTES 4
+typedef struct {
+    uint32_t offset;
+} ww_msg_model_chunk;
+
+static inline size_t ww_msg_model_chunk_encode(const ww_msg_model_chunk *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->offset, 4);
+    return 4;
+}
+
+static inline bool ww_msg_model_chunk_decode(ww_msg_model_chunk *m, const uint8_t *payload, size_t length) {
+    if (length < 4) return false;
+    m->offset = (uint32_t)ww_get_le(payload + 0, 4);
+    return true;
+}
+
+/* model_commit: check, keep and run the stored model; answered by model_state */
+#define WW_MSG_MODEL_COMMIT_FIXED_BYTES 0
+
+/* model_abort: forget a half-stored model; answered by model_state */
+#define WW_MSG_MODEL_ABORT_FIXED_BYTES 0
+
+/* settings_save: keep detector and microphone gain over restarts; answered by config */
+#define WW_MSG_SETTINGS_SAVE_FIXED_BYTES 0
+
+/* microphone_set: 0 leaves it as it is; answered by microphone */
+#define WW_MSG_MICROPHONE_SET_FIXED_BYTES 2
+typedef struct {
+    uint16_t gain_q8;
+} ww_msg_microphone_set;
+
+static inline size_t ww_msg_microphone_set_encode(const ww_msg_microphone_set *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->gain_q8, 2);
+    return 2;
+}
+
+static inline bool ww_msg_microphone_set_decode(ww_msg_microphone_set *m, const uint8_t *payload, size_t length) {
+    if (length != 2) return false;
+    m->gain_q8 = (uint16_t)ww_get_le(payload + 0, 2);
+    return true;
+}
 
 #define WW_MSG_INFO_FIXED_BYTES 128
 typedef struct {
@@ -415,6 +486,55 @@ static inline size_t ww_msg_error_encode(const ww_msg_error *m, uint8_t *out) {
 static inline bool ww_msg_error_decode(ww_msg_error *m, const uint8_t *payload, size_t length) {
     if (length < 2) return false;
     m->code = (uint16_t)ww_get_le(payload + 0, 2);
+    return true;
+}
+
+/* model_state: of the image being stored, the longest that fits, and the header CRC of the model that runs */
+#define WW_MSG_MODEL_STATE_FIXED_BYTES 12
+typedef struct {
+    uint32_t stored_bytes;
+    uint32_t slot_bytes;
+    uint32_t model_crc32;
+} ww_msg_model_state;
+
+static inline size_t ww_msg_model_state_encode(const ww_msg_model_state *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->stored_bytes, 4);
+    ww_put_le(out + 4, (uint64_t)m->slot_bytes, 4);
+    ww_put_le(out + 8, (uint64_t)m->model_crc32, 4);
+    return 12;
+}
+
+static inline bool ww_msg_model_state_decode(ww_msg_model_state *m, const uint8_t *payload, size_t length) {
+    if (length != 12) return false;
+    m->stored_bytes = (uint32_t)ww_get_le(payload + 0, 4);
+    m->slot_bytes = (uint32_t)ww_get_le(payload + 4, 4);
+    m->model_crc32 = (uint32_t)ww_get_le(payload + 8, 4);
+    return true;
+}
+
+/* microphone: counted since boot, in samples */
+#define WW_MSG_MICROPHONE_FIXED_BYTES 11
+typedef struct {
+    uint8_t present;
+    uint16_t gain_q8;
+    uint32_t clipped;
+    uint32_t overruns;
+} ww_msg_microphone;
+
+static inline size_t ww_msg_microphone_encode(const ww_msg_microphone *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->present, 1);
+    ww_put_le(out + 1, (uint64_t)m->gain_q8, 2);
+    ww_put_le(out + 3, (uint64_t)m->clipped, 4);
+    ww_put_le(out + 7, (uint64_t)m->overruns, 4);
+    return 11;
+}
+
+static inline bool ww_msg_microphone_decode(ww_msg_microphone *m, const uint8_t *payload, size_t length) {
+    if (length != 11) return false;
+    m->present = (uint8_t)ww_get_le(payload + 0, 1);
+    m->gain_q8 = (uint16_t)ww_get_le(payload + 1, 2);
+    m->clipped = (uint32_t)ww_get_le(payload + 3, 4);
+    m->overruns = (uint32_t)ww_get_le(payload + 7, 4);
     return true;
 }
 

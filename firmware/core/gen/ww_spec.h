@@ -2,7 +2,7 @@
 #ifndef WW_SPEC_H
 #define WW_SPEC_H
 
-#define WW_SPEC_ID 0x2cdd631du
+#define WW_SPEC_ID 0xa72e67e8u
 #define WW_FRONTEND_ID 0xbb2128a4u
 #define WW_SAMPLE_RATE_HZ 16000
 #define WW_WINDOW_SAMPLES 512
@@ -44,7 +44,9 @@ typedef enum {
     WW_ERR_LAYER = 7,
     WW_ERR_ARENA = 8,
     WW_ERR_BUSY = 9,
-    WW_ERR_MESSAGE = 10
+    WW_ERR_MESSAGE = 10,
+    WW_ERR_FLASH = 11,
+    WW_ERR_SPACE = 12
 } ww_status;
 
 #endif

@@ -2,7 +2,7 @@
 #include "ww_spec.h"
 #include "ww_tables.h"
 
-#if WW_SPEC_ID != 0x2cdd631du
+#if WW_SPEC_ID != 0xa72e67e8u
 #error "ww_tables.c and ww_spec.h differ: run make gen"
 #endif
 
