@@ -54,7 +54,7 @@ def make_results(
         "skipped": [{"path": "/data/no/broken.wav", "reason": "holds no samples"}],
         "provenance": {
             "date": "2026-01-02T03:04:05+00:00",
-            "command": "watchword bench --port emu:c3 --model models/hey_lighthouse --positives yes --negatives no",
+            "command": "watchword bench --port emu:c3 --model models/hey --positives yes --negatives no",
             "versions": {"watchword": "0.1.0", "numpy": "2.4.6"},
             "times_real_time": 17.3,
         },

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-
 from watchword.evaluate import metrics
 from watchword.evaluate.metrics import GRACE_SAMPLES, REPEAT_SAMPLES, ScoredStream, match
 from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording
