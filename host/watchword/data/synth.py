@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import zlib
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import count as count_up
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -95,15 +96,27 @@ class Caster:
     def cast(
         self, texts: Iterator[str], label: str, split: str, kind: str, rng: np.random.Generator
     ) -> Iterator[Utterance]:
-        casts = self._casts[split]
-        for number, text in enumerate(texts):
-            engine, speakers = casts[number % len(casts)]
-            speaker = speakers[number // len(casts) % len(speakers)]
+        turns = cycle(_turns(self._casts[split]))
+        for text, (engine, speakers) in zip(texts, turns, strict=False):
+            speaker = next(speakers)
             yield Utterance(
                 label, split, kind, text, engine.name, speaker, engine.draw(speaker, rng),
                 round(float(rng.uniform(*LEVELS_DBFS)), 2),
                 *(round(float(rng.uniform(*PADDING_S)), 3) for _ in range(2)),
             )  # fmt: skip
+
+
+def _turns(casts: Sequence[tuple[Engine, list[str]]]) -> list[tuple[Engine, Iterator[str]]]:
+    """One round of engines, each as often as the square root of its number of speakers: an engine of
+    two voices must not fill half of the training, nor one of seventy all of it.
+    """
+    rounds = []
+    for engine, speakers in casts:
+        count = round(math.sqrt(len(speakers)))
+        endless = cycle(speakers)
+        rounds += [((i + 0.5) / count, engine, endless) for i in range(count)]
+    rounds.sort(key=lambda turn: turn[0])
+    return [(engine, endless) for _, engine, endless in rounds]
 
 
 def split_speakers(engine: str, speakers: Sequence[str], seed: int) -> dict[str, list[str]]:

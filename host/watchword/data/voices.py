@@ -41,8 +41,8 @@ class Espeak:
     """espeak-ng: a formant synthesiser; about 60 variants, eight English accents."""
 
     name = "espeak"
-    # Robots, effects and test voices say nothing about people.
-    _NOT_PEOPLE = re.compile(r"robo|demonic|announcer|fast|\s", re.IGNORECASE)
+    # Robots, effects and test voices say nothing about people; whispering is another task.
+    _NOT_PEOPLE = re.compile(r"robo|demonic|announcer|fast|whisper|\s", re.IGNORECASE)
 
     def __init__(self) -> None:
         self.version = _first_line(espeak(["--version"]))
