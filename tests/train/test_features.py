@@ -83,15 +83,12 @@ def test_a_split_without_clips_is_an_error(tmp_path: Path, label: str) -> None:
 
 
 @pytest.mark.parametrize("cmvn", ["none", "global", "running"])
-def test_one_standard_deviation_becomes_one(cmvn: str) -> None:
-    """Whatever the mode, int8 rows of the training streams have a standard deviation of 32 steps."""
+@pytest.mark.parametrize("power", [0.0, 0.5])
+def test_spread_of_the_model_input(cmvn: str, power: float) -> None:
+    """The widest coefficient has a standard deviation of 32 steps, the others as the power says."""
     rng = np.random.default_rng(0)
-    scale = np.geomspace(4000, 40, 40)
-    streams = [(rng.normal(0, 1, (300, 40)) * scale + 500).astype(np.int16) for _ in range(20)]
-    normalisation = fit_normalisation(streams, FeaturesConfig(cmvn=cmvn))
+    scale = np.geomspace(4000, 400, 40)
+    streams = [(rng.normal(0, 1, (300, 40)) * scale).astype(np.int16) for _ in range(20)]
+    normalisation = fit_normalisation(streams, FeaturesConfig(cmvn=cmvn, spread_power=power))
     rows = np.concatenate([core.normalise(s, normalisation) for s in streams]).astype(float)
-    around = 0.0 if cmvn == "none" else rows.mean(axis=0)
-    inside = np.abs(rows).max(axis=0) < 127  # coefficients that are not clipped
-    rms = np.sqrt(np.mean((rows - around) ** 2, axis=0))
-    assert inside.any() or cmvn == "none"
-    assert rms == pytest.approx(32.0, rel=0.06)
+    assert rows.std(axis=0) == pytest.approx(32.0 * (scale / scale[0]) ** power, rel=0.06)

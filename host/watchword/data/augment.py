@@ -106,14 +106,20 @@ def colour(signal: Signal, tilt_db: float, narrow: bool) -> Signal:
     if tilt_db == 0.0 and not narrow:
         return signal
     size = fft.next_fast_len(len(signal), real=True)
-    hz = np.maximum(fft.rfftfreq(size, 1.0 / RATE), 100.0)
-    gain_db = tilt_db * (np.log2(hz / 100.0) / np.log2(80.0) - 0.5)
+    octaves = _octaves_above_100_hz(size)
+    gain_db = np.float32(tilt_db) * (octaves / np.float32(np.log2(80.0)) - np.float32(0.5))
     if narrow:
-        low, high = _NARROW_HZ
-        gain_db -= 24.0 * np.maximum(0.0, np.log2(low / hz)) + 60.0 * np.maximum(0.0, np.log2(hz / high))
-    return fft.irfft(fft.rfft(signal, size) * 10.0 ** (gain_db / 20.0), size)[: len(signal)].astype(
-        np.float32
-    )
+        low, high = (np.float32(np.log2(edge / 100.0)) for edge in _NARROW_HZ)
+        gain_db -= 24.0 * np.maximum(0.0, low - octaves) + 60.0 * np.maximum(0.0, octaves - high)
+    gain = np.exp2(gain_db * np.float32(np.log2(10.0) / 20.0))
+    return fft.irfft(fft.rfft(signal, size) * gain, size)[: len(signal)].astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _octaves_above_100_hz(size: int) -> np.ndarray:
+    """log2(frequency / 100 Hz) of each bin of a real FFT of `size`, 0 below: float32 [size // 2 + 1]."""
+    hz = np.maximum(fft.rfftfreq(size, 1.0 / RATE), 100.0)
+    return np.log2(hz / 100.0).astype(np.float32)
 
 
 def excerpt(path: Path, samples: int, rng: np.random.Generator) -> Signal:

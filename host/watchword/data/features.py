@@ -203,8 +203,10 @@ def _code_fingerprint() -> tuple[str, ...]:
 def fit_normalisation(streams: Sequence[np.ndarray], features: FeaturesConfig) -> core.Normalisation:
     """Mean and gain of each coefficient from training streams, int16 [rows, coeffs] each.
 
-    The gain makes one standard deviation the real value 1.0, so that int8 spans about ±4 of them. It is
-    measured on the C normaliser's own output, after a first pass with a gain that surely fits.
+    The gain makes one standard deviation of the coefficient that varies most the real value 1.0, so that
+    int8 spans about ±4 of them. The others get less, by `[features] spread_power` of how much less they
+    vary: all at 1.0, the many that hold mostly noise would drown the few that hold the speech. Spreads
+    are measured on the C normaliser's own output, after a first pass with gains that surely fit.
     """
     joined = np.concatenate(streams).astype(np.float64)
     mean = joined.mean(axis=0)
@@ -214,7 +216,8 @@ def fit_normalisation(streams: Sequence[np.ndarray], features: FeaturesConfig) -
     first = core.Normalisation(features.cmvn, _alpha_q15(features), mean16, _gain(spread))
     levels = np.concatenate([core.normalise(rows, first) for rows in streams]).astype(np.float64)
     measured = spread * np.sqrt(np.mean(levels**2, axis=0)) / INPUT_STEPS_PER_SIGMA
-    return core.Normalisation(features.cmvn, first.alpha_q15, mean16, _gain(measured))
+    target = np.maximum(measured / measured.max(), 1e-3) ** features.spread_power
+    return core.Normalisation(features.cmvn, first.alpha_q15, mean16, _gain(measured / target))
 
 
 def _gain(spread: np.ndarray) -> np.ndarray:

@@ -88,8 +88,13 @@ def _ds_tcn(model: ModelConfig, coeffs: int, rows: int | None, batch: int | None
         crop = (model.kernel - 1) * dilation
         kept = layers.Cropping2D(((crop, 0), (0, 0)), name=f"{name}_crop")(x)
         x = layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([y, kept]))
-    logit = layers.Conv2D(1, 1, name=LOGIT_LAYER)(x)
+    logit = layers.Conv2D(1, 1, bias_initializer=_rare(), name=LOGIT_LAYER)(x)
     return load_tensorflow().keras.Model(first, layers.Activation("sigmoid", name=SCORE_LAYER)(logit))
+
+
+def _rare() -> Any:
+    """Start from what is true of nearly every window: the word is not there."""
+    return load_tensorflow().keras.initializers.Constant(-3.0)
 
 
 def _activated(batch_norm: bool) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class FeaturesConfig:
     coeffs: int = _number(40, spec.MIN_COEFFS, spec.MAX_COEFFS)
     cmvn: str = _choice("running", tuple(spec.CMVN_MODES))
     cmvn_tau_s: float = _number(1.5, 0.1, 60.0)  # time constant of the running mean
+    spread_power: float = _number(0.5, 0.0, 1.0)  # model input: 0 = every coefficient equally wide; 1 = as is
 
 
 @dataclass(frozen=True)
