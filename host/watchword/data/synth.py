@@ -39,6 +39,7 @@ NEGATIVE_SHARES = {"train": 0.5, "val": 0.2, "test": 0.3}
 NEAR_MISS_SHARES = {"train": 0.25, "val": 0.15, "test": 0.15}
 LEVELS_DBFS = (-34.0, -17.0)  # RMS of the spoken part
 PADDING_S = (0.08, 0.35)
+FEWEST_TO_HOLD_OUT = 10  # speakers of an engine; its own sound must be heard from several in training
 NOISE_BED_S = 30.0
 _BABBLE_CLIPS = 20  # of unrelated speech, mixed into one babble
 _ENDINGS = ("", ".", "!", "?", ",")
@@ -120,9 +121,9 @@ def _turns(casts: Sequence[tuple[Engine, list[str]]]) -> list[tuple[Engine, Iter
 
 
 def split_speakers(engine: str, speakers: Sequence[str], seed: int) -> dict[str, list[str]]:
-    """An engine's speakers, 80/10/10 in an order the seed decides; with fewer than three, all train."""
+    """An engine's speakers, 80/10/10 in an order the seed decides; an engine with few trains with all."""
     order = sorted(speakers, key=lambda name: hashlib.sha256(f"{seed}|{engine}|{name}".encode()).digest())
-    held_out = max(1, round(0.1 * len(order))) if len(order) >= 3 else 0
+    held_out = round(0.1 * len(order)) if len(order) >= FEWEST_TO_HOLD_OUT else 0
     return {
         "train": order[2 * held_out :],
         "val": order[:held_out],
