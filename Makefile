@@ -36,7 +36,7 @@ demo: setup ## Speech -> trained model -> firmware -> measured on an emulated ES
 	@$(BIN)/python tools/demo.py "$(WORD)"
 
 test: setup ## All tests, fast ones first, the emulated board's included
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/host tests/golden
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/golden tests/host tests/c tests/train
 	@$(BIN)/python -m pytest tests/emu
 
 lint: setup ## ruff, mypy, clang-format, generated files
