@@ -6,7 +6,8 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,71 +94,92 @@ class Averager:
         keep = min(self._decay, self._steps / (self._steps + 10.0)) if self._decay else 0.0
         self._blend(load_tensorflow().constant(keep, "float32"))
 
-    def swap(self) -> None:
-        """Exchange slow and live weights (twice = as before)."""
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Within, the network has the slow weights; afterwards its own again."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
         for target, weight in zip(self._slow, self._live, strict=True):
             kept = weight.numpy()
             weight.assign(target)
             target.assign(kept)
 
 
+@dataclass(frozen=True)
+class Observers:
+    """What a stage calls as it goes, with the averaged weights in the network."""
+
+    judge: Callable[[], Judgement]
+    after_epoch: Callable[[int], None]
+    say: Callable[[str], None] | None = None
+    progress: bool = True
+
+
 def fit(
-    network: Any,
-    logits: Any,
-    stage: Stage,
-    loss: SegmentLoss,
-    batches: Batches,
-    judge: Callable[[], Judgement],
-    log: RunLog,
-    checkpoint: Path,
-    each_epoch: Callable[[int], None] | None = None,
-    say: Callable[[str], None] | None = None,
-    progress: bool = True,
-) -> float:
+    network: Any, logits: Any, stage: Stage, loss: SegmentLoss, batches: Batches, observers: Observers,
+    log: RunLog, checkpoint: Path,
+) -> float:  # fmt: skip
     """Train `network` (whose `logits` are its part before the sigmoid) and leave the best weights in it.
 
-    The best averaged weights by `judge` go to `checkpoint` (.npz) as soon as they are found. Returns the
-    training speed in segments per second.
+    The best averaged weights by validation go to `checkpoint` (.npz) as soon as they are found. Returns
+    the training speed in segments per second.
     """
     step = _train_step(network, logits, loss, stage)
     averager = Averager(network, stage.ema_decay)
-    best, done, busy = math.inf, 0, 0.0
-    size = batches.positives + batches.negatives
-    total = stage.epochs * stage.steps_per_epoch * size
-    hidden = None if progress else True  # None: hidden unless stderr is a terminal
-    with tqdm(
-        total=total, desc=f"{stage.name:<10}", unit=" segments", unit_scale=True, disable=hidden
-    ) as bar:
+    best, speeds = math.inf, []
+    with _bar(stage, batches, observers.progress) as bar:
         for epoch in range(1, stage.epochs + 1):
-            started, losses = time.perf_counter(), []
-            for rows, labels in batches.take(stage.steps_per_epoch):
-                losses.append(_checked(step(rows, labels, stage.rate(done)), stage, epoch))
-                averager.update()
-                done += 1
-                bar.update(size)
-            seconds = time.perf_counter() - started
-            busy += seconds
-            averager.swap()
-            row: dict[str, object] = {
-                "stage": stage.name, "epoch": epoch, "loss": round(float(np.mean(losses)), 6),
-                "learning_rate": round(stage.rate(done - 1), 9),
-                "segments_per_s": round(stage.steps_per_epoch * size / seconds),
-            }  # fmt: skip
-            if epoch % stage.validate_every == 0 or epoch == stage.epochs:
-                found = judge()
-                row |= {k: round(v, 5) for k, v in vars(found).items()}
-                bar.set_postfix(loss=f"{row['loss']:.4f}", frr=f"{found.frr_mean:.3f}")
-                if say is not None:
-                    say(_line(stage, epoch, row))
-                if found.rank <= best:
-                    best = found.rank
-                    save_weights(network, checkpoint)
-            if each_epoch is not None:
-                each_epoch(epoch)
-            averager.swap()
+            row = _run_epoch(epoch, stage, step, batches, averager, bar)
+            speeds.append(float(str(row["segments_per_s"])))
+            with averager.in_place():
+                if epoch % stage.validate_every == 0 or epoch == stage.epochs:
+                    found = observers.judge()
+                    row |= {k: round(v, 5) for k, v in vars(found).items()}
+                    if found.rank <= best:
+                        best = found.rank
+                        save_weights(network, checkpoint)
+                    if observers.say is not None:
+                        observers.say(_line(stage, epoch, row))
+                observers.after_epoch(epoch)
             log.add(**row)
     load_weights(network, checkpoint)
-    return done * size / busy
+    return float(np.median(speeds))
+
+
+def _run_epoch(
+    epoch: int, stage: Stage, step: Callable[..., float], batches: Batches, averager: Averager, bar: tqdm
+) -> dict[str, object]:
+    """One epoch's steps; returns its line of the log."""
+    started, losses, rate = time.perf_counter(), [], 0.0
+    size = batches.positives + batches.negatives
+    for number, (rows, labels) in enumerate(batches.take(stage.steps_per_epoch)):
+        rate = stage.rate((epoch - 1) * stage.steps_per_epoch + number)
+        value = step(rows, labels, rate)
+        if not math.isfinite(value):
+            raise WatchwordError(
+                f"the loss became {value} in epoch {epoch}", f"training ({stage.name})",
+                "lower the learning rate, or look for damaged audio",
+            )  # fmt: skip
+        losses.append(value)
+        averager.update()
+        bar.update(size)
+    seconds = time.perf_counter() - started
+    bar.set_postfix(loss=f"{np.mean(losses):.4f}")
+    return {
+        "stage": stage.name, "epoch": epoch, "loss": round(float(np.mean(losses)), 6),
+        "learning_rate": round(rate, 9), "segments_per_s": round(stage.steps_per_epoch * size / seconds),
+    }  # fmt: skip
+
+
+def _bar(stage: Stage, batches: Batches, progress: bool) -> tqdm:
+    total = stage.epochs * stage.steps_per_epoch * (batches.positives + batches.negatives)
+    hidden = None if progress else True  # None: hidden unless stderr is a terminal
+    return tqdm(total=total, desc=f"{stage.name:<10}", unit=" segments", unit_scale=True, disable=hidden)
 
 
 def _line(stage: Stage, epoch: int, row: dict[str, object]) -> str:
@@ -188,15 +210,6 @@ def _train_step(network: Any, logits: Any, loss: SegmentLoss, stage: Stage) -> C
         return float(step(tf.constant(rows), tf.constant(labels), tf.constant(rate, tf.float32)))
 
     return run
-
-
-def _checked(loss: float, stage: Stage, epoch: int) -> float:
-    if not math.isfinite(loss):
-        raise WatchwordError(
-            f"the loss became {loss} in epoch {epoch}", f"training ({stage.name})",
-            "lower the learning rate, or look for damaged audio",
-        )  # fmt: skip
-    return loss
 
 
 def save_weights(network: Any, path: Path) -> Path:

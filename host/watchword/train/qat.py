@@ -129,12 +129,16 @@ def _assign(layer: Any, values: dict[str, float]) -> None:
 
 @lru_cache(maxsize=1)
 def _classes() -> dict[str, Any]:
-    """The quantisers, made when model-optimization is first needed: their base classes live there."""
-    tf = load_tensorflow()
+    """Made when model-optimization is first needed: the base classes live there."""
     keras = load_model_optimization().quantization.keras
-    quantizer: Any = keras.quantizers.Quantizer
+    return _configs(keras.QuantizeConfig, *_quantizers(keras.quantizers.Quantizer))
 
-    class WeightQuantizer(quantizer):
+
+def _quantizers(base: Any) -> tuple[Any, Any]:
+    """The quantisers of weights and of activations."""
+    tf = load_tensorflow()
+
+    class WeightQuantizer(base):
         """Symmetric, per output channel, to ±127 steps of the weights as they are now."""
 
         def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
@@ -152,7 +156,7 @@ def _classes() -> dict[str, Any]:
         def get_config(self) -> dict[str, Any]:
             return {}
 
-    class RangeQuantizer(quantizer):
+    class RangeQuantizer(base):
         """To 256 steps of a range that is set once."""
 
         def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
@@ -168,32 +172,29 @@ def _classes() -> dict[str, Any]:
         def get_config(self) -> dict[str, Any]:
             return {}
 
-    return _configs(keras.QuantizeConfig, WeightQuantizer, RangeQuantizer)
+    return WeightQuantizer, RangeQuantizer
 
 
 def _configs(base: Any, weight_quantizer: Any, range_quantizer: Any) -> dict[str, Any]:
     """What is quantised in each kind of layer."""
 
-    class RangedOutput(base):
-        def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+    class Nothing(base):
+        def _none(self, layer: Any, values: Any = None) -> list[Any]:
             return []
 
-        def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
-            return []
-
-        def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
-            return None
-
-        def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
-            return None
-
-        def get_output_quantizers(self, layer: Any) -> list[Any]:
-            return [range_quantizer()]
+        get_weights_and_quantizers = get_activations_and_quantizers = get_output_quantizers = _none
+        set_quantize_weights = set_quantize_activations = _none
 
         def get_config(self) -> dict[str, Any]:
             return {}
 
-    class PlainConvolution(RangedOutput):
+    nothing: Any = Nothing
+
+    class RangedOutput(nothing):
+        def get_output_quantizers(self, layer: Any) -> list[Any]:
+            return [range_quantizer()]
+
+    class PlainConvolution(nothing):
         """Its activation is quantised, its kernel is left to the converter."""
 
         def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
@@ -202,10 +203,9 @@ def _configs(base: Any, weight_quantizer: Any, range_quantizer: Any) -> dict[str
         def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
             layer.activation = quantize_activations[0]
 
-        def get_output_quantizers(self, layer: Any) -> list[Any]:
-            return []
+    plain: Any = PlainConvolution
 
-    class TrainedConvolution(PlainConvolution):
+    class TrainedConvolution(plain):
         """Its kernel is quantised too."""
 
         def get_weights_and_quantizers(self, layer: Any) -> list[Any]:

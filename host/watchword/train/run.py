@@ -28,7 +28,7 @@ from watchword.files import write_atomic
 from watchword.train import architectures, qat
 from watchword.train.config import RunConfig, save_config
 from watchword.train.curves import draw_curves
-from watchword.train.loop import Judgement, RunLog, Stage, fit
+from watchword.train.loop import Judgement, Observers, RunLog, Stage, fit
 from watchword.train.losses import make_loss
 from watchword.train.scoring import Scorer
 from watchword.train.tensorflow import make_reproducible
@@ -180,12 +180,9 @@ def _fit(run: Run, prepared: Prepared, network: Any, stage: Stage, batches: Batc
 
     name = stage.name.split()[-1].lower()
     loss = make_loss(run.config.train, detector.smoothing, prepared.geometry)
-    run.speed[name] = round(
-        fit(
-            network, logits, stage, loss, batches, judge, run.log, run.out / f"weights_{name}.npz", mine,
-            tqdm.write if run.progress else None, run.progress,
-        )
-    )  # fmt: skip
+    observers = Observers(judge, mine, tqdm.write if run.progress else None, run.progress)
+    speed = fit(network, logits, stage, loss, batches, observers, run.log, run.out / f"weights_{name}.npz")
+    run.speed[name] = round(speed)
 
 
 def _hardness(scorer: Scorer, prepared: Prepared, batches: Batches) -> np.ndarray:
