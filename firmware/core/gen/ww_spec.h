@@ -2,7 +2,7 @@
 #ifndef WW_SPEC_H
 #define WW_SPEC_H
 
-#define WW_SPEC_ID 0xa72e67e8u
+#define WW_SPEC_ID 0x2d5062aeu
 #define WW_FRONTEND_ID 0xbb2128a4u
 #define WW_SAMPLE_RATE_HZ 16000
 #define WW_WINDOW_SAMPLES 512
@@ -14,6 +14,8 @@
 #define WW_LOGMEL_FRAC_BITS 8
 #define WW_LOG2_TABLE_BITS 6
 #define WW_DCT_FRAC_BITS 15
+#define WW_DCT_ROWS 10
+#define WW_HANN_FRAC_BITS 16
 #define WW_MEL_WEIGHT_FRAC_BITS 16
 #define WW_CMVN_NONE 0
 #define WW_CMVN_GLOBAL 1

@@ -3,11 +3,11 @@
 #define WW_TABLES_H
 
 #include <stdint.h>
-extern const uint16_t ww_hann[257];
+extern const int32_t ww_hann[257];
 extern const int32_t ww_fft_twiddles[384];
 extern const int32_t ww_split_twiddles[258];
 extern const uint32_t ww_log2[65];
-extern const int16_t ww_dct[800];
+extern const int16_t ww_dct[600];
 extern const uint16_t ww_mel_starts[42];
 extern const uint16_t ww_mel_weights[242];
 extern const uint32_t ww_mel_floor[40];

@@ -17,11 +17,10 @@ typedef union {
 /* A frame is scaled so that no windowed sample reaches 2^30: then no complex
  * value of the scaled FFT can exceed 2^30.5. */
 #define FRAME_BITS 30
-#define HANN_FRAC_BITS 16
 #define SILENT (-32) /* the shift of a frame without any signal */
 /* Exponents between the fixed-point mel sum and squared LSB: Hann Q16 squared (32), less the
  * 1/512 scaling of the spectrum squared (18), POWER_SHIFT, plus the Q16 mel weight. */
-#define MEL_EXPONENT (2 * HANN_FRAC_BITS - 18 - POWER_SHIFT + WW_MEL_WEIGHT_FRAC_BITS)
+#define MEL_EXPONENT (2 * WW_HANN_FRAC_BITS - 18 - POWER_SHIFT + WW_MEL_WEIGHT_FRAC_BITS)
 #define FLOOR_FRAC_BITS 4
 
 static inline int32_t mul_high(int32_t a, int32_t b) {
@@ -45,61 +44,33 @@ ww_status ww_frontend_init(ww_frontend *fe, uint16_t hop_samples, uint16_t coeff
 }
 
 void ww_frontend_reset(ww_frontend *fe) {
-    memset(fe->window, 0, sizeof fe->window);
+    memset(&fe->window, 0, sizeof fe->window);
     fe->filled = 0;
 }
 
-/* Left shift that brings the frame, windowed or not, to FRAME_BITS; SILENT for digital silence. */
-static int frame_shift(const int16_t *window) {
-    uint32_t magnitude = 1, any = 0; /* an OR has the same top bit as the largest value */
-    for (int i = 0; i < WW_WINDOW_SAMPLES; i++) {
-        magnitude |= (uint32_t)(window[i] ^ (window[i] >> 15));
-        any |= (uint16_t)window[i];
+/* Left shift that brings the frame, windowed or not, to FRAME_BITS; SILENT for digital silence.
+ * In x ^ (x << 1) the highest set bit is one above that of the magnitude of x; two samples share
+ * a word, and what one shifts into the other only reaches bits that decide nothing. */
+static int frame_shift(const uint32_t *pairs) {
+    uint32_t any = 0; /* an OR has the same top bit as the largest value */
+    for (int i = 0; i < WW_WINDOW_SAMPLES / 2; i += 4) {
+        any |= pairs[i] ^ (pairs[i] << 1);
+        any |= pairs[i + 1] ^ (pairs[i + 1] << 1);
+        any |= pairs[i + 2] ^ (pairs[i + 2] << 1);
+        any |= pairs[i + 3] ^ (pairs[i + 3] << 1);
     }
-    return any ? leading_zeros32(magnitude) - HANN_FRAC_BITS - (32 - FRAME_BITS) : SILENT;
+    uint32_t magnitude = ((any | any >> 16) & 0xffff) >> 1;
+    return any ? leading_zeros32(magnitude | 1) - WW_HANN_FRAC_BITS - (32 - FRAME_BITS) : SILENT;
 }
 
-static inline int32_t scaled(int32_t v, int shift) {
-    return shift >= 0 ? (int32_t)((uint32_t)v << shift) : v >> -shift;
+static inline bin quarter(bin v) {
+    v.z.re >>= 2;
+    v.z.im >>= 2;
+    return v;
 }
 
-/* Two neighbouring samples under the window as one complex value; the Hann table holds the rising
- * half, `weights` points at its entry for the first sample, `step` is -1 in the falling half. */
-static inline void load_pair(const int16_t *samples, const uint16_t *weights, int step, int shift,
-                             bin *out) {
-    out->z.re = scaled(samples[0] * (int32_t)weights[0], shift);
-    out->z.im = scaled(samples[1] * (int32_t)weights[step], shift);
-}
-
-/* Even samples become real parts, odd ones imaginary parts, in base-4 digit-reversed order. */
-static void load_frame(const int16_t *window, int shift, bin *bins) {
-    enum { QUARTER = WW_WINDOW_SAMPLES / 4 };
-    for (int a = 0; a < 4; a++)
-        for (int b = 0; b < 4; b++)
-            for (int c = 0; c < 4; c++, bins += 4) {
-                int i = 2 * (16 * c + 4 * b + a);
-                const int16_t *x = window + i;
-                const uint16_t *rising = ww_hann + i,
-                               *falling = ww_hann + WW_WINDOW_SAMPLES / 2 - i;
-                load_pair(x, rising, 1, shift, bins);
-                load_pair(x + QUARTER, rising + QUARTER, 1, shift, bins + 1);
-                load_pair(x + 2 * QUARTER, falling, -1, shift, bins + 2);
-                load_pair(x + 3 * QUARTER, falling - QUARTER, -1, shift, bins + 3);
-            }
-}
-
-/* v * w / 4, with w from the Q30 table. */
-static inline bin rotate(bin v, const int32_t *w) {
-    bin r;
-    r.z.re = mul_high(v.z.re, w[0]) - mul_high(v.z.im, w[1]);
-    r.z.im = mul_high(v.z.re, w[1]) + mul_high(v.z.im, w[0]);
-    return r;
-}
-
-static inline void butterfly(bin *x, int step, bin b, bin c, bin d) {
-    bin a;
-    a.z.re = x[0].z.re >> 2;
-    a.z.im = x[0].z.im >> 2;
+/* The radix-4 butterfly on values that are already quartered and rotated, to x[0], x[step].. */
+static inline void butterfly(bin *x, int step, bin a, bin b, bin c, bin d) {
     int32_t acr = a.z.re + c.z.re, aci = a.z.im + c.z.im;
     int32_t asr = a.z.re - c.z.re, asi = a.z.im - c.z.im;
     int32_t bdr = b.z.re + d.z.re, bdi = b.z.im + d.z.im;
@@ -114,28 +85,74 @@ static inline void butterfly(bin *x, int step, bin b, bin c, bin d) {
     x[3 * step].z.im = asi + bsr;
 }
 
-static inline bin quarter(bin v) {
-    v.z.re >>= 2;
-    v.z.im >>= 2;
+/* Two neighbouring samples under the window as one complex value, scaled and quartered; the Hann
+ * table holds the rising half, `weights` points at its entry for the first sample, `step` is -1 in
+ * the falling half. A sample moved up by `up` bits still fits a word. */
+static inline bin windowed(const int16_t *samples, const int32_t *weights, int step, int up) {
+    bin v;
+    v.z.re = mul_high((int32_t)((uint32_t)samples[0] << up), weights[0]);
+    v.z.im = mul_high((int32_t)((uint32_t)samples[1] << up), weights[step]);
     return v;
 }
 
-/* In-place radix-4 decimation-in-time FFT of WW_FFT_POINTS, scaled by 1 / WW_FFT_POINTS.
- * (Oppenheim & Schafer, Discrete-Time Signal Processing, section 9.3.) */
-static void fft(bin *x) {
-    for (int g = 0; g < WW_FFT_POINTS; g += 4)
-        butterfly(x + g, 1, quarter(x[g + 1]), quarter(x[g + 2]), quarter(x[g + 3]));
-    for (int step = 4; step < WW_FFT_POINTS; step *= 4) {
-        int stride = WW_FFT_POINTS / (4 * step); /* of the twiddle table */
-        for (int j = 0; j < step; j++) {
-            const int32_t *w1 = ww_fft_twiddles + 2 * j * stride;
-            const int32_t *w2 = ww_fft_twiddles + 4 * j * stride;
-            const int32_t *w3 = ww_fft_twiddles + 6 * j * stride;
-            for (int g = j; g < WW_FFT_POINTS; g += 4 * step)
-                butterfly(x + g, step, rotate(x[g + step], w1), rotate(x[g + 2 * step], w2),
-                          rotate(x[g + 3 * step], w3));
+/* Even samples become real parts, odd ones imaginary parts, in base-4 digit-reversed order: that
+ * is the order in which the FFT's first pass takes them, so it is done on the way. */
+static void load_frame(const int16_t *window, int shift, bin *bins) {
+    enum { QUARTER = WW_WINDOW_SAMPLES / 4 };
+    int up = shift + (32 - WW_HANN_FRAC_BITS) + 1;
+    for (int a = 0; a < 8; a += 2) {
+        for (int b = a; b < 32; b += 8) {
+            for (int i = b; i < QUARTER; i += 32, bins += 4) {
+                const int16_t *x = window + i;
+                const int32_t *rising = ww_hann + i, *falling = ww_hann + WW_WINDOW_SAMPLES / 2 - i;
+                butterfly(bins, 1, windowed(x, rising, 1, up),
+                          windowed(x + QUARTER, rising + QUARTER, 1, up),
+                          windowed(x + 2 * QUARTER, falling, -1, up),
+                          windowed(x + 3 * QUARTER, falling - QUARTER, -1, up));
+            }
         }
     }
+}
+
+/* v * w / 4, with w from the Q30 table. */
+static inline bin rotate(bin v, const bin w) {
+    bin r;
+    r.z.re = mul_high(v.z.re, w.z.re) - mul_high(v.z.im, w.z.im);
+    r.z.im = mul_high(v.z.re, w.z.im) + mul_high(v.z.im, w.z.re);
+    return r;
+}
+
+static inline bin twiddle(const int32_t *table) {
+    bin w;
+    w.z.re = table[0];
+    w.z.im = table[1];
+    return w;
+}
+
+/* One pass of butterflies over elements `step` apart. */
+WW_INLINE void fft_pass(bin *x, const int step) {
+    const int groups = WW_FFT_POINTS / (4 * step);
+    bin *g = x;
+    for (int i = 0; i < groups; i++, g += 4 * step) /* a factor of one */
+        butterfly(g, step, quarter(g[0]), quarter(g[step]), quarter(g[2 * step]),
+                  quarter(g[3 * step]));
+    const int32_t *angle1 = ww_fft_twiddles, *angle2 = angle1, *angle3 = angle1;
+    for (int j = 1; j < step; j++) {
+        bin w1 = twiddle(angle1 += 2 * groups), w2 = twiddle(angle2 += 4 * groups),
+            w3 = twiddle(angle3 += 6 * groups);
+        g = x + j;
+        for (int i = 0; i < groups; i++, g += 4 * step)
+            butterfly(g, step, quarter(g[0]), rotate(g[step], w1), rotate(g[2 * step], w2),
+                      rotate(g[3 * step], w3));
+    }
+}
+
+/* In-place radix-4 decimation-in-time FFT of WW_FFT_POINTS, scaled by 1 / WW_FFT_POINTS, after the
+ * first pass. (Oppenheim & Schafer, Discrete-Time Signal Processing, section 9.3.) */
+static void fft(bin *x) {
+    fft_pass(x, 4);
+    fft_pass(x, 16);
+    fft_pass(x, 64);
 }
 
 static inline uint64_t power_of(int32_t re, int32_t im) {
@@ -158,17 +175,19 @@ static void real_power(bin *x) {
 }
 
 /* log2(v) in Q8 (WW_LOGMEL_FRAC_BITS), rounded, for v > 0. */
-static int32_t log2_of(uint64_t v) {
+static inline int32_t log2_of(uint64_t v) {
     enum { DROP = 16 - WW_LOGMEL_FRAC_BITS }; /* the table is Q16 */
-    uint32_t high = (uint32_t)(v >> 32);
-    int zeros = high ? leading_zeros32(high) : 32 + leading_zeros32((uint32_t)v);
-    uint32_t mantissa = (uint32_t)((v << zeros) >> 32);     /* [2^31, 2^32) */
-    uint32_t fraction = (mantissa << 1) >> 16;              /* 16 bits below the leading one */
-    uint32_t index = fraction >> (16 - WW_LOG2_TABLE_BITS); /* segment of the table */
+    uint32_t high = (uint32_t)(v >> 32), low = (uint32_t)v;
+    int top = 63;
+    if (high == 0) high = low, low = 0, top = 31;
+    int zeros = leading_zeros32(high);
+    uint32_t mantissa = high << zeros | (low >> 1) >> (31 - zeros); /* [2^31, 2^32) */
+    uint32_t fraction = (mantissa << 1) >> 16;                      /* below the leading one */
+    uint32_t index = fraction >> (16 - WW_LOG2_TABLE_BITS);         /* segment of the table */
     uint32_t rest = fraction & ((1u << (16 - WW_LOG2_TABLE_BITS)) - 1);
-    uint32_t low = ww_log2[index], step = ww_log2[index + 1] - low;
-    uint32_t tail = low + ((step * rest) >> (16 - WW_LOG2_TABLE_BITS));
-    return (63 - zeros) * (1 << WW_LOGMEL_FRAC_BITS) +
+    uint32_t below = ww_log2[index], step = ww_log2[index + 1] - below;
+    uint32_t tail = below + ((step * rest) >> (16 - WW_LOG2_TABLE_BITS));
+    return (top - zeros) * (1 << WW_LOGMEL_FRAC_BITS) +
            (int32_t)((tail + (1u << (DROP - 1))) >> DROP);
 }
 
@@ -176,12 +195,14 @@ static int32_t log2_of(uint64_t v) {
 static void log_mel(const bin *bins, int shift, int32_t *logmel) {
     int exponent = MEL_EXPONENT + 2 * shift; /* energy = sum * 2^-exponent squared LSB */
     const uint16_t *weights = ww_mel_weights;
+    const bin *x = bins + ww_mel_starts[0];
     uint64_t falling = 0; /* of the band whose centre starts this segment */
     for (int band = 0; band <= WW_MEL_BANDS; band++) {
+        const bin *end = bins + ww_mel_starts[band + 1];
         uint64_t all = 0, rising = 0;
-        for (int k = ww_mel_starts[band]; k < ww_mel_starts[band + 1]; k++) {
-            all += bins[k].power;
-            rising += bins[k].power * *weights++;
+        for (; x < end; x++) {
+            all += x->power;
+            rising += x->power * *weights++;
         }
         if (band > 0) {
             uint64_t energy = falling + (all << WW_MEL_WEIGHT_FRAC_BITS) - rising;
@@ -194,33 +215,53 @@ static void log_mel(const bin *bins, int shift, int32_t *logmel) {
     }
 }
 
-/* Orthonormal DCT-II of the log-mel; rows of the table are symmetric or antisymmetric. */
+/* WW_DCT_ROWS rows at once: sums[r] = sum of in[m] * basis[m][r]. */
+static void dct_rows(const int32_t *in, int count, const int16_t *basis, int32_t *sums) {
+    int32_t sum[WW_DCT_ROWS] = {0};
+    for (const int32_t *end = in + count; in < end; in++, basis += WW_DCT_ROWS) {
+        int32_t x = *in;
+        WW_UNROLL
+        for (int r = 0; r < WW_DCT_ROWS; r++)
+            sum[r] += x * basis[r];
+    }
+    WW_UNROLL
+    for (int r = 0; r < WW_DCT_ROWS; r++)
+        sums[r] = sum[r];
+}
+
+/* Orthonormal DCT-II of the log-mel. Even rows mirror around the middle and odd ones mirror with
+ * the sign changed, so folding the input halves the work; an even row's half does so once more.
+ * The table holds rows 0, 4, 8.. then 1, 5, 9.. and so on, each set interleaved. */
 static void dct(const int32_t *logmel, uint16_t coeffs, int16_t *row) {
-    enum {
-        HALF = WW_MEL_BANDS / 2,
-        SHIFT = WW_LOGMEL_FRAC_BITS + WW_DCT_FRAC_BITS - WW_MFCC_FRAC_BITS
-    };
-    int32_t folded[2][HALF]; /* sums for even coefficients, differences for odd ones */
-    for (int m = 0; m < HALF; m++) {
-        folded[0][m] = logmel[m] + logmel[WW_MEL_BANDS - 1 - m];
-        folded[1][m] = logmel[m] - logmel[WW_MEL_BANDS - 1 - m];
+    enum { HALF = WW_MEL_BANDS / 2, QUARTER = WW_MEL_BANDS / 4 };
+    enum { SHIFT = WW_LOGMEL_FRAC_BITS + WW_DCT_FRAC_BITS - WW_MFCC_FRAC_BITS };
+    int32_t odd[HALF], even[2][QUARTER], sums[WW_DCT_ROWS];
+    for (int m = 0, n = HALF - 1; m < QUARTER; m++, n--) {
+        int32_t outer = logmel[m] + logmel[WW_MEL_BANDS - 1 - m];
+        int32_t inner = logmel[n] + logmel[WW_MEL_BANDS - 1 - n];
+        even[0][m] = outer + inner;
+        even[1][m] = outer - inner;
+        odd[m] = logmel[m] - logmel[WW_MEL_BANDS - 1 - m];
+        odd[n] = logmel[n] - logmel[WW_MEL_BANDS - 1 - n];
     }
     const int16_t *basis = ww_dct;
-    for (uint16_t k = 0; k < coeffs; k++, basis += HALF) {
-        const int32_t *in = folded[k & 1];
-        int32_t sum = 1 << (SHIFT - 1);
-        for (int m = 0; m < HALF; m++)
-            sum += basis[m] * in[m];
-        row[k] = (int16_t)(sum >> SHIFT);
+    for (int first = 0; first < 4; first++) {
+        int count = first % 2 ? HALF : QUARTER;
+        dct_rows(first % 2 ? odd : even[first / 2], count, basis, sums);
+        basis += count * WW_DCT_ROWS;
+        for (int r = 0, k = first; k < coeffs; r++, k += 4)
+            row[k] = (int16_t)((sums[r] + (1 << (SHIFT - 1))) >> SHIFT);
     }
 }
 
 static void compute_row(const ww_frontend *fe, int16_t *row) {
     bin bins[WW_FFT_POINTS];
-    int32_t logmel[WW_MEL_BANDS] = {0};
-    int shift = frame_shift(fe->window);
-    if (shift != SILENT) {
-        load_frame(fe->window, shift, bins);
+    int32_t logmel[WW_MEL_BANDS];
+    int shift = frame_shift(fe->window.pairs);
+    if (shift == SILENT) {
+        memset(logmel, 0, sizeof logmel);
+    } else {
+        load_frame(fe->window.samples, shift, bins);
         fft(bins);
         real_power(bins);
         log_mel(bins, shift, logmel);
@@ -228,18 +269,36 @@ static void compute_row(const ww_frontend *fe, int16_t *row) {
     dct(logmel, fe->coeffs, row);
 }
 
+/* C libraries for small chips copy byte by byte. */
+static void copy_samples(int16_t *restrict to, const int16_t *restrict from, size_t count) {
+    for (; count >= 4; count -= 4, to += 4, from += 4) {
+        int16_t a = from[0], b = from[1], c = from[2], d = from[3];
+        to[0] = a, to[1] = b, to[2] = c, to[3] = d;
+    }
+    while (count--)
+        *to++ = *from++;
+}
+
+/* Drop the oldest hop; hops are multiples of 8 samples. */
+static void advance(ww_frontend *fe) {
+    uint32_t *to = fe->window.pairs, *from = to + fe->hop_samples / 2;
+    for (uint32_t *end = to + WW_WINDOW_SAMPLES / 2; from < end; to += 4, from += 4) {
+        uint32_t a = from[0], b = from[1], c = from[2], d = from[3];
+        to[0] = a, to[1] = b, to[2] = c, to[3] = d;
+    }
+    fe->filled = 0;
+}
+
 bool ww_frontend_push(ww_frontend *fe, const int16_t *samples, size_t count, size_t *used,
                       int16_t *row) {
     size_t wanted = (size_t)fe->hop_samples - fe->filled;
     size_t take = count < wanted ? count : wanted;
     size_t start = (size_t)WW_WINDOW_SAMPLES - fe->hop_samples + fe->filled;
-    if (take) memcpy(fe->window + start, samples, take * sizeof *samples);
+    copy_samples(fe->window.samples + start, samples, take);
     *used = take;
     fe->filled = (uint16_t)(fe->filled + take);
     if (fe->filled < fe->hop_samples) return false;
     compute_row(fe, row);
-    memmove(fe->window, fe->window + fe->hop_samples,
-            (WW_WINDOW_SAMPLES - (size_t)fe->hop_samples) * sizeof *fe->window);
-    fe->filled = 0;
+    advance(fe);
     return true;
 }

@@ -10,7 +10,10 @@
 #include "watchword/types.h"
 
 typedef struct {
-    int16_t window[WW_WINDOW_SAMPLES]; /* the latest samples, oldest first */
+    union {
+        int16_t samples[WW_WINDOW_SAMPLES];
+        uint32_t pairs[WW_WINDOW_SAMPLES / 2]; /* the same, where two at once are cheaper */
+    } window;                                  /* the latest samples, oldest first */
     uint16_t hop_samples;
     uint16_t coeffs;
     uint16_t filled; /* samples of the pending hop already taken */

@@ -19,4 +19,17 @@
 #define WW_CHECKED
 #endif
 
+/* WW_UNROLL: before a loop of constant length whose array is meant to live in registers (clang
+ * sees that by itself). WW_INLINE: for functions that are fast because arguments are constants. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define WW_UNROLL _Pragma("GCC unroll 16")
+#else
+#define WW_UNROLL
+#endif
+#if defined(__GNUC__)
+#define WW_INLINE static inline __attribute__((always_inline))
+#else
+#define WW_INLINE static inline
+#endif
+
 #endif
