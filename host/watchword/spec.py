@@ -129,11 +129,15 @@ MESSAGES = (
         (("image_bytes", "u32"), ("image_crc32", "u32")),
         doc="store another model image, CRC-32 over all its bytes; answered by model_state",
     ),
-    Message("model_chunk", 0x1A, (("offset", "u32"),), "bytes", doc="the next bytes; answered only by an error"),
+    Message(
+        "model_chunk", 0x1A, (("offset", "u32"),), "bytes", doc="the next bytes; answered only by an error"
+    ),
     Message("model_commit", 0x1B, doc="check, keep and run the stored model; answered by model_state"),
     Message("model_abort", 0x1C, doc="forget a half-stored model; answered by model_state"),
     Message("settings_save", 0x1D, doc="keep detector and microphone gain over restarts; answered by config"),
-    Message("microphone_set", 0x1E, (("gain_q8", "u16"),), doc="0 leaves it as it is; answered by microphone"),
+    Message(
+        "microphone_set", 0x1E, (("gain_q8", "u16"),), doc="0 leaves it as it is; answered by microphone"
+    ),
     # Device to host.
     Message(
         "info",

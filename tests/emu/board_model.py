@@ -28,11 +28,11 @@ def noise(seconds: float, seed: int) -> np.ndarray:
     return np.clip(rng.normal(0, levels), -32768, 32767).astype(np.int16)
 
 
-def _network() -> Network:
-    builder = TfliteBuilder(np.random.default_rng(SEED), WINDOW_ROWS, COEFFS)
-    x = builder.conv(builder.input, CHANNELS, 5, stride=2)
+def _network(seed: int, channels: int) -> Network:
+    builder = TfliteBuilder(np.random.default_rng(seed), WINDOW_ROWS, COEFFS)
+    x = builder.conv(builder.input, channels, 5, stride=2)
     for _ in range(4):
-        x = builder.conv(builder.depthwise(x, 9), CHANNELS, 1)
+        x = builder.conv(builder.depthwise(x, 9), channels, 1)
     network = read_network(builder.build(builder.score_head(x)))
     # Random logits nearly always saturate the sigmoid, so the score is the logit itself here.
     table = network.layers[-1]
@@ -50,9 +50,9 @@ def _settings(detector: core.DetectorConfig) -> ModelSettings:
     return ModelSettings(WORD, HOP_SAMPLES, COEFFS, core.Normalisation("global", 0, mean, gain), detector)
 
 
-def write_model(folder: Path) -> Path:
+def write_model(folder: Path, seed: int = SEED, channels: int = CHANNELS) -> Path:
     """model.bin, model.c and model.h; the detector fires where scores are above their usual."""
-    network = _network()
+    network = _network(seed, channels)
     scores = core.run_pipeline(build_image(network, _settings(core.DetectorConfig())), noise(20, 0)).scores
     low, high = np.percentile(scores, [40, 60]) / 256
     image = build_image(network, _settings(core.DetectorConfig(2, float(high), float(low), 200)))

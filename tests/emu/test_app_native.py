@@ -52,10 +52,13 @@ def program(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def running(program: Path, microphone: Path | None = None) -> Iterator[ports.Emulator]:
+def running(
+    program: Path, microphone: Path | None = None, restarted: str | None = None
+) -> Iterator[ports.Emulator]:
     """The application as a process at the other end of a transport; fails on a sanitizer's word."""
     ours, theirs = socket.socketpair()
     environment = {"BOARD_MICROPHONE": str(microphone)} if microphone else {}
+    environment |= {"BOARD_RESTARTED": restarted} if restarted else {}
     process = subprocess.Popen([str(program)], stdin=theirs, stderr=subprocess.PIPE, env=environment)
     theirs.close()
     transport = SocketTransport(ours)
@@ -109,6 +112,11 @@ def test_detections_of_the_microphone_are_lines_of_text(
         ms, percent = event.sample_index // 16, int(event.smoothed_q15 / 32768 * 100 + 0.5)
         wanted.append(f"{ms / 1000:.3f} s  {WORD}  {percent / 100:.2f}")
     assert lines[5:] == wanted
+
+
+def test_the_boot_text_says_why_it_restarted(program: Path) -> None:
+    with running(program, restarted="brown-out") as transport:
+        assert boot_text(transport, 1)[0].endswith("field, restarted: brown-out")
 
 
 def test_streams_give_the_hosts_scores(program: Path, model_dir: Path) -> None:

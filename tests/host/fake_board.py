@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+import zlib
 from collections import deque
 
 import numpy as np
@@ -35,6 +36,10 @@ class Application:
         self.outbox: deque[tuple[int, bytes]] = deque()
         self.info = {"spec_id": core.spec_id(), **INFO}
         self.config = {"smoothing": 5, "high_q15": 22938, "low_q15": 9830, "cooldown_ms": 500}
+        self.gain_q8 = 512
+        self.saved: dict[str, messages.Value] | None = None
+        self.pushed = b""
+        self.expects = (0, 0)  # bytes and CRC of the model being pushed
         self.wants_text = self.wants_restart = False
         self.skip_audio = False  # a defect: takes audio and forgets it
         self.skip_scores = False  # another: drops a score message
@@ -69,6 +74,36 @@ class Application:
     def on_stats_get(self, message: messages.Received) -> None:
         fields = {name: 0 for name, _ in spec.MESSAGE["stats"].fields}
         self.say("stats", fields | {"hops": 7, "heap_bytes": message.number("reset")})
+
+    def on_settings_save(self, message: messages.Received) -> None:
+        self.saved = self.config
+        self.say("config", self.config)
+
+    def on_microphone_set(self, message: messages.Received) -> None:
+        self.gain_q8 = message.number("gain_q8") or self.gain_q8
+        fields = {"present": 1, "gain_q8": self.gain_q8, "clipped": 3, "overruns": 4}
+        self.say("microphone", fields)
+
+    def on_model_begin(self, message: messages.Received) -> None:
+        self.pushed = b""
+        self.expects = (message.number("image_bytes"), message.number("image_crc32"))
+        self._say_model_state()
+
+    def on_model_chunk(self, message: messages.Received) -> None:
+        if message.number("offset") != len(self.pushed):
+            self.say("error", {"code": spec.STATUS["ERR_ARGUMENT"]}, b"model_chunk: value refused")
+        self.pushed += message.tail
+
+    def on_model_commit(self, message: messages.Received) -> None:
+        if self.expects != (len(self.pushed), zlib.crc32(self.pushed)):
+            self.say("error", {"code": spec.STATUS["ERR_CRC"]}, b"model_commit: damaged on its way")
+            return
+        self.info["model_crc32"] = core.ModelImage(self.pushed).header["crc32"]
+        self._say_model_state()
+
+    def _say_model_state(self) -> None:
+        running = {"model_crc32": self.info["model_crc32"], "slot_bytes": 65536}
+        self.say("model_state", running | {"stored_bytes": len(self.pushed)})
 
     def on_text_mode(self, message: messages.Received) -> None:
         self.wants_text = True

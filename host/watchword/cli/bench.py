@@ -12,9 +12,11 @@ from watchword.cli.recording_options import recording_options
 
 @click.command()
 @click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3 (emulated board).")
+@click.option("--push", is_flag=True, help="Send the model first if the board runs another one.")
 @recording_options
 def command(
     port: str,
+    push: bool,
     model: Path,
     positives: Path | None,
     negatives: Path | None,
@@ -37,7 +39,7 @@ def command(
     Examples:
       watchword bench --port emu:c3 --model models/hey_lighthouse --positives wakes/ --negatives talk/
       watchword bench --port emu:c3 --model models/alexa --data corpus/manifest.csv --split test
-      watchword bench --port /dev/ttyUSB0 --model models/alexa --data evening/ --limit-minutes 10
+      watchword bench --port /dev/ttyUSB0 --model models/alexa --data evening/ --push
     """
     from watchword.device.bench import bench
     from watchword.evaluate import session as sessions
@@ -46,7 +48,7 @@ def command(
 
     with sessions.open_session(out or sessions.default_folder()) as session:
         selection = select(positives, negatives, data, split, limit_minutes)
-        results = bench(port, model, selection, session, budgets or DEFAULT_PATH)
+        results = bench(port, model, selection, session, budgets or DEFAULT_PATH, push)
         session.finish(results)
     click.echo(sessions.table(results))
     click.echo(f"report: {session.folder / 'report.html'}")

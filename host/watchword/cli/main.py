@@ -19,6 +19,8 @@ VERBS = {  # in life-cycle order
     "evaluate": "Measure a model on recordings with the C core on this computer.",
     "report": "Draw the HTML report of a session again.",
     "flash": "Build the firmware and write it to a board.",
+    "push": "Send a model to a board over its serial link, without flashing.",
+    "tune": "Read or change a board's detector settings and microphone gain.",
     "monitor": "Watch a board's plain-text detections.",
     "bench": "Measure a board, physical or emulated, over its serial link.",
 }

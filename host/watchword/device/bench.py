@@ -15,6 +15,7 @@ from watchword.device.client import Board, BoardDetection, StreamResult
 from watchword.device.firmware import FirmwareImage
 from watchword.device.link import Transport
 from watchword.device.ports import emulated_env, open_port
+from watchword.device.push import push as push_model
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets
 from watchword.evaluate.host import announce, build_results, finish_budgets
@@ -87,15 +88,20 @@ class BoardRun:
     times_real_time: float
 
 
-def bench(port: str, model: Path, selection: Selection, session: Session, limits: Path) -> Results:
-    """Stream everything to the board at `port` and to the host pipeline; compare, measure, judge."""
+def bench(
+    port: str, model: Path, selection: Selection, session: Session, limits: Path, push: bool = False
+) -> Results:
+    """Stream everything to the board at `port` and to the host pipeline; compare, measure, judge.
+
+    push: send the model to a board that runs another one.
+    """
     image = load_image(model)
     announce(selection, session)
     built = _build(port, model, session)
     host = run_host(image, selection)
     for unreadable in host.skipped:
         session.log(f"skipped {unreadable.path}: {unreadable.reason}")
-    run = run_board(port, model, image, host.streams, session, limits)
+    run = run_board(port, model, image, host.streams, session, limits, push)
     streams = _board_streams(image, host.streams, run.results)
     results = build_results(str(run.info["board"]), image, streams, selection, host.skipped)
     results["origin"]["model"] = str(model)
@@ -115,12 +121,20 @@ def bench(port: str, model: Path, selection: Selection, session: Session, limits
 
 
 def run_board(
-    port: str, model: Path, image: bytes, reference: Sequence[ScoredStream], session: Session, limits: Path
+    port: str,
+    model: Path,
+    image: bytes,
+    reference: Sequence[ScoredStream],
+    session: Session,
+    limits: Path,
+    push: bool = False,
 ) -> BoardRun:
     """The board's part: connect, check what it is, stream, collect."""
     silence = LEAD_SAMPLES + TAIL_SAMPLES
     total_s = sum(stream.audio_samples + silence for stream in reference) / spec.SAMPLE_RATE_HZ
     with open_port(port, model) as transport, Board(meter := Meter(transport), port) as board:
+        if push:
+            session.log(push_model(board, image))
         _check_board(board, image, port, limits, session)
         board.stats(reset=True)
         bar = Progress(str(board.info["board"]), total_s)
@@ -211,7 +225,7 @@ def _check_board(board: Board, image: bytes, port: str, limits: Path, session: S
             f"the board runs another model: '{board.info['word']}' ({found:08x}), not "
             f"'{header['word']}' ({wanted:08x})",
             port,
-            "flash it first: watchword flash --model MODEL",
+            "add --push, or flash it: watchword flash --model MODEL",
         )
     budgets.read_budgets(name, limits)
     detector = core.ModelImage(image).detector

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -19,6 +20,7 @@ from watchword.errors import WatchwordError
 CONNECT_TIMEOUT_S = 10.0
 STALL_TIMEOUT_S = 30.0  # no message and no room for audio for this long: the application hangs
 GOODBYE_TIMEOUT_S = 0.5
+CHUNK_BYTES = 512  # of a model image in a message; any size that fits a frame would do
 QUIET_S = 0.1  # a board that says nothing for this long has come to the end of its work
 STREAMS_AHEAD = 8  # streams sent and not yet answered: more than any round trip needs
 RESET_REMEDY = "reset the board; if it happens again, please report it"
@@ -44,6 +46,16 @@ class StreamResult:
     samples: int  # counted by the board
     rows: int
     lost_samples: int
+
+
+@dataclass(frozen=True)
+class Microphone:
+    """A board's microphone: amplification, and samples clipped and lost since boot."""
+
+    present: bool
+    gain: float
+    clipped: int
+    overruns: int
 
 
 @dataclass
@@ -135,6 +147,32 @@ class Board:
             cooldown_ms=config.cooldown_ms,
         )
         return _detector(reply)
+
+    def settings_save(self) -> None:
+        """Keep detector settings and microphone gain over restarts."""
+        self._request("settings_save", "config")
+
+    def microphone(self, gain: float | None = None) -> Microphone:
+        """What the microphone does; `gain` (1/256 .. 255) changes its amplification."""
+        gain_q8 = 0 if gain is None else min(max(round(gain * 256), 1), 0xFFFF)
+        reply = self._request("microphone_set", "microphone", gain_q8=gain_q8)
+        counts = (reply.number("clipped"), reply.number("overruns"))
+        return Microphone(bool(reply.number("present")), reply.number("gain_q8") / 256, *counts)
+
+    def push_model(self, image: bytes, on_progress: Callable[[int], None] = lambda count: None) -> None:
+        """Store a model image in the board's flash and run it from now on; the detector gets the
+        model's own settings. When anything fails, the board goes on with the model it had.
+        """
+        begin = {"image_bytes": len(image), "image_crc32": zlib.crc32(image)}
+        self._request("model_begin", "model_state", **begin)
+        waiting = _Patience(self.link)
+        for at in range(0, len(image), CHUNK_BYTES):
+            chunk = image[at : at + CHUNK_BYTES]
+            while not self.link.try_send("model_chunk", chunk, offset=at):
+                self._turn(waiting)
+            on_progress(at + len(chunk))
+        self._request("model_commit", "model_state")
+        self.info = self._request("info_get", "info").fields
 
     def text_mode(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Back to plain text; this Board is done then, the port stays open."""

@@ -130,9 +130,9 @@ class HostLink:
                 )
 
     # ── Messages ─────────────────────────────────────────────────────────────────────────────
-    def try_send(self, name: str, **fields: Value) -> bool:
+    def try_send(self, name: str, tail: bytes = b"", /, **fields: Value) -> bool:
         """Queue a message if there is a free slot."""
-        payload = messages.encode(name, fields)
+        payload = messages.encode(name, fields, tail)
         status = lib.wwb_link_send(self._link, messages.type_id(name), payload, len(payload))
         if status == -spec.STATUS["ERR_ARGUMENT"]:
             raise ValueError(f"{name} is link control, not a message to send")
