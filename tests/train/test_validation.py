@@ -62,3 +62,13 @@ def test_measure_places_words_in_time() -> None:
     # 0.7 of full scale is reached by the 4th of five high scores: the 3rd after the word's end.
     assert found.latencies_s.tolist() == pytest.approx([0.08])
     assert data.negative_hours == pytest.approx(5.5 / 3600)
+
+
+def test_a_model_that_says_nothing_has_missed_every_word() -> None:
+    """Scores under the low threshold are no events: not as alarms, so not as hits either."""
+    rows = np.zeros((400, 40), np.int8)
+    ends = GEOMETRY.score_samples(len(rows))
+    faint = np.full(len(ends), 20, np.uint8)
+    streams = (ValidationStream(rows, (0, int(ends[-1])), "clean", 5.5), ValidationStream(rows, None, "clean", 5.5))
+    found = ValidationSet(streams, (rows, rows), GEOMETRY).measure(lambda _: [faint, faint], core.DetectorConfig())
+    assert found.frr(1)["clean"] == 1.0 and found.rank == 1.0

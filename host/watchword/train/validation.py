@@ -32,10 +32,12 @@ class Accuracy:
     alarm_peaks: np.ndarray  # descending
     negative_hours: float
     latencies_s: np.ndarray  # word end to detection with the detector as configured
+    low_q15: int = 0  # the least a threshold can be; lower scores are no events, on words neither
 
     def frr(self, alarms: int) -> dict[str, float]:
         """Share of words missed in each condition when at most `alarms` false alarms are allowed."""
-        reached = int(self.alarm_peaks[alarms]) if alarms < len(self.alarm_peaks) else 0
+        least = max(0, self.low_q15 - 1)
+        reached = int(self.alarm_peaks[alarms]) if alarms < len(self.alarm_peaks) else least
         return {name: float(np.mean(peaks <= reached)) for name, peaks in self.word_peaks.items()}
 
     def frr_at(self, high: float) -> dict[str, float]:
@@ -94,7 +96,8 @@ class ValidationSet:
             hits = [ends[i] for i in fired if inside[i]]
             latencies += [(hits[0] - end) / spec.SAMPLE_RATE_HZ] if hits else []
         peaks = {name: np.array(found) for name, found in words.items() if found}
-        return Accuracy(peaks, np.sort(np.array(alarms, int))[::-1], self.negative_hours, np.array(latencies))
+        descending = np.sort(np.array(alarms, int))[::-1]
+        return Accuracy(peaks, descending, self.negative_hours, np.array(latencies), detector.low_q15)
 
     def _ends(self, scores: int) -> np.ndarray:
         geometry = self.geometry
