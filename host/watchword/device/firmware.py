@@ -237,7 +237,8 @@ def _run_platformio(env: str, model_dir: Path, out: Path, arguments: list[str], 
         write_atomic(out / "build.log", done.stdout)
     if done.returncode:
         tail = "" if show else "\n" + "\n".join(done.stdout.splitlines()[-LOG_TAIL_LINES:])
-        raise WatchwordError(f"the firmware build failed{tail}", env, f"everything is in {out / 'build.log'}")
+        remedy = "the lines above say why" if show else f"everything is in {out / 'build.log'}"
+        raise WatchwordError(f"the firmware build failed{tail}", env, remedy)
 
 
 def _measure(board: Board, elf: Path) -> FirmwareImage:

@@ -1,0 +1,94 @@
+"""The real boards' data files: what is said twice must be the same, what must fit must fit."""
+
+from __future__ import annotations
+
+import configparser
+import csv
+import re
+from pathlib import Path
+
+import pytest
+from watchword import spec
+from watchword.device import firmware
+from watchword.evaluate import budgets
+
+ROOT = Path(__file__).resolve().parents[2]
+ESP32 = ROOT / "firmware" / "board" / "esp32"
+BOARDS = ("esp32dev", "esp32-s3-devkitc-1", "esp32-c3-devkitm-1")
+SECTOR, MAPPED_PAGE, SMALLEST_FLASH = 0x1000, 0x10000, 4 << 20
+# Pins that a board's flash, USB bridge or boot mode needs, from the chips' data sheets.
+TAKEN = {
+    "pins_esp32dev.h": {0, 1, 3, 6, 7, 8, 9, 10, 11, 12, 15},
+    "pins_esp32s3.h": {0, 3, 19, 20, *range(26, 33), 43, 44, 45, 46},
+    "pins_esp32c3.h": {2, 9, *range(11, 22)},
+}
+INPUT_ONLY = {"pins_esp32dev.h": set(range(34, 40))}
+LAST_PIN = {"pins_esp32dev.h": 39, "pins_esp32s3.h": 48, "pins_esp32c3.h": 21}
+
+
+def project() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";",))
+    parser.read(ROOT / "platformio.ini")
+    return parser
+
+
+def partitions() -> dict[str, tuple[str, int, int]]:
+    """Name: subtype, offset, bytes."""
+    lines = (ROOT / "firmware" / "partitions.csv").read_text().splitlines()
+    rows = [[cell.strip() for cell in row] for row in csv.reader(x for x in lines if not x.startswith("#"))]
+    return {row[0]: (row[2], int(row[3], 16), int(row[4], 16)) for row in rows}
+
+
+def sdkconfig(chip: str) -> dict[str, str]:
+    files = (ESP32 / "sdkconfig.defaults", ESP32 / f"sdkconfig.defaults.{chip}")
+    lines = [line for path in files for line in path.read_text().splitlines() if line.startswith("CONFIG_")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def pins(path: Path) -> dict[str, str]:
+    return dict(re.findall(r"^#define PIN_(\w+) (\S+)", path.read_text(), re.M))
+
+
+def test_every_board_has_an_environment_pins_and_budgets() -> None:
+    assert set(BOARDS) <= set(firmware.environments())
+    names = {pins(path)["BOARD_NAME"].strip('"') for path in ESP32.glob("pins_*.h")}
+    assert names == set(BOARDS), "a board's name is its environment's: budgets and flash use it"
+    for board in BOARDS:
+        limits = budgets.read_budgets(board)
+        assert limits["model_bytes"] == partitions()["model_a"][2] - SECTOR
+        assert limits["stack_bytes"] <= int(sdkconfig("esp32")["CONFIG_ESP_MAIN_TASK_STACK_SIZE"])
+        arena = re.search(r"WATCHWORD_ARENA_BYTES=(\d+)", (ROOT / "firmware" / "CMakeLists.txt").read_text())
+        assert arena and limits["arena_bytes"] == int(arena[1])
+
+
+def test_flash_is_divided_without_overlap() -> None:
+    table = partitions()
+    end = 0x9000  # behind the partition table
+    for _, offset, size in sorted(table.values(), key=lambda row: row[1]):
+        assert offset >= end and offset % SECTOR == 0 and size % SECTOR == 0
+        end = offset + size
+    assert end <= SMALLEST_FLASH
+    for slot, name in enumerate(("model_a", "model_b")):
+        subtype, offset, size = table[name]
+        assert int(subtype, 16) == slot and offset % MAPPED_PAGE == 0
+        assert size == table["model_a"][2]
+    assert table["app"][2] == int(project()["esp32"]["board_upload.maximum_size"])
+
+
+@pytest.mark.parametrize("chip", ["esp32", "esp32s3", "esp32c3"])
+def test_the_link_has_one_rate(chip: str) -> None:
+    config = sdkconfig(chip)
+    assert int(config["CONFIG_ESP_CONSOLE_UART_BAUDRATE"]) == spec.LINK_BAUD
+    assert int(project()["env"]["monitor_speed"]) == spec.LINK_BAUD
+    assert config["CONFIG_LOG_DEFAULT_LEVEL_NONE"] == "y", "log lines would cut frames in two"
+
+
+@pytest.mark.parametrize("path", sorted(ESP32.glob("pins_*.h")), ids=lambda path: path.stem)
+def test_pins_are_free_and_different(path: Path) -> None:
+    defined = pins(path)
+    outputs = [int(defined[name]) for name in ("MICROPHONE_BIT_CLOCK", "MICROPHONE_WORD_SELECT", "LED")]
+    used = [*outputs, int(defined["MICROPHONE_DATA"])]
+    assert len(set(used)) == 4 and not set(used) & TAKEN[path.name]
+    assert not set(outputs) & INPUT_ONLY.get(path.name, set())
+    assert max(used) <= LAST_PIN[path.name]
+    assert 256 <= int(defined["MICROPHONE_GAIN_Q8"]) <= 0xFFFF
