@@ -15,8 +15,7 @@
 #include "ww_spec.h"
 
 #define PORT UART_NUM_0
-#define RECEIVE_BYTES \
-    4096 /* 44 ms of the UART: more than a flash sector's erase takes, typically */
+#define RECEIVE_BYTES 4096 /* 44 ms of the UART: longer than a flash erase usually takes */
 #define TRANSMIT_BYTES 4096
 #define TRANSMIT_OVERHEAD_BYTES 64 /* what the driver's ring buffer keeps beside the bytes */
 #define USB_PIECE_BYTES 64
