@@ -42,7 +42,9 @@ def spec_id() -> int:
 def _check(status: int, where: str) -> int:
     if status < 0:
         name = STATUS_NAMES.get(-status, f"status {-status}")
-        raise WatchwordError(f"rejected by the core ({name})", where, REMEDIES.get(name, "check the settings"))
+        raise WatchwordError(
+            f"rejected by the core ({name})", where, REMEDIES.get(name, "check the settings")
+        )
     return status
 
 
@@ -70,7 +72,11 @@ class DetectorConfig:
 
         limit = spec.DETECTOR_MAX_SMOOTHING
         require(1 <= self.smoothing <= limit, "smoothing", f"1..{limit} scores, not {self.smoothing}")
-        require(0 <= self.low <= self.high <= 1, "thresholds", f"0 <= low <= high <= 1, not {self.low}, {self.high}")
+        require(
+            0 <= self.low <= self.high <= 1,
+            "thresholds",
+            f"0 <= low <= high <= 1, not {self.low}, {self.high}",
+        )
         require(0 <= self.cooldown_ms <= 65535, "cooldown_ms", f"0..65535, not {self.cooldown_ms}")
 
     @property
@@ -129,10 +135,14 @@ def normalise(rows: Rows, normalisation: Normalisation) -> InputRows:
     gain = np.ascontiguousarray(normalisation.gain, np.uint16)
     if normalisation.mode not in spec.CMVN_MODES:
         raise WatchwordError(
-            f"unknown CMVN mode '{normalisation.mode}'", "normalisation", f"one of {', '.join(spec.CMVN_MODES)}"
+            f"unknown CMVN mode '{normalisation.mode}'",
+            "normalisation",
+            f"one of {', '.join(spec.CMVN_MODES)}",
         )
     if not len(mean) == len(gain) == rows.shape[1]:
-        raise WatchwordError("mean, gain and rows differ in length", "normalisation", "export the model again")
+        raise WatchwordError(
+            "mean, gain and rows differ in length", "normalisation", "export the model again"
+        )
     out = np.empty(rows.shape, np.int8)
     status = lib.wwb_normalise(
         _pointer(rows, "int16_t *"), len(rows), rows.shape[1], spec.CMVN_MODES[normalisation.mode],

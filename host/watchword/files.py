@@ -16,7 +16,9 @@ def write_atomic(path: Path, content: bytes | str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise WatchwordError(f"cannot write here: {error.strerror}", path, "choose a writable folder") from error
+        raise WatchwordError(
+            f"cannot write here: {error.strerror}", path, "choose a writable folder"
+        ) from error
     try:
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(data)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
 from watchword import core
 
 GOLDEN = Path(__file__).with_name("frontend.npz")

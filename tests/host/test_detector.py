@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from watchword import core
 from watchword.errors import WatchwordError
 
@@ -53,7 +54,9 @@ def test_smoothing_is_the_moving_average(scores: list[int], window: int) -> None
     assert np.array_equal(smoothed, (sums << 7) // window)
 
 
-@given(st.lists(st.integers(0, 255), max_size=400), st.floats(0.1, 1.0), st.floats(0, 1), st.integers(0, 3_000))
+@given(
+    st.lists(st.integers(0, 255), max_size=400), st.floats(0.1, 1.0), st.floats(0, 1), st.integers(0, 3_000)
+)
 def test_events_keep_their_distance_and_reach_the_threshold(
     scores: list[int], high: float, low_part: float, cooldown_ms: int
 ) -> None:
@@ -61,12 +64,13 @@ def test_events_keep_their_distance_and_reach_the_threshold(
     smoothed, fired = core.detect(np.array(scores, np.uint8), (np.arange(len(scores)) + 1) * STEP, config)
     assert (smoothed[fired] >= config.high_q15).all()
     assert (np.diff(fired) * STEP >= cooldown_ms * 16).all()
-    for first, second in zip(fired, fired[1:], strict=False):
+    for first, second in itertools.pairwise(fired):
         assert smoothed[first:second].min() < config.low_q15
 
 
 @pytest.mark.parametrize(
-    "bad", [{"smoothing": 0}, {"smoothing": 33}, {"high": 0.2, "low": 0.3}, {"high": 1.5}, {"cooldown_ms": -1}]
+    "bad",
+    [{"smoothing": 0}, {"smoothing": 33}, {"high": 0.2, "low": 0.3}, {"high": 1.5}, {"cooldown_ms": -1}],
 )
 def test_bad_settings_name_the_field(bad: dict[str, float]) -> None:
     with pytest.raises(WatchwordError, match="detector"):

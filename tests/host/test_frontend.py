@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from watchword import core, spec
 from watchword.errors import WatchwordError
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from watchword import core
 from watchword.errors import WatchwordError
 from watchword.export.graph import read_network
@@ -14,7 +13,7 @@ from watchword.export.image import build_image
 
 pytest.importorskip("tflite_micro", reason="the model of these tests: pip install -e .[train]")
 
-import ds_tcn  # noqa: E402
+import ds_tcn
 
 HOP, STRIDE = 320, 2
 
@@ -53,7 +52,10 @@ def test_sample_indices_are_the_ends_of_hops(image: bytes) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 2_000))
 def test_chunking_changes_nothing(image: bytes, chunk: int) -> None:
-    whole, pieces = core.run_pipeline(image, noise(3)), core.run_pipeline(image, noise(3), chunk_samples=chunk)
+    whole, pieces = (
+        core.run_pipeline(image, noise(3)),
+        core.run_pipeline(image, noise(3), chunk_samples=chunk),
+    )
     assert np.array_equal(whole.scores, pieces.scores)
     assert whole.detections == pieces.detections
     assert np.array_equal(whole.score_samples, pieces.score_samples)

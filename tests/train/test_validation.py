@@ -69,6 +69,11 @@ def test_a_model_that_says_nothing_has_missed_every_word() -> None:
     rows = np.zeros((400, 40), np.int8)
     ends = GEOMETRY.score_samples(len(rows))
     faint = np.full(len(ends), 20, np.uint8)
-    streams = (ValidationStream(rows, (0, int(ends[-1])), "clean", 5.5), ValidationStream(rows, None, "clean", 5.5))
-    found = ValidationSet(streams, (rows, rows), GEOMETRY).measure(lambda _: [faint, faint], core.DetectorConfig())
+    streams = (
+        ValidationStream(rows, (0, int(ends[-1])), "clean", 5.5),
+        ValidationStream(rows, None, "clean", 5.5),
+    )
+    found = ValidationSet(streams, (rows, rows), GEOMETRY).measure(
+        lambda _: [faint, faint], core.DetectorConfig()
+    )
     assert found.frr(1)["clean"] == 1.0 and found.rank == 1.0
