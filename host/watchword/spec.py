@@ -220,14 +220,15 @@ MESSAGE = {m.name: m for m in MESSAGES}
 # stream of rows ("value"): value 0 is the model's input, value i + 1 the output of layer i. Each
 # value keeps its latest `ring_rows` rows in the arena.
 MODEL_MAGIC = int.from_bytes(b"WWMI", "little")
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 MODEL_MAX_LAYERS = 64
 MODEL_MAX_CHANNELS = 1024
 MODEL_MAX_ROWS = 2048  # receptive field, taps and ring depth
-MODEL_MAX_PRODUCTS = 65_536  # per output: 2^16 products of 2^14 stay below 2^30
+MODEL_MAX_PRODUCTS = 32_768  # per output: 2^15 products of 255 * 128 stay below 2^30
 MODEL_MAX_BIAS = 1 << 30  # so that bias + products fit an int32
 MODEL_MAX_IMAGE_BYTES = 1 << 20
 MODEL_MAX_ARENA_BYTES = 1 << 18
+MODEL_ADD_SHIFT = 20  # TFLite's: inputs of an ADD gain these bits before they meet
 MODEL_STATE_BYTES = 4  # of each value, at the start of the arena, before the rings
 
 MODEL_HEADER_FIELDS = (
@@ -260,10 +261,10 @@ MODEL_HEADER_FIELDS = (
 )
 MODEL_CRC_FROM = 16  # bytes before the first one the CRC covers
 
-MODEL_OPS = {  # "tables" = bias int32 [out], multiplier int32 [out], shift int8 [out]
-    "CONV": 1,  # int8 [out][taps][in / groups], tables
+MODEL_OPS = {  # "tables" = bias int32 [out], multiplier uint32 Q32 [out], shift int8 [out]
+    "CONV": 1,  # int8 [groups][taps][in / groups][out / groups], tables
     "DEPTHWISE": 2,  # int8 [taps][out], out = in * k, tables
-    "ADD": 3,  # a + b, row by row; multiplier and shift [3]: of a, of b, of the sum
+    "ADD": 3,  # a + b, row by row, b of the larger scale; multiplier and shift [2]: of a, of the sum
     "AVERAGE": 4,  # mean over taps, same scale in and out
     "MEAN": 5,  # mean over taps with a requantisation; multiplier and shift [1]
     "LUT": 6,  # any function of one int8: int8 [256], indexed by the value + 128
@@ -284,13 +285,12 @@ LAYER_FIELDS = (
     ("ring_rows", "u16"),  # of the output
     ("first_row", "u16"),  # model input rows before the first output row
     ("row_step", "u16"),  # model input rows from one output row to the next
-    ("zero_a", "i8"),  # ADD only: input zero points (elsewhere folded into the bias)
+    ("zero_a", "i8"),  # CONV, ADD: input zero points (elsewhere folded into the bias)
     ("zero_b", "i8"),
     ("zero_out", "i8"),
     ("out_min", "i8"),  # fused activation
     ("out_max", "i8"),
-    ("left_shift", "u8"),  # ADD only
-    ("reserved", "u16"),  # zero
+    ("reserved", "c3"),  # zero
     ("ring_offset", "u32"),  # in the arena
     ("weights_offset", "u32"),  # 0 where the op has none, likewise below
     ("bias_offset", "u32"),

@@ -9,19 +9,20 @@
 #endif
 
 #define WW_MODEL_MAGIC 0x494d5757u
-#define WW_MODEL_VERSION 0x1u
+#define WW_MODEL_VERSION 0x2u
 #define WW_MODEL_MAX_LAYERS 0x40u
 #define WW_MODEL_MAX_CHANNELS 0x400u
 #define WW_MODEL_MAX_ROWS 0x800u
-#define WW_MODEL_MAX_PRODUCTS 0x10000u
+#define WW_MODEL_MAX_PRODUCTS 0x8000u
 #define WW_MODEL_MAX_BIAS 0x40000000u
 #define WW_MODEL_MAX_IMAGE_BYTES 0x100000u
 #define WW_MODEL_MAX_ARENA_BYTES 0x40000u
+#define WW_MODEL_ADD_SHIFT 0x14u
 #define WW_MODEL_STATE_BYTES 0x4u
 #define WW_MODEL_HEADER_BYTES 0x68u
 #define WW_MODEL_CRC_FROM 0x10u
 #define WW_LAYER_BYTES 0x38u
-#define WW_MODEL_FORMAT_ID 0xcd80332cu
+#define WW_MODEL_FORMAT_ID 0xff6ed4f6u
 
 #define WW_OP_CONV 1u
 #define WW_OP_DEPTHWISE 2u
@@ -80,8 +81,7 @@ typedef struct {
     int8_t zero_out;
     int8_t out_min;
     int8_t out_max;
-    uint8_t left_shift;
-    uint16_t reserved;
+    char reserved[3];
     uint32_t ring_offset;
     uint32_t weights_offset;
     uint32_t bias_offset;

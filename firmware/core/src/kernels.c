@@ -1,151 +1,194 @@
 #include "kernels.h"
 
+/* Output channels that share one pass over the input: as many sums as rv32's registers hold
+ * beside pointers and weights. */
+#define WIDE 16
+#define MEDIUM 8
+#define MOST_ROWS 16
+#define NARROW 4
+
 /* Steps through a ring row by row, oldest tap first. */
 typedef struct {
-    const ww_ring *ring;
-    uint32_t index;
-    uint32_t step;
+    const int8_t *row;
+    const int8_t *end; /* of the ring */
+    uint32_t step;     /* bytes from tap to tap, less than the ring if there is more than one */
+    uint32_t bytes;    /* of the ring */
 } tap_walk;
 
-static tap_walk walk_from_oldest(const ww_layer *layer, const ww_ring *ring) {
-    tap_walk walk = {ring, 0, layer->dilation};
-    walk.index = ww_ring_index(ring, (layer->taps - 1u) * (uint32_t)layer->dilation);
+static inline tap_walk walk_from_oldest(const ww_layer *layer, const ww_ring *ring) {
+    uint32_t age = (layer->taps - 1u) * (uint32_t)layer->dilation;
+    tap_walk walk = {ww_ring_row(ring, age), NULL, layer->dilation * ring->channels,
+                     ring->rows * ring->channels};
+    walk.end = ring->data + walk.bytes;
     return walk;
 }
 
-static const int8_t *walk_next(tap_walk *walk) {
-    const int8_t *row = walk->ring->data + walk->index * walk->ring->channels;
-    walk->index += walk->step;
-    while (walk->index >= walk->ring->rows) {
-        walk->index -= walk->ring->rows;
-    }
+static inline const int8_t *walk_next(tap_walk *walk) {
+    const int8_t *row = walk->row;
+    uint32_t left = (uint32_t)(walk->end - row);
+    walk->row = walk->step < left ? row + walk->step : row + walk->step - walk->bytes;
     return row;
 }
 
-int32_t ww_requantise(int32_t x, int32_t multiplier, int shift) {
-    int left = shift > 0 ? shift : 0;
-    int right = shift > 0 ? 0 : -shift;
-    /* A left shift that overflows wraps, as the reference does in practice. */
-    int32_t shifted = (int32_t)((uint32_t)x << left);
-    int32_t high = (int32_t)(((int64_t)shifted * multiplier + (1 << 30)) >> 31);
-    /* Round half away from zero. */
-    int32_t mask = (int32_t)((1u << right) - 1u);
-    int32_t threshold = (mask >> 1) + (high < 0);
-    return (high >> right) + ((high & mask) > threshold);
+/* round(x * multiplier / 2^32) */
+static inline int32_t scaled(int32_t x, uint32_t multiplier) {
+    int64_t product = (int64_t)x * multiplier;
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
 }
 
-static int8_t clamp(const ww_layer *layer, int32_t value) {
-    if (value < layer->out_min) return layer->out_min;
-    if (value > layer->out_max) return layer->out_max;
+/* Halves go away from zero. */
+static inline int32_t shifted_right(int32_t x, int right) {
+    if (right == 0) return x;
+    return (((x + (x >> 31)) >> (right - 1)) + 1) >> 1;
+}
+
+int32_t ww_requantise(int32_t x, uint32_t multiplier, int shift) {
+    /* A left shift that overflows wraps, as the reference does in practice. */
+    if (shift >= 0) return scaled((int32_t)((uint32_t)x << shift), multiplier);
+    return shifted_right(scaled(x, multiplier), -shift);
+}
+
+static inline int8_t clamped(int32_t value, int32_t low, int32_t high) {
+    value = value < low ? low : value;
+    value = value > high ? high : value;
     return (int8_t)value;
 }
 
-/* Accumulator of one output channel -> int8, with the channel's own scale. */
-static int8_t finish(const ww_layer *layer, const ww_tables *tables, uint32_t channel,
-                     int32_t accumulator) {
-    int32_t value = ww_requantise(accumulator, tables->multiplier[channel], tables->shift[channel]);
-    /* Unsigned: a hostile multiplier may bring the sum past INT32_MAX. */
-    return clamp(layer, (int32_t)((uint32_t)value + (uint32_t)(int32_t)layer->zero_out));
+/* Sums of `count` output channels from `first` on -> int8, each with its channel's own scale. */
+static void finish(const ww_layer *layer, const ww_tables *tables, uint32_t first, uint32_t count,
+                   const int32_t *sums, int8_t *out) {
+    /* Copies: for all the compiler knows, out might point at them. */
+    const int32_t low = layer->out_min, high = layer->out_max, zero = layer->zero_out;
+    const uint32_t *multiplier = tables->multiplier + first;
+    const int8_t *shift = tables->shift + first;
+    out += first;
+    for (const int32_t *end = sums + count; sums < end; sums++, multiplier++, shift++, out++) {
+        int32_t value;
+        if (WW_RARE(*shift >= 0)) {
+            value = ww_requantise(*sums, *multiplier, *shift);
+        } else {
+            value = shifted_right(scaled(*sums, *multiplier), -*shift);
+        }
+        /* Unsigned: a hostile multiplier may bring the sum past INT32_MAX. */
+        *out = clamped((int32_t)((uint32_t)value + (uint32_t)zero), low, high);
+    }
 }
 
-static int32_t dot(const int8_t *x, const int8_t *w, uint32_t count) {
-    int32_t sum = 0;
-    uint32_t i = 0;
-    for (; i + 4 <= count; i += 4) {
-        sum += x[i] * w[i] + x[i + 1] * w[i + 1] + x[i + 2] * w[i + 2] + x[i + 3] * w[i + 3];
+/* `width` neighbouring output channels of one group, from `first` on. Inputs that stand for zero
+ * (half of them after a ReLU) are skipped. */
+WW_INLINE void conv_columns(const ww_layer *layer, const ww_tables *tables, const ww_ring *in,
+                            uint32_t first, const uint32_t width, int8_t *out) {
+    const uint32_t inputs = layer->in_channels / layer->groups;
+    const uint32_t outputs = layer->out_channels / layer->groups, group = first / outputs;
+    const int8_t *w = tables->weights + group * layer->taps * inputs * outputs + first % outputs;
+    const int32_t zero = layer->zero_a;
+    int32_t sum[WIDE];
+    WW_UNROLL
+    for (uint32_t i = 0; i < width; i++)
+        sum[i] = tables->bias[first + i];
+    tap_walk walk = walk_from_oldest(layer, in);
+    for (uint32_t tap = 0; tap < layer->taps; tap++) {
+        const int8_t *x = walk_next(&walk) + group * inputs;
+        for (const int8_t *end = x + inputs; x < end; x++, w += outputs) {
+            int32_t input = *x - zero;
+            if (input == 0) continue;
+            WW_UNROLL
+            for (uint32_t i = 0; i < width; i++)
+                sum[i] += input * w[i];
+        }
     }
-    for (; i < count; i++) {
-        sum += x[i] * w[i];
-    }
-    return sum;
+    int32_t sums[WIDE]; /* another array: the one above stays in registers */
+    WW_UNROLL
+    for (uint32_t i = 0; i < width; i++)
+        sums[i] = sum[i];
+    finish(layer, tables, first, width, sums, out);
 }
 
 void ww_kernel_conv(const ww_layer *layer, const ww_tables *tables, const ww_ring *in,
                     int8_t *out) {
-    uint32_t group_in = layer->in_channels / layer->groups;
-    uint32_t group_out = layer->out_channels / layer->groups;
-    const int8_t *weights = tables->weights;
-    uint32_t first_in = 0, left_in_group = group_out;
-    for (uint32_t o = 0; o < layer->out_channels; o++) {
-        int32_t sum = tables->bias[o];
-        tap_walk walk = walk_from_oldest(layer, in);
-        for (uint32_t tap = 0; tap < layer->taps; tap++, weights += group_in) {
-            sum += dot(walk_next(&walk) + first_in, weights, group_in);
-        }
-        out[o] = finish(layer, tables, o, sum);
-        if (--left_in_group == 0) {
-            left_in_group = group_out;
-            first_in += group_in;
+    uint32_t outputs = layer->out_channels / layer->groups;
+    for (uint32_t first = 0, width; first < layer->out_channels; first += width) {
+        uint32_t left = outputs - first % outputs; /* in the group */
+        width = left >= WIDE ? WIDE : left >= NARROW ? NARROW : 1;
+        if (width == WIDE) {
+            conv_columns(layer, tables, in, first, WIDE, out);
+        } else if (width == NARROW) {
+            conv_columns(layer, tables, in, first, NARROW, out);
+        } else {
+            conv_columns(layer, tables, in, first, 1, out);
         }
     }
 }
 
-/* Four neighbouring channels at once, so that a row pointer is found once for four products. */
-static void depthwise_4(const ww_layer *layer, const ww_tables *tables, const ww_ring *in,
-                        uint32_t c, int8_t *out) {
-    const int32_t *bias = tables->bias + c;
-    int32_t sum[4] = {bias[0], bias[1], bias[2], bias[3]};
-    const int8_t *w = tables->weights + c;
+/* The first channels, MEDIUM at a time, of a layer with as many inputs as outputs; returns how
+ * many. The rows are found once for all of them. */
+static uint32_t depthwise_blocks(const ww_layer *layer, const ww_tables *tables, const ww_ring *in,
+                                 int8_t *out) {
+    const uint32_t taps = layer->taps, channels = layer->out_channels;
+    const int8_t *rows[MOST_ROWS];
+    uint32_t first = 0;
     tap_walk walk = walk_from_oldest(layer, in);
-    for (uint32_t tap = 0; tap < layer->taps; tap++, w += layer->out_channels) {
-        const int8_t *x = walk_next(&walk) + c;
-        sum[0] += x[0] * w[0];
-        sum[1] += x[1] * w[1];
-        sum[2] += x[2] * w[2];
-        sum[3] += x[3] * w[3];
+    if (taps > MOST_ROWS || channels != layer->in_channels) return 0;
+    for (uint32_t tap = 0; tap < taps; tap++)
+        rows[tap] = walk_next(&walk);
+    for (; first + MEDIUM <= channels; first += MEDIUM) {
+        const int8_t *w = tables->weights + first;
+        int32_t sum[MEDIUM], sums[MEDIUM];
+        WW_UNROLL
+        for (uint32_t i = 0; i < MEDIUM; i++)
+            sum[i] = tables->bias[first + i];
+        for (uint32_t tap = 0; tap < taps; tap++, w += channels) {
+            const int8_t *x = rows[tap];
+            rows[tap] += MEDIUM;
+            WW_UNROLL
+            for (uint32_t i = 0; i < MEDIUM; i++)
+                sum[i] += x[i] * w[i];
+        }
+        WW_UNROLL
+        for (uint32_t i = 0; i < MEDIUM; i++)
+            sums[i] = sum[i];
+        finish(layer, tables, first, MEDIUM, sums, out);
     }
-    for (uint32_t i = 0; i < 4; i++) {
-        out[c + i] = finish(layer, tables, c + i, sum[i]);
-    }
-}
-
-static void depthwise_1(const ww_layer *layer, const ww_tables *tables, const ww_ring *in,
-                        uint32_t input_channel, uint32_t c, int8_t *out) {
-    int32_t sum = tables->bias[c];
-    const int8_t *w = tables->weights + c;
-    tap_walk walk = walk_from_oldest(layer, in);
-    for (uint32_t tap = 0; tap < layer->taps; tap++, w += layer->out_channels) {
-        sum += walk_next(&walk)[input_channel] * *w;
-    }
-    out[c] = finish(layer, tables, c, sum);
+    return first;
 }
 
 void ww_kernel_depthwise(const ww_layer *layer, const ww_tables *tables, const ww_ring *in,
                          int8_t *out) {
     uint32_t per_input = layer->out_channels / layer->in_channels;
-    uint32_t c = 0;
-    if (per_input == 1) {
-        for (; c + 4 <= layer->out_channels; c += 4) {
-            depthwise_4(layer, tables, in, c, out);
-        }
-    }
-    for (; c < layer->out_channels; c++) {
-        depthwise_1(layer, tables, in, c / per_input, c, out);
+    for (uint32_t c = depthwise_blocks(layer, tables, in, out); c < layer->out_channels; c++) {
+        const int8_t *w = tables->weights + c;
+        int32_t sum = tables->bias[c];
+        tap_walk walk = walk_from_oldest(layer, in);
+        for (uint32_t tap = 0; tap < layer->taps; tap++, w += layer->out_channels)
+            sum += walk_next(&walk)[c / per_input] * *w;
+        finish(layer, tables, c, 1, &sum, out);
     }
 }
 
+/* Both inputs on a common scale of 2^-20 of twice the larger one, which is therefore the exact
+ * half in b. (TFLite's reference ADD.) */
 void ww_kernel_add(const ww_layer *layer, const ww_tables *tables, const ww_ring *a,
                    const ww_ring *b, int8_t *out) {
-    const int8_t *row_a = ww_ring_row(a, layer->lag_a);
-    const int8_t *row_b = ww_ring_row(b, layer->lag_b);
-    const int32_t *multiplier = tables->multiplier;
-    const int8_t *shift = tables->shift;
-    int32_t unit = 1 << layer->left_shift;
-    for (uint32_t c = 0; c < layer->out_channels; c++) {
-        int32_t in_a = (row_a[c] - layer->zero_a) * unit;
-        int32_t in_b = (row_b[c] - layer->zero_b) * unit;
-        int32_t sum = ww_requantise(in_a, multiplier[0], shift[0]) +
-                      ww_requantise(in_b, multiplier[1], shift[1]);
-        out[c] = clamp(layer, ww_requantise(sum, multiplier[2], shift[2]) + layer->zero_out);
+    const int8_t *row_a = ww_ring_row(a, layer->lag_a), *row_b = ww_ring_row(b, layer->lag_b);
+    const int8_t *end = row_a + layer->out_channels;
+    const int32_t zero_a = layer->zero_a, zero_b = layer->zero_b, zero_out = layer->zero_out;
+    const int32_t low = layer->out_min, high = layer->out_max;
+    const uint32_t multiplier_a = tables->multiplier[0], multiplier = tables->multiplier[1];
+    const int right_a = -tables->shift[0], right = -tables->shift[1];
+    for (; row_a < end; row_a++, row_b++, out++) {
+        int32_t in_a = scaled((*row_a - zero_a) * (1 << WW_MODEL_ADD_SHIFT), multiplier_a);
+        int32_t in_b = (*row_b - zero_b) * (1 << (WW_MODEL_ADD_SHIFT - 1));
+        int32_t sum = scaled(shifted_right(in_a, right_a) + in_b, multiplier);
+        int32_t value = shifted_right(sum, right) + zero_out;
+        *out = clamped(value, low, high);
     }
 }
 
 static int32_t sum_over_taps(const ww_layer *layer, const ww_ring *in, uint32_t channel) {
     int32_t sum = 0;
     tap_walk walk = walk_from_oldest(layer, in);
-    for (uint32_t tap = 0; tap < layer->taps; tap++) {
+    for (uint32_t tap = 0; tap < layer->taps; tap++)
         sum += walk_next(&walk)[channel];
-    }
     return sum;
 }
 
@@ -153,17 +196,18 @@ void ww_kernel_average(const ww_layer *layer, const ww_ring *in, int8_t *out) {
     int32_t count = layer->taps;
     for (uint32_t c = 0; c < layer->out_channels; c++) {
         int32_t sum = sum_over_taps(layer, in, c);
-        out[c] = clamp(layer, (sum > 0 ? sum + count / 2 : sum - count / 2) / count);
+        int32_t value = (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
+        out[c] = clamped(value, layer->out_min, layer->out_max);
     }
 }
 
 void ww_kernel_mean(const ww_layer *layer, const ww_tables *tables, const ww_ring *in,
                     int8_t *out) {
-    const ww_layer *l = layer;
-    for (uint32_t c = 0; c < l->out_channels; c++) {
-        int32_t sum = sum_over_taps(l, in, c) + tables->bias[0];
+    for (uint32_t c = 0; c < layer->out_channels; c++) {
+        int32_t sum = sum_over_taps(layer, in, c) + tables->bias[0];
         int32_t value = ww_requantise(sum, tables->multiplier[0], tables->shift[0]);
-        out[c] = clamp(l, (int32_t)((uint32_t)value + (uint32_t)(int32_t)l->zero_out));
+        value = (int32_t)((uint32_t)value + (uint32_t)(int32_t)layer->zero_out);
+        out[c] = clamped(value, layer->out_min, layer->out_max);
     }
 }
 

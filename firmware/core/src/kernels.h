@@ -1,9 +1,8 @@
 /* The int8 kernels of the streaming engine: each computes one output row of one layer.
  *
  * Quantised arithmetic is that of the TFLite reference kernels, bit for bit: int32 accumulators,
- * a Q31 multiplier and a power of two per output channel, both steps rounded. Input zero points
- * are folded into the bias at export, so the inner loops are plain dot products. Nothing here
- * checks its arguments: ww_model_check has.
+ * a Q32 multiplier and a power of two per output channel, both steps rounded. Nothing here checks
+ * its arguments: ww_model_check has. The plain definitions are in tests/c/reference_kernels.c.
  */
 #ifndef WATCHWORD_KERNELS_H
 #define WATCHWORD_KERNELS_H
@@ -22,7 +21,7 @@ typedef struct {
 typedef struct {
     const int8_t *weights;
     const int32_t *bias;
-    const int32_t *multiplier;
+    const uint32_t *multiplier;
     const int8_t *shift;
 } ww_tables;
 
@@ -38,8 +37,8 @@ static inline const int8_t *ww_ring_row(const ww_ring *ring, uint32_t age) {
 /* The ring of value 0 (the input) or of the output of layer value - 1. */
 ww_ring ww_model_value(const ww_model *m, uint32_t value);
 
-/* x * multiplier * 2^(shift - 31), multiplier >= 0, shift -31..30; rounds twice as TFLite does. */
-int32_t ww_requantise(int32_t x, int32_t multiplier, int shift);
+/* x * multiplier * 2^(shift - 32), shift -31..30; rounds twice as TFLite does. */
+int32_t ww_requantise(int32_t x, uint32_t multiplier, int shift);
 
 /* out: one row of layer->out_channels. */
 void ww_kernel_conv(const ww_layer *layer, const ww_tables *tables, const ww_ring *in, int8_t *out);

@@ -4,7 +4,7 @@
 
 #include "kernels.h"
 
-#if WW_MODEL_VERSION != 1
+#if WW_MODEL_VERSION != 2
 #error "ww_model_format.h is of another version than model.c"
 #endif
 
@@ -49,7 +49,7 @@ static ww_tables tables_of(const ww_model *m, const ww_layer *layer) {
     ww_tables tables;
     tables.weights = (const int8_t *)(image + layer->weights_offset);
     tables.bias = (const int32_t *)(const void *)(image + layer->bias_offset);
-    tables.multiplier = (const int32_t *)(const void *)(image + layer->multiplier_offset);
+    tables.multiplier = (const uint32_t *)(const void *)(image + layer->multiplier_offset);
     tables.shift = (const int8_t *)(image + layer->shift_offset);
     return tables;
 }

@@ -125,11 +125,9 @@ static bool scales_are_good(const checker *c, const ww_layer *layer, uint32_t co
                             int max_shift) {
     if (!in_weights(c, layer->multiplier_offset, 4u * count)) return false;
     if (!in_weights(c, layer->shift_offset, count)) return false;
-    const void *at = c->image + layer->multiplier_offset;
-    const int32_t *multiplier = at;
     const int8_t *shift = (const int8_t *)(c->image + layer->shift_offset);
     for (uint32_t i = 0; i < count; i++) {
-        if (multiplier[i] < 0 || shift[i] < -31 || shift[i] > max_shift) return false;
+        if (shift[i] < -31 || shift[i] > max_shift) return false;
     }
     return true;
 }
@@ -168,11 +166,11 @@ static bool check_depthwise(const checker *c, const ww_layer *layer) {
 }
 
 static bool check_add(const checker *c, const ww_layer *layer, uint32_t index) {
-    if (!is_rowwise(layer) || layer->input_b > index || layer->left_shift > 20) return false;
+    if (!is_rowwise(layer) || layer->input_b > index) return false;
     value_info b = value_at(c, layer->input_b);
     /* stride is 1, so row_step is that of input_a */
     return b.channels == layer->in_channels && b.row_step == layer->row_step &&
-           timing_fits(layer, &b, layer->lag_b) && scales_are_good(c, layer, 3, 0);
+           timing_fits(layer, &b, layer->lag_b) && scales_are_good(c, layer, 2, 0);
 }
 
 static bool check_op(const checker *c, const ww_layer *layer, uint32_t index) {

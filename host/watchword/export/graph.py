@@ -19,7 +19,6 @@ from watchword.export.fixed_point import activation_range, multiplier_tables, un
 from watchword.export.layers import Layer, Network
 from watchword.export.tflite_file import Operator, Tensor, TfliteFile, read_tflite
 
-ADD_LEFT_SHIFT = 20
 UNARY_OPS = ("LOGISTIC", "QUANTIZE", "RELU", "RELU6", "TANH", "HARD_SWISH")
 VIEW_OPS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
 
@@ -189,15 +188,14 @@ def _weights(op: Operator) -> Tensor:
     return tensor
 
 
-def _folded_bias(op: Operator, weights: np.ndarray) -> np.ndarray:
-    """int32 [out]: bias minus input zero point times the sum of the weights [out, ...]."""
-    bias = np.zeros(len(weights), np.int64)
+def _bias(op: Operator, sums: np.ndarray) -> np.ndarray:
+    """int32 [out]: the op's bias minus its input's zero point times `sums` int64 [out]."""
+    bias = np.zeros(len(sums), np.int64)
     tensor = op.inputs[2] if len(op.inputs) > 2 else None
     if tensor is not None:
         if tensor.data is None or tensor.kind != "INT32":
             raise WatchwordError(f"bias '{tensor.name}' is not constant int32", op.where, "quantise to int8")
         bias = tensor.data.astype(np.int64).reshape(-1)
-    sums = weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
     folded = bias - op.operand(0).zero_point * sums
     if np.abs(folded).max() >= spec.MODEL_MAX_BIAS:
         raise WatchwordError("bias is out of range", op.where, "check the quantisation of the model")
@@ -240,11 +238,11 @@ def _conv(builder: _Builder, op: Operator) -> None:
     out, height, width, group_in = tensor.shape
     if group_in == 0 or view.channels % group_in or out % (view.channels // group_in):
         raise WatchwordError(f"weights {list(tensor.shape)} do not fit {view.channels} channels", op.where)
-    fields = _kernel_fields(op, (height, width))
+    fields: dict[str, Any] = _kernel_fields(op, (height, width))
     fields |= _scale_fields(op, _conv_scales(op, out), op.options.fusedActivationFunction)
-    weights = np.asarray(tensor.data).reshape(out, height * width, group_in)
-    bias = _folded_bias(op, weights)
-    builder.add(op, view, "CONV", out, groups=view.channels // group_in, weights=weights, bias=bias, **fields)
+    weights = np.asarray(tensor.data).reshape(out, -1, group_in)
+    fields |= {"groups": view.channels // group_in, "zeros": (op.operand(0).zero_point, 0)}
+    builder.add(op, view, "CONV", out, weights=weights, bias=_bias(op, np.zeros(out, np.int64)), **fields)
 
 
 def _depthwise(builder: _Builder, op: Operator) -> None:
@@ -255,7 +253,7 @@ def _depthwise(builder: _Builder, op: Operator) -> None:
     fields = _kernel_fields(op, (height, width))
     fields |= _scale_fields(op, _conv_scales(op, out), op.options.fusedActivationFunction)
     weights = np.asarray(tensor.data).reshape(height * width, out)
-    bias = _folded_bias(op, np.ascontiguousarray(weights.T))
+    bias = _bias(op, weights.sum(axis=0, dtype=np.int64))
     builder.add(op, view, "DEPTHWISE", out, weights=weights, bias=bias, **fields)
 
 
@@ -272,27 +270,29 @@ def _fully_connected(builder: _Builder, op: Operator) -> None:
         scales = [float(product) / float(op.outputs[0].scale)] * out
     fields = _scale_fields(op, scales, op.options.fusedActivationFunction)
     weights = np.asarray(tensor.data).reshape(out, taps, view.channels)
-    builder.add(op, view, "CONV", out, taps=taps, weights=weights, bias=_folded_bias(op, weights), **fields)
+    fields |= {"taps": taps, "zeros": (op.operand(0).zero_point, 0)}
+    builder.add(op, view, "CONV", out, weights=weights, bias=_bias(op, np.zeros(out, np.int64)), **fields)
 
 
 def _add(builder: _Builder, op: Operator) -> None:
-    a, b = (builder.view(op.operand(i), op) for i in (0, 1))
+    # The engine wants the larger scale last: both come to twice that scale, so its factor is a half.
+    operands = sorted((op.operand(0), op.operand(1)), key=lambda tensor: float(tensor.scale))
+    a, b = (builder.view(tensor, op) for tensor in operands)
     if (a.rows, a.channels) != (b.rows, b.channels):
         raise WatchwordError("adds tensors of different shapes", op.where, "crop the longer branch in time")
     step = builder.row_step(a)
     firsts = builder.first_row(a), builder.first_row(b)
     if builder.row_step(b) != step or (firsts[0] - firsts[1]) % step:
         raise WatchwordError("adds streams of different strides", op.where, "stride only before the branch")
-    scales = [float(op.operand(i).scale) for i in (0, 1)]
-    twice = 2 * max(scales)
-    reals = [*(s / twice for s in scales), twice / ((1 << ADD_LEFT_SHIFT) * float(op.outputs[0].scale))]
+    small, large = (float(tensor.scale) for tensor in operands)
+    reals = [small / (2 * large), 2 * large / ((1 << spec.MODEL_ADD_SHIFT) * float(op.outputs[0].scale))]
     fields = _scale_fields(op, reals, op.options.fusedActivationFunction)
     if (np.asarray(fields["shift"]) > 0).any():
         raise WatchwordError("its scales are out of range", op.where, "check the quantisation of the model")
     builder.add(
-        op, a, "ADD", a.channels, inputs=(a.value, b.value), first_row=max(firsts), left_shift=ADD_LEFT_SHIFT,
+        op, a, "ADD", a.channels, inputs=(a.value, b.value), first_row=max(firsts),
         lags=((max(firsts) - firsts[0]) // step, (max(firsts) - firsts[1]) // step),
-        zeros=(op.operand(0).zero_point, op.operand(1).zero_point), **fields,
+        zeros=(operands[0].zero_point, operands[1].zero_point), **fields,
     )  # fmt: skip
 
 

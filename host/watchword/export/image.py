@@ -96,12 +96,25 @@ def _layer_record(network: Network, index: int, blob: _Blob) -> bytes:
         **_shape_fields(layer),
         "ring_rows": network.ring_rows()[index + 1],
         "ring_offset": network.ring_offsets()[index + 1],
-        "weights_offset": blob.put(layer.weights, "<i1"),
+        "weights_offset": blob.put(_stored_weights(layer), "<i1"),
         "bias_offset": blob.put(layer.bias, "<i4"),
-        "multiplier_offset": blob.put(layer.multiplier, "<i4"),
+        "multiplier_offset": blob.put(_q32(layer.multiplier), "<u4"),
         "shift_offset": blob.put(layer.shift, "<i1"),
     }
     return _pack(spec.LAYER_FIELDS, fields)
+
+
+def _stored_weights(layer: Layer) -> np.ndarray | None:
+    """The weights in the order of spec.MODEL_OPS: a CONV's outputs go innermost."""
+    if layer.op != "CONV" or layer.weights is None:
+        return layer.weights
+    grouped = layer.weights.reshape(layer.groups, -1, *layer.weights.shape[1:])
+    return grouped.transpose(0, 2, 3, 1)
+
+
+def _q32(multiplier: np.ndarray | None) -> np.ndarray | None:
+    """TFLite's Q31 multipliers (below 1) as the engine wants them."""
+    return None if multiplier is None else 2 * multiplier.astype(np.uint32)
 
 
 def _shape_fields(layer: Layer) -> dict[str, int | bytes]:
@@ -124,6 +137,5 @@ def _shape_fields(layer: Layer) -> dict[str, int | bytes]:
         "zero_out": layer.zero_out,
         "out_min": layer.out_range[0],
         "out_max": layer.out_range[1],
-        "left_shift": layer.left_shift,
-        "reserved": 0,
+        "reserved": b"",
     }

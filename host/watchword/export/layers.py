@@ -14,7 +14,7 @@ from watchword import spec
 
 @dataclass(frozen=True)
 class Layer:
-    """One op on row streams; the array shapes are those of spec.MODEL_OPS."""
+    """One op on row streams. Weights: CONV int8 [out, taps, in / groups], others as in spec.MODEL_OPS."""
 
     op: str
     name: str  # of the tensor it writes
@@ -31,10 +31,9 @@ class Layer:
     zeros: tuple[int, int] = (0, 0)
     zero_out: int = 0
     out_range: tuple[int, int] = (-128, 127)
-    left_shift: int = 0
     weights: np.ndarray | None = None
     bias: np.ndarray | None = None
-    multiplier: np.ndarray | None = None
+    multiplier: np.ndarray | None = None  # Q31, as TFLite has it
     shift: np.ndarray | None = None
 
     @property

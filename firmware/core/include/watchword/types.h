@@ -28,7 +28,9 @@
 #endif
 #if defined(__GNUC__)
 #define WW_INLINE static inline __attribute__((always_inline))
+#define WW_RARE(condition) __builtin_expect(condition, 0)
 #else
+#define WW_RARE(condition) (condition)
 #define WW_INLINE static inline
 #endif
 
