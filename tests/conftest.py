@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Whichever test imports TensorFlow first, it must come with Keras 2 (see watchword.train.tensorflow).
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
