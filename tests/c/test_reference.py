@@ -1,0 +1,248 @@
+"""The optimised kernels, front end and normaliser against their plain definitions, bit for bit."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import cffi
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from watchword import core, spec
+from watchword.core_build import CORE, declarations
+from watchword.export.image import build_image
+from watchword.export.layers import Layer, Network
+from watchword.export.settings import ModelSettings
+
+HERE = Path(__file__).parent
+REPLACED = ("kernels", "frontend", "normaliser")
+EXTRA = "int32_t ww_requantise(int32_t x, uint32_t multiplier, int shift);"
+SEEDS = st.integers(0, 2**32 - 1)
+SLOW = settings(deadline=None, max_examples=150)
+
+ffi = cffi.FFI()
+for header in ("bind_model.h", "bind_pipeline.h"):
+    ffi.cdef(declarations(CORE / "bind" / header))
+ffi.cdef(EXTRA)
+
+
+def build(folder: Path, name: str, sources: list[Path]) -> Any:
+    library = folder / f"{name}.so"
+    includes = [f"-I{CORE / part}" for part in ("include", "gen", "bind", "src")]
+    shared = [CORE / "src" / f"{n}.c" for n in ("model", "model_check", "crc32", "detector", "pipeline")]
+    shared += [
+        CORE / "gen" / "ww_tables.c",
+        CORE / "bind" / "bind_model.c",
+        CORE / "bind" / "bind_pipeline.c",
+    ]
+    flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", *includes]
+    subprocess.run(["gcc", *flags, "-o", library, *sources, *shared], check=True)
+    return ffi.dlopen(str(library))
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """(the product, the reference): the same core but for the files that have a reference."""
+    folder = tmp_path_factory.mktemp("reference")
+    product = build(folder, "product", [CORE / "src" / f"{n}.c" for n in REPLACED])
+    return product, build(folder, "reference", [HERE / f"reference_{n}.c" for n in REPLACED])
+
+
+# ── Kernels ─────────────────────────────────────────────────────────────────────────────────────
+@SLOW
+@given(st.integers(-(2**31) + 2**22, 2**31 - 2**22), st.integers(0, 2**32 - 1), st.integers(-31, 30))
+def test_requantise(both: tuple[Any, Any], x: int, multiplier: int, shift: int) -> None:
+    """Any sum that a checked image can bring about, any multiplier, any shift."""
+    got, expected = (lib.ww_requantise(x, multiplier, shift) for lib in both)
+    assert got == expected
+
+
+@pytest.mark.parametrize("shift", [-31, -20, -2, -1, 0])
+def test_requantise_rounds_ties_alike(both: tuple[Any, Any], shift: int) -> None:
+    product, reference = both
+    for x in (*range(-70, 70), 2**30, -(2**30)):
+        for multiplier in (1 << 31, (1 << 31) - 1, (1 << 32) - 1, 3 << 30, 1):
+            assert product.ww_requantise(x, multiplier, shift) == reference.ww_requantise(
+                x, multiplier, shift
+            )
+
+
+def random_scales(rng: np.random.Generator, count: int, highest: int) -> dict[str, np.ndarray]:
+    """Multipliers and shifts: mostly as trained models have them, now and then anything allowed."""
+    extreme = rng.random(count) < 0.1
+    shift = np.where(extreme, rng.integers(-31, highest + 1, count), rng.integers(-9, -4, count))
+    multiplier = np.where(extreme, rng.integers(0, 2**31, count), rng.integers(2**30, 2**31, count))
+    return {"multiplier": multiplier.astype(np.int32), "shift": shift.astype(np.int8)}
+
+
+def int8(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.integers(-128, 128, shape).astype(np.int8)
+
+
+def random_bias(rng: np.random.Generator, count: int) -> np.ndarray:
+    limit = int(rng.choice([1 << 14, spec.MODEL_MAX_BIAS - 1]))
+    return rng.integers(-limit, limit + 1, count).astype(np.int32)
+
+
+class RandomNetwork:
+    """Layers with random shapes and constants, each reading the value before it."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng, self.coeffs = rng, int(rng.integers(spec.MIN_COEFFS, spec.MAX_COEFFS + 1))
+        self.layers: list[Layer] = []
+        for _ in range(int(rng.integers(1, 5))):
+            getattr(self, str(rng.choice(["conv", "conv", "depthwise", "depthwise", "add", "pool", "lut"])))()
+        self.conv(outputs=1)
+        self.network = Network(self.coeffs, self.layers[-1].first_row, tuple(self.layers))
+
+    def timing(self, value: int) -> tuple[int, int, int]:
+        """(channels, first row, rows a step) of a value."""
+        if value == 0:
+            return self.coeffs, 1, 1
+        layer = self.layers[value - 1]
+        return layer.out_channels, layer.first_row, layer.row_step
+
+    def append(self, op: str, outputs: int, taps: int = 1, **fields: Any) -> None:
+        rng, value = self.rng, len(self.layers)
+        channels, first, step = self.timing(value)
+        low, high = sorted(int(v) for v in rng.integers(-128, 128, 2))
+        narrow = rng.random() < 0.3
+        dilation = int(rng.integers(1, 4))
+        fields = {"inputs": (value,), "first_row": first + (taps - 1) * dilation * step, **fields}
+        stride = int(rng.choice([1, 1, 2, 3])) if op not in ("ADD", "LUT") else 1
+        self.layers.append(
+            Layer(op, op, in_channels=channels, out_channels=outputs, row_step=step * stride, taps=taps,
+                  stride=stride, dilation=dilation, zero_out=int(rng.integers(-128, 128)),
+                  out_range=(low, high) if narrow else (-128, 127), **fields)
+        )  # fmt: skip
+
+    def conv(self, outputs: int | None = None) -> None:
+        rng, channels = self.rng, self.timing(len(self.layers))[0]
+        groups = int(rng.choice([g for g in (1, 1, 2, 3, 4) if channels % g == 0]))
+        groups, outputs = (1, outputs) if outputs else (groups, groups * int(rng.integers(1, 40)))
+        taps = int(rng.integers(1, 7))
+        weights, bias = int8(rng, (outputs, taps, channels // groups)), random_bias(rng, outputs)
+        zeros = (int(rng.integers(-128, 128)), 0)
+        self.append("CONV", outputs, taps, groups=groups, weights=weights, bias=bias, zeros=zeros,
+                    **random_scales(rng, outputs, 30))  # fmt: skip
+
+    def depthwise(self) -> None:
+        rng = self.rng
+        outputs = self.timing(len(self.layers))[0] * int(rng.choice([1, 1, 1, 2]))
+        taps = int(rng.choice([1, 3, 5, 9, 16, 17]))
+        weights, bias = int8(rng, (taps, outputs)), random_bias(rng, outputs)
+        self.append("DEPTHWISE", outputs, taps, weights=weights, bias=bias, **random_scales(rng, outputs, 30))
+
+    def pool(self) -> None:
+        rng, channels = self.rng, self.timing(len(self.layers))[0]
+        taps = int(rng.integers(1, 9))
+        mean = {"bias": random_bias(rng, 1), **random_scales(rng, 1, 30)} if rng.random() < 0.5 else {}
+        self.append("MEAN" if mean else "AVERAGE", channels, taps, **mean)
+
+    def lut(self) -> None:
+        self.append("LUT", self.timing(len(self.layers))[0], weights=int8(self.rng, (256,)))
+
+    def add(self) -> None:
+        rng, value = self.rng, len(self.layers)
+        channels, first, step = self.timing(value)
+        partners = [
+            v
+            for v in range(value + 1)
+            if (t := self.timing(v))[0] == channels and t[2] == step and (first - t[1]) % step == 0
+        ]
+        inputs = [value, int(rng.choice(partners))]
+        rng.shuffle(inputs)
+        firsts = [self.timing(v)[1] for v in inputs]
+        start = max(firsts) + step * int(rng.integers(0, 3))
+        self.append(
+            "ADD", channels, inputs=tuple(inputs), first_row=start,
+            lags=tuple((start - f) // step for f in firsts),
+            zeros=tuple(int(z) for z in rng.integers(-128, 128, 2)), **random_scales(rng, 2, 0),
+        )  # fmt: skip
+
+
+def streamed(lib: Any, image: bytes, value: int, channels: int, rows: np.ndarray) -> np.ndarray:
+    """All rows int8 [n, channels] that one value takes while `rows` stream through the engine."""
+    out = np.zeros((len(rows), channels), np.int8)
+    count = lib.wwb_model_values(
+        image, len(image), ffi.from_buffer("int8_t[]", rows), len(rows), value,
+        ffi.from_buffer("int8_t[]", out), len(out),
+    )  # fmt: skip
+    assert count > 0, f"nothing came out: {count}"
+    return out[:count]
+
+
+def some_rows(rng: np.random.Generator, count: int, coeffs: int, zero: int) -> np.ndarray:
+    rows = rng.integers(-128, 128, (count, coeffs))
+    return np.where(rng.random((count, coeffs)) < 0.3, zero, rows).astype(np.int8)
+
+
+@SLOW
+@given(SEEDS)
+def test_kernels(both: tuple[Any, Any], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network = RandomNetwork(rng).network
+    flat, unit = np.zeros(network.coeffs, np.int16), np.full(network.coeffs, 1 << 14, np.uint16)
+    normalisation = core.Normalisation("none", 0, flat, unit)
+    about = ModelSettings("random", 320, network.coeffs, normalisation, core.DetectorConfig())
+    image = build_image(network, about)
+    zero = network.layers[0].zeros[0]
+    rows = some_rows(rng, network.window_rows + 20, network.coeffs, zero)
+    for value in range(1, len(network.layers) + 1):
+        got, expected = (streamed(lib, image, value, network.channels(value), rows) for lib in both)
+        np.testing.assert_array_equal(got, expected, err_msg=network.table())
+
+
+# ── Front end and normaliser ────────────────────────────────────────────────────────────────────
+def frontend_rows(lib: Any, pcm: np.ndarray, hop: int, coeffs: int) -> np.ndarray:
+    rows = np.empty((len(pcm) // hop, coeffs), np.int16)
+    count = lib.wwb_frontend_rows(
+        ffi.from_buffer("int16_t[]", pcm), len(pcm), hop, coeffs,
+        ffi.from_buffer("int16_t[]", rows), len(rows),
+    )  # fmt: skip
+    assert count == len(rows)
+    return rows
+
+
+def some_audio(rng: np.random.Generator, samples: int) -> np.ndarray:
+    """Noise, tones, square waves and impulses, each at any level down to silence."""
+    t = np.arange(samples)
+    shape = (
+        rng.normal(0, 1, samples),
+        np.sin(t * rng.uniform(0.001, 3.1)),
+        np.sign(np.sin(t * rng.uniform(0.001, 3.1))),
+        rng.random(samples) < 0.003,
+        rng.integers(-1, 2, samples),
+        np.where(t % 700 < 350, 0, rng.normal(0, 1, samples)),
+    )[int(rng.integers(6))]
+    scaled = shape * 2.0 ** rng.uniform(-2, 16) + rng.choice([0, 0, 0, 20_000, -32_768])
+    return np.clip(np.round(scaled), -32_768, 32_767).astype(np.int16)
+
+
+@SLOW
+@given(SEEDS, st.sampled_from(spec.HOP_CHOICES_SAMPLES), st.integers(spec.MIN_COEFFS, spec.MAX_COEFFS))
+def test_frontend(both: tuple[Any, Any], seed: int, hop: int, coeffs: int) -> None:
+    pcm = some_audio(np.random.default_rng(seed), 3_200)
+    got, expected = (frontend_rows(lib, pcm, hop, coeffs) for lib in both)
+    np.testing.assert_array_equal(got, expected)
+
+
+@SLOW
+@given(SEEDS, st.sampled_from(sorted(spec.CMVN_MODES.values())), st.integers(1, 32_767))
+def test_normaliser(both: tuple[Any, Any], seed: int, mode: int, alpha: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, mean = (rng.integers(-32_768, 32_768, (n, 40)).astype(np.int16) for n in (30, 1))
+    gain = (2.0 ** rng.uniform(0, 16, 40)).astype(np.uint16)
+    results = []
+    for lib in both:
+        out = np.empty((30, 40), np.int8)
+        status = lib.wwb_normalise(
+            ffi.from_buffer("int16_t[]", rows), 30, 40, mode, alpha, ffi.from_buffer("int16_t[]", mean),
+            ffi.from_buffer("uint16_t[]", gain), ffi.from_buffer("int8_t[]", out),
+        )  # fmt: skip
+        assert status == 0
+        results.append(out)
+    np.testing.assert_array_equal(*results)
