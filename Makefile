@@ -39,6 +39,9 @@ test: setup ## All tests, fast ones first, the emulated board's included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/golden tests/host tests/c tests/train
 	@$(BIN)/python -m pytest tests/emu
 
+bench: setup ## Instructions, sizes and speeds of MODEL; fails if one rose by over 2 % (docs/cost.md)
+	@$(BIN)/python tools/bench.py --model $(MODEL) $(BENCH)
+
 lint: setup ## ruff, mypy, clang-format, generated files
 	@$(BIN)/ruff check host tests tools setup.py
 	@$(BIN)/ruff format --check host tests tools setup.py
@@ -68,4 +71,4 @@ doctor: setup ## What is installed and what is missing
 clean: ## Remove build products; keeps data, runs and sessions
 	rm -rf .pio build $(VENV)/core.stamp host/watchword/_core*
 
-.PHONY: help system setup demo test lint format gen gen-check flash monitor doctor clean
+.PHONY: help system setup demo test bench lint format gen gen-check flash monitor doctor clean

@@ -1,0 +1,48 @@
+"""The measuring program on the emulated board counts the same in every run, and counts everything."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+import cost_board
+from cost_audio import speech_like
+from watchword.device import ports
+from watchword.device.client import Board
+
+pytestmark = pytest.mark.emu
+SECONDS = 6.0
+
+
+def test_layers_add_up_to_the_model_stage(model_dir: Path, tmp_path: Path) -> None:
+    pcm = speech_like(SECONDS)
+    counts = cost_board.pipeline_counts(model_dir, pcm, tmp_path / "a")
+    assert counts == cost_board.pipeline_counts(model_dir, pcm, tmp_path / "b")
+    with ports.open_port("emu:c3", model_dir) as transport, Board(transport, "emu:c3") as board:
+        hops = counts["hops"][0]
+        before = len(pcm) - hops * 320
+        board.stream(pcm[:before])
+        board.stats(reset=True)
+        board.stream(pcm[:before])
+        warm_up = board.stats(reset=True)["model_total"]
+        board.stream(pcm)
+        model = board.stats()["model_total"] - warm_up
+    layers = sum(counts["layer"])
+    assert 0.9 * model < layers < model
+    assert counts["frontend_row_10ms"][0] < 60_000 and counts["frontend_row_20ms"][0] < 60_000
+
+
+def test_the_front_ends_cost_follows_the_samples_only_a_little(model_dir: Path, tmp_path: Path) -> None:
+    """Digital silence has a short cut; anything else costs the same."""
+    noise = np.random.default_rng(1).integers(-9_000, 9_000, 80_000).astype(np.int16)
+    rows = [
+        cost_board.pipeline_counts(model_dir, pcm, tmp_path / name)["frontend_row_20ms"][0]
+        for name, pcm in (("speech", speech_like(5.0)), ("noise", noise), ("silence", 0 * noise))
+    ]
+    assert abs(rows[0] - rows[1]) < 0.01 * rows[0]
+    assert rows[2] < 0.2 * rows[0]

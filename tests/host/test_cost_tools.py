@@ -1,0 +1,64 @@
+"""The cost tools: regressions are found and named, and the measuring audio never changes."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+import compare_cost
+from cost_audio import speech_like
+
+
+def costs(**changes: Any) -> dict[str, Any]:
+    counts = {"frontend per second": 2_000_000, "model per second": 1_900_000}
+    sizes = {"model image": 28_000, "code: pipeline": 16_000}
+    return {"model": {"crc32": "1"}, "compiler": "gcc 12", "counts": counts, "sizes": sizes} | changes
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "status"),
+    [
+        ("counts", "frontend per second", 2_039_000, 0),
+        ("counts", "frontend per second", 2_041_000, 1),
+        ("counts", "model per second", 3_000_000, 1),
+        ("counts", "model per second", 100, 0),
+        ("sizes", "code: pipeline", 16_400, 1),
+    ],
+)
+def test_only_a_rise_of_over_two_percent_fails(
+    kind: str, name: str, value: int, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = costs()
+    new[kind] = new[kind] | {name: value}
+    assert compare_cost.report(costs(), new) == status
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(name))
+    assert ("REGRESSION" in line) == bool(status)
+
+
+def test_another_model_leaves_the_front_end_to_compare() -> None:
+    new = costs(model={"crc32": "2"})
+    new["counts"] = {"frontend per second": 2_000_000, "model per second": 9_000_000}
+    assert compare_cost.report(costs(), new) == 0
+    new["counts"]["frontend per second"] = 2_100_000
+    assert compare_cost.report(costs(), new) == 1
+
+
+def test_another_compiler_is_not_compared() -> None:
+    new = costs(compiler="gcc 13")
+    new["counts"] = {"frontend per second": 9_000_000, "model per second": 9_000_000}
+    assert compare_cost.report(costs(), new) == 0
+
+
+def test_the_audio_is_the_same_everywhere() -> None:
+    pcm = speech_like(2.0)
+    assert pcm.shape == (32_000,) and pcm.std() > 300
+    digest = hashlib.sha256(pcm.astype("<i2").tobytes()).hexdigest()
+    assert digest == "0e27b0f0011e34bcb0b36def2e76edb127819a06e0da8c1c46760cf91efce07a", (
+        "counts in docs/cost.json belong to other audio: update them"
+    )

@@ -1,0 +1,125 @@
+"""The tables of docs/cost.md, from what tools/bench.py measured."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from watchword import core, spec
+
+COMMITTED = ("model", "compiler", "counts", "micro_frontend", "sizes")  # the rest is this computer's
+C3_HZ = 160_000_000
+STAGE_NAMES = {"frontend": "front end", "model": "model", "detector": "detector"}
+ROWS_PER_SECOND = {10: 100, 20: 50}
+
+INTRODUCTION = """# What it costs
+
+Written by `make bench BENCH=--update` (tools/bench.py). The counts are instructions of the emulated
+ESP32-C3 (rv32imc, {compiler}): exact, and the same in every
+run; `make bench` measures them again and fails when one rose by more than 2 %. They are no cycles:
+a real chip adds what its flash and its pipeline take. Model: "{word}" ({crc32}), on 20 s of
+synthetic, speech-like audio (tools/cost_audio.py). Convs skip inputs that stand for zero, so the
+model's share depends a little on the audio.
+"""
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """A layer of an image, as the table names it."""
+
+    title: str
+    row_step: int  # input rows from one of its rows to the next
+
+
+def layers(image: bytes) -> list[LayerShape]:
+    """The layers of a model image."""
+    header = core.ModelImage(image).header
+    names = [name for name, _ in spec.LAYER_FIELDS]
+    ops = {code: name.lower() for name, code in spec.MODEL_OPS.items()}
+    found = []
+    for index in range(int(header["layer_count"])):
+        at = int(header["layers_offset"]) + index * spec.LAYER_BYTES
+        record = struct.unpack_from(spec.fields_format(spec.LAYER_FIELDS), image, at)
+        layer = dict(zip(names, record, strict=True))
+        taps = f" k{layer['taps']}" if layer["taps"] > 1 else ""
+        title = f"{ops[layer['op']]} {layer['in_channels']}->{layer['out_channels']}{taps}"
+        found.append(LayerShape(title, layer["row_step"]))
+    return found
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _millions(value: float) -> str:
+    return f"{value / 1e6:.2f} M"
+
+
+def _stages(counts: dict[str, int]) -> str:
+    rows = []
+    for stage, name in STAGE_NAMES.items():
+        per_hop = [_count(counts[f"{stage} per hop, {which}"]) for which in ("least", "mean", "most")]
+        rows.append((name, *per_hop, _millions(counts[f"{stage} per second"])))
+    total = counts["pipeline per second"]
+    rows.append(("**pipeline**", "", "", "", f"**{_millions(total)}**"))
+    share = f"{total / C3_HZ:.1%} of a 160 MHz core at one cycle an instruction.\n"
+    head = ("instructions", "per hop, least", "mean", "most", "per second of audio")
+    return _table(head, rows) + "\n" + share
+
+
+def _comparison(counts: dict[str, int], other: dict[str, int] | str) -> str:
+    ratio = counts["whole windows per second"] / counts["model per second"]
+    lines = [
+        f"Streaming takes {_millions(counts['model per second'])} a second, running the whole window for "
+        f"every score {_millions(counts['whole windows per second'])}: **{ratio:.1f} times more** "
+        f"({_count(counts['one window from reset'])} a window).\n"
+    ]
+    if isinstance(other, str):
+        return "\n".join([*lines, f"TensorFlow's micro frontend was not measured: {other}\n"])
+    rows = []
+    for hop, per_second in ROWS_PER_SECOND.items():
+        ours, theirs = counts[f"frontend row, hop {hop} ms"], other[f"micro frontend row, hop {hop} ms"]
+        rows.append(
+            (f"hop {hop} ms", _count(ours), _count(theirs), _millions(ours * per_second),
+             _millions(theirs * per_second), f"{theirs / ours:.1f}")
+        )  # fmt: skip
+    head = ("front end", "Watchword, a row", "TensorFlow micro, a row", "a second", "a second", "ratio")
+    note = (
+        "TensorFlow's micro frontend (noise reduction, PCAN and log on, 40 channels, 30 ms window, as "
+        "microWakeWord runs it) was compiled from the PyPI package pymicro-features with -O2 for the "
+        "same board.\n"
+    )
+    return "\n".join([*lines, _table(head, rows), note])
+
+
+def _layer_table(counts: dict[str, int]) -> str:
+    rows = [(name, _count(value)) for name, value in counts.items() if name.startswith(("layer", "normal"))]
+    return _table(("part of the model", "instructions a row"), rows)
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """All tables, with this computer's speeds."""
+    speeds = [(name, f"{value:,.1f}") for name, value in results["host"].items()]
+    return "\n".join([document(results), "## This computer\n", _table(("", "times real time"), speeds)])
+
+
+def document(results: dict[str, Any]) -> str:
+    """docs/cost.md: what does not depend on the computer."""
+    counts, sizes = results["counts"], results["sizes"]
+    size_rows = [(name, _count(value)) for name, value in sizes.items()]
+    return "\n".join(
+        [
+            INTRODUCTION.format(compiler=results["compiler"], **results["model"]),
+            _stages(counts),
+            _comparison(counts, results["micro_frontend"]),
+            _layer_table(counts),
+            _table(("size", "bytes"), size_rows),
+        ]
+    )
