@@ -191,27 +191,32 @@ static inline int32_t log2_of(uint64_t v) {
            (int32_t)((tail + (1u << (DROP - 1))) >> DROP);
 }
 
-/* log2(1 + energy / floor) of each band in Q8, never negative. */
-static void log_mel(const bin *bins, int shift, int32_t *logmel) {
-    int exponent = MEL_EXPONENT + 2 * shift; /* energy = sum * 2^-exponent squared LSB */
+/* Sums of the power under each band's triangle. Every bin lies on the rising side of one band and
+ * on the falling side of the band before: the weights of the two sides add up to one. */
+static void mel_energies(const bin *bins, uint64_t *energies) {
     const uint16_t *weights = ww_mel_weights;
     const bin *x = bins + ww_mel_starts[0];
-    uint64_t falling = 0; /* of the band whose centre starts this segment */
+    uint64_t falling = 0;
     for (int band = 0; band <= WW_MEL_BANDS; band++) {
-        const bin *end = bins + ww_mel_starts[band + 1];
         uint64_t all = 0, rising = 0;
-        for (; x < end; x++) {
+        for (const bin *end = bins + ww_mel_starts[band + 1]; x < end; x++) {
             all += x->power;
             rising += x->power * *weights++;
         }
-        if (band > 0) {
-            uint64_t energy = falling + (all << WW_MEL_WEIGHT_FRAC_BITS) - rising;
-            uint64_t floor = (uint64_t)ww_mel_floor[band - 1] << (exponent - FLOOR_FRAC_BITS);
-            int32_t level = log2_of(energy + floor) - ww_mel_floor_log2[band - 1] -
-                            (exponent - FLOOR_FRAC_BITS) * (1 << WW_LOGMEL_FRAC_BITS);
-            logmel[band - 1] = level > 0 ? level : 0;
-        }
+        if (band > 0) energies[band - 1] = falling + (all << WW_MEL_WEIGHT_FRAC_BITS) - rising;
         falling = rising;
+    }
+}
+
+/* log2(1 + energy / floor) of each band in Q8, never negative. */
+static void log_mel(const uint64_t *energies, int shift, int32_t *logmel) {
+    int exponent = MEL_EXPONENT + 2 * shift; /* energy = sum * 2^-exponent squared LSB */
+    int raised = exponent - FLOOR_FRAC_BITS; /* 12..40 */
+    int32_t offset = raised * (1 << WW_LOGMEL_FRAC_BITS);
+    for (int band = 0; band < WW_MEL_BANDS; band++) {
+        uint64_t floor = (uint64_t)ww_mel_floor[band] << raised;
+        int32_t level = log2_of(energies[band] + floor) - ww_mel_floor_log2[band] - offset;
+        logmel[band] = level > 0 ? level : 0;
     }
 }
 
@@ -256,6 +261,7 @@ static void dct(const int32_t *logmel, uint16_t coeffs, int16_t *row) {
 
 static void compute_row(const ww_frontend *fe, int16_t *row) {
     bin bins[WW_FFT_POINTS];
+    uint64_t energies[WW_MEL_BANDS];
     int32_t logmel[WW_MEL_BANDS];
     int shift = frame_shift(fe->window.pairs);
     if (shift == SILENT) {
@@ -264,7 +270,8 @@ static void compute_row(const ww_frontend *fe, int16_t *row) {
         load_frame(fe->window.samples, shift, bins);
         fft(bins);
         real_power(bins);
-        log_mel(bins, shift, logmel);
+        mel_energies(bins, energies);
+        log_mel(energies, shift, logmel);
     }
     dct(logmel, fe->coeffs, row);
 }

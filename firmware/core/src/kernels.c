@@ -1,32 +1,35 @@
 #include "kernels.h"
 
-/* Output channels that share one pass over the input: as many sums as rv32's registers hold
- * beside pointers and weights. */
+/* Output channels that share one pass over the input: as many sums as there are registers beside
+ * pointers and weights. The other sizes take what is left over. */
+#if defined(__XTENSA__)
+#define WIDE 6
+#else
 #define WIDE 16
+#endif
 #define MEDIUM 8
-#define MOST_ROWS 16
 #define NARROW 4
+#define MOST_ROWS 16 /* taps of a depthwise conv that is done in blocks */
 
 /* Steps through a ring row by row, oldest tap first. */
 typedef struct {
     const int8_t *row;
     const int8_t *end; /* of the ring */
-    uint32_t step;     /* bytes from tap to tap, less than the ring if there is more than one */
-    uint32_t bytes;    /* of the ring */
+    int32_t step;      /* bytes from tap to tap, less than the ring if there is more than one */
+    int32_t back;      /* the same where it leads past the end */
 } tap_walk;
 
 static inline tap_walk walk_from_oldest(const ww_layer *layer, const ww_ring *ring) {
     uint32_t age = (layer->taps - 1u) * (uint32_t)layer->dilation;
-    tap_walk walk = {ww_ring_row(ring, age), NULL, layer->dilation * ring->channels,
-                     ring->rows * ring->channels};
-    walk.end = ring->data + walk.bytes;
+    uint32_t bytes = ring->rows * ring->channels, step = layer->dilation * ring->channels;
+    tap_walk walk = {ww_ring_row(ring, age), ring->data + bytes, (int32_t)step,
+                     (int32_t)(step - bytes)};
     return walk;
 }
 
 static inline const int8_t *walk_next(tap_walk *walk) {
     const int8_t *row = walk->row;
-    uint32_t left = (uint32_t)(walk->end - row);
-    walk->row = walk->step < left ? row + walk->step : row + walk->step - walk->bytes;
+    walk->row += walk->step < walk->end - row ? walk->step : walk->back;
     return row;
 }
 
@@ -54,6 +57,14 @@ static inline int8_t clamped(int32_t value, int32_t low, int32_t high) {
     return (int8_t)value;
 }
 
+/* ww_requantise for a loop of its own, with the output's zero point. */
+static inline int32_t requantised(int32_t x, uint32_t multiplier, int shift, int32_t zero) {
+    int32_t value = WW_RARE(shift >= 0) ? ww_requantise(x, multiplier, shift)
+                                        : shifted_right(scaled(x, multiplier), -shift);
+    /* Unsigned: a hostile multiplier may bring the sum past INT32_MAX. */
+    return (int32_t)((uint32_t)value + (uint32_t)zero);
+}
+
 /* Sums of `count` output channels from `first` on -> int8, each with its channel's own scale. */
 static void finish(const ww_layer *layer, const ww_tables *tables, uint32_t first, uint32_t count,
                    const int32_t *sums, int8_t *out) {
@@ -62,16 +73,14 @@ static void finish(const ww_layer *layer, const ww_tables *tables, uint32_t firs
     const uint32_t *multiplier = tables->multiplier + first;
     const int8_t *shift = tables->shift + first;
     out += first;
-    for (const int32_t *end = sums + count; sums < end; sums++, multiplier++, shift++, out++) {
-        int32_t value;
-        if (WW_RARE(*shift >= 0)) {
-            value = ww_requantise(*sums, *multiplier, *shift);
-        } else {
-            value = shifted_right(scaled(*sums, *multiplier), -*shift);
-        }
-        /* Unsigned: a hostile multiplier may bring the sum past INT32_MAX. */
-        *out = clamped((int32_t)((uint32_t)value + (uint32_t)zero), low, high);
+    for (; count >= NARROW; count -= NARROW) {
+        WW_UNROLL
+        for (uint32_t i = 0; i < NARROW; i++)
+            out[i] = clamped(requantised(sums[i], multiplier[i], shift[i], zero), low, high);
+        sums += NARROW, multiplier += NARROW, shift += NARROW, out += NARROW;
     }
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = clamped(requantised(sums[i], multiplier[i], shift[i], zero), low, high);
 }
 
 /* `width` neighbouring output channels of one group, from `first` on. Inputs that stand for zero

@@ -28,21 +28,22 @@ static inline int8_t scaled(int32_t deviation, uint16_t gain) {
     return (int8_t)(steps > 127 ? 127 : steps < -128 ? -128 : steps);
 }
 
-static void follow(ww_normaliser *n, const int16_t *row) {
-    const int32_t alpha = n->config.alpha_q15;
-    for (uint16_t c = 0; c < n->config.coeffs; c++) {
-        /* The mean stays between the smallest and the largest row, so that the step, a difference
-         * of two int16 values in Q15, fits 32 bits; its product with alpha does not. */
-        int32_t step = row[c] * (1 << MEAN_FRAC_BITS) - n->mean_q15[c];
-        n->mean_q15[c] += (int32_t)(((int64_t)step * alpha) >> WW_CMVN_ALPHA_FRAC_BITS);
-    }
+/* The mean moves towards the row. It stays between the smallest and the largest value seen, so that
+ * the step, a difference of two int16 values in Q15, fits 32 bits; its product with alpha does not.
+ */
+static inline int32_t followed(int32_t mean_q15, int16_t value, int32_t alpha) {
+    int32_t step = value * (1 << MEAN_FRAC_BITS) - mean_q15;
+    return mean_q15 + (int32_t)(((int64_t)step * alpha) >> WW_CMVN_ALPHA_FRAC_BITS);
 }
 
 void ww_normaliser_push(ww_normaliser *n, const int16_t *row, int8_t *out) {
+    const bool running = n->config.mode == WW_CMVN_RUNNING;
+    const int32_t alpha = n->config.alpha_q15;
     const uint16_t *gain = n->config.gain;
-    if (n->config.mode == WW_CMVN_RUNNING) follow(n, row);
-    for (uint16_t c = 0; c < n->config.coeffs; c++) {
-        int32_t mean = (n->mean_q15[c] + (1 << (MEAN_FRAC_BITS - 1))) >> MEAN_FRAC_BITS;
-        out[c] = scaled(row[c] - mean, gain[c]);
+    int32_t *mean_q15 = n->mean_q15;
+    for (const int16_t *end = row + n->config.coeffs; row < end; row++, mean_q15++, gain++, out++) {
+        if (running) *mean_q15 = followed(*mean_q15, *row, alpha);
+        int32_t mean = (*mean_q15 + (1 << (MEAN_FRAC_BITS - 1))) >> MEAN_FRAC_BITS;
+        *out = scaled(*row - mean, *gain);
     }
 }
