@@ -46,12 +46,12 @@ lint: setup ## ruff, mypy, clang-format, generated files
 	@$(BIN)/ruff check host tests tools setup.py
 	@$(BIN)/ruff format --check host tests tools setup.py
 	@$(BIN)/mypy
-	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' | grep -v '/gen/' | xargs clang-format --dry-run --Werror
+	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' | grep -v '/gen/' | xargs $(BIN)/clang-format --dry-run --Werror
 	@$(MAKE) --no-print-directory gen-check
 
 format: setup ## Apply ruff and clang-format
 	@$(BIN)/ruff format host tests tools setup.py
-	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' | grep -v '/gen/' | xargs clang-format -i
+	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' | grep -v '/gen/' | xargs $(BIN)/clang-format -i
 
 gen: ## Write firmware/core/gen from host/watchword/spec.py
 	@$(PYTHON) tools/generate_core.py
@@ -69,6 +69,6 @@ doctor: setup ## What is installed and what is missing
 	@$(BIN)/watchword doctor
 
 clean: ## Remove build products; keeps data, runs and sessions
-	rm -rf .pio build $(VENV)/core.stamp host/watchword/_core*
+	rm -rf .cache/firmware .cache/pio build/bench $(VENV)/core.stamp host/watchword/_core*
 
 .PHONY: help system setup demo test bench lint format gen gen-check flash monitor doctor clean

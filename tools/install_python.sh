@@ -3,10 +3,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-    echo "error: Python 3.11 or newer is needed, $PYTHON is $("$PYTHON" -V) (make PYTHON=python3.12 ...)" >&2
+"$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
+    echo "error: Python 3.11 to 3.13 is needed (TensorFlow), $PYTHON is $("$PYTHON" -V):" \
+        "make PYTHON=python3.12 ..., with its python3.12-venv and python3.12-dev" >&2
     exit 1
 }
-[ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
+# pip is the last thing that creating an environment adds: without it, an earlier attempt was cut off.
+[ -x "$VENV/bin/pip" ] || "$PYTHON" -m venv --clear "$VENV"
 echo "== installing Python packages into $VENV (TensorFlow is large: a few minutes the first time)"
 "$VENV/bin/pip" install --quiet --disable-pip-version-check --editable '.[build,train,dev]'

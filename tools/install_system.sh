@@ -23,8 +23,8 @@ echo "== installing Debian packages: ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 install() {
-    "${as_root[@]}" apt-get update -qq &&
+    "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update -qq &&
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends "${missing[@]}"
+            apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}"
 }
 install >"$log" 2>&1 || { tail -n 20 "$log" >&2; echo "error: apt-get failed (see above)" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""Smoothing, hysteresis and cooldown: what the guide promises, score by score."""
+"""Smoothing, hysteresis and cooldown, score by score."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ CHECKS = (
         needed=False,
     ),
     Check("esptool", "writes to a real board", modules("esptool"), _pip("build"), needed=False),
-    Check("clang-format", "make lint", program("clang-format"), _apt("clang-format"), needed=False),
+    Check("clang-format", "make lint", program("clang-format"), _pip("dev"), needed=False),
     Check(
         "WATCHWORD_DATA",
         "real recordings for the tests that want some",
