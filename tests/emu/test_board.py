@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from pathlib import Path
@@ -306,21 +307,44 @@ def test_a_noisy_line_loses_no_audio(model_dir: Path) -> None:
         assert stats["crc_errors"] + stats["bad_frames"] > 0
 
 
-@pytest.mark.parametrize(("port", "seconds"), [("emu:c3", 30.0), ("emu:c3-uart", 3.0)])
-def test_report_throughput(port: str, seconds: float, open_board, record_property, capsys) -> None:
-    """Reported, not judged: the wall clock belongs to the machine."""
-    with open_board(port) as board:
-        started = time.monotonic()
-        board.stream(noise(seconds, 1))
-        speed = seconds / (time.monotonic() - started)
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def stream_cost(port: str, seconds: float, model_dir: Path) -> tuple[float, float, float]:
+    """Processor seconds of QEMU and of this process, and seconds by the clock, to stream `seconds`."""
+    pcm = noise(seconds, 1)
+    with ports.open_port(port, model_dir) as transport, Board(transport, port) as board:
+        pids = (transport._process.pid, os.getpid())
+        started, before = time.monotonic(), [cpu_seconds(pid) for pid in pids]
+        board.stream(pcm)
+        elapsed = time.monotonic() - started
+        emulator, host = (cpu_seconds(pid) - was for pid, was in zip(pids, before, strict=True))
+    return emulator, host, elapsed
+
+
+def test_bench_keeps_ten_times_real_time_on_one_core(model_dir: Path, record_property, capsys) -> None:
+    """Judged by processor time, of both processes together: the wall clock belongs to the machine."""
+    seconds = 30.0
+    emulator, host, elapsed = stream_cost("emu:c3", seconds, model_dir)
+    speed = seconds / (emulator + host)
     record_property("times_real_time", round(speed, 1))
     with capsys.disabled():
-        print(f"\n{port}: {speed:.1f} x real time, inference included")
+        print(f"\nemu:c3: {speed:.1f} x real time on one core, {seconds / elapsed:.1f} x by the clock")
+    assert emulator > 0.1  # it was the emulator that was timed
+    assert speed >= 10, f"{emulator:.2f} s in QEMU and {host:.2f} s here for {seconds:.0f} s of audio"
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+def test_report_throughput_of_the_16550(model_dir: Path, record_property, capsys) -> None:
+    """Reported, not judged: the emulated UART is the limit, no figure is promised for it."""
+    seconds = 3.0
+    emulator, host, elapsed = stream_cost("emu:c3-uart", seconds, model_dir)
+    speed = seconds / (emulator + host)
+    record_property("times_real_time", round(speed, 1))
+    with capsys.disabled():
+        print(f"\nemu:c3-uart: {speed:.1f} x real time on one core, {seconds / elapsed:.1f} x by the clock")
 
 
 @pytest.mark.parametrize("port", LINKS)

@@ -204,6 +204,16 @@ def test_manifest_of_many_words(tmp_path: Path) -> None:
         scan([manifest])
 
 
+def test_recordings_beside_a_list_of_many_words_are_reported(tmp_path: Path) -> None:
+    """Its folders do not tell the word, so nothing is guessed, and nothing is left out in silence."""
+    kinds_manifest(tmp_path)
+    audio.save(tmp_path / "positive" / "new.flac", sound(500))
+    audio.save(tmp_path / "cut" / "piece.flac", sound(501))
+    found = scan([tmp_path], "alexa")
+    assert len(found.clips) == 13
+    assert [(s.path.name, s.reason) for s in found.skipped] == [("new.flac", "manifest.csv does not name it")]
+
+
 def test_own_manifest_can_be_scanned_again_for_another_word(tmp_path: Path) -> None:
     clips = scan([kinds_manifest(tmp_path)], "alexa").clips
     again = scan([write_manifest(tmp_path / "second.csv", clips)], "computer")
@@ -234,6 +244,39 @@ def test_command_prints_a_table_and_writes_the_manifest(tmp_path: Path) -> None:
     assert "broken.wav: not a readable" in result.output
     assert "train  positive" in result.output
     assert len(read_manifest(out)) == 40
+
+
+def test_command_repeated_after_recording_more(tmp_path: Path) -> None:
+    """The manifest lies in the folder it lists: what it says is kept, what was added is found."""
+    folder, out = tmp_path / "mine", tmp_path / "mine" / "manifest.csv"
+
+    def run() -> dict[Path, Clip]:
+        arguments = [str(folder), "--word", "hey", "--out", str(out)]
+        result = CliRunner().invoke(command, arguments)
+        assert result.exit_code == 0, result.output
+        assert "faint.flac: almost silent" in result.output  # the manifest never names it
+        return {clip.path.relative_to(folder): clip for clip in read_manifest(out)}
+
+    fill(folder, people("positive", 5) | people("negative", 5))
+    audio.save(folder / "positive" / "person00" / "faint.flac", sound(900) // 1000)
+    gone = Path("negative/person00/gone.flac")
+    audio.save(folder / gone, sound(901))
+    before = run()
+    assert run() == before and len(before) == 41
+    (folder / gone).unlink()
+    fill(folder, {"positive/new": 4, "negative/new": 4, "noise": 3}, 300)
+    old_speaker = Path("positive/person00/later.flac")
+    audio.save(folder / old_speaker, sound(400))
+    after = run()
+    assert {path: after[path] for path in before if path != gone} == {
+        path: clip for path, clip in before.items() if path != gone
+    }
+    added = after.keys() - before.keys()
+    assert Counter(path.parts[0] for path in added) == {"positive": 5, "negative": 4, "noise": 3}
+    assert {after[path].phrase for path in added if path.parts[0] == "positive"} == {"hey"}
+    assert after[old_speaker].speaker == "person00"
+    assert after[old_speaker].split == before[Path("positive/person00/0.flac")].split
+    assert gone not in after and run() == after
 
 
 @pytest.mark.real

@@ -21,7 +21,8 @@ def command(sources: tuple[Path, ...], word: str | None, out: Path | None, seed:
     \b
     A source is a manifest (.csv) or a folder: positive/ and negative/, optionally noise/ and rir/,
     with a folder per speaker inside; train/, val/ and test/ folders above or below them are kept.
-    Files that cannot be used are listed with the reason and left out.
+    Files that cannot be used are listed with the reason and left out. With --out in the folder itself
+    the command can be repeated: known clips keep their split, recordings added since are found.
 
     \b
     Examples:

@@ -19,6 +19,7 @@ from watchword.data.split import assign, require_splits
 from watchword.errors import WatchwordError
 
 SUFFIXES = (".wav", ".flac")
+MANIFEST = "manifest.csv"
 SHORTEST_S = 0.1  # of speech and noise; a room response may be shorter
 CLIPPED_FRACTION = 0.05  # of all samples at full scale
 QUIETEST_PEAK = 33  # LSB, -60 dBFS: a positive below holds no usable word
@@ -72,23 +73,28 @@ def scan(sources: Sequence[Path], word: str | None = None, seed: int = 1, progre
     clips = assign(clips, seed, leaks.same_audio(clips, fingerprints))
     require_splits(clips, where)
     leaks.reject(leaks.find_leaks(clips, fingerprints), where)
-    return Scan(clips, skipped)
+    left = [path for source in sources for path in _unlisted(source, found)]
+    return Scan(clips, skipped + [Skipped(path, f"{MANIFEST} does not name it") for path in left])
 
 
 def find(source: Path, word: str | None = None) -> list[Clip]:
     """The clips a folder or manifest names, not yet opened; `split` is empty where it is not told.
 
-    A folder that holds a manifest.csv is read through it.
+    A folder that holds a manifest.csv of ours is read through it, and recordings added since are found
+    by their folders. A list of many words is taken as it is: its folders do not tell the word.
     """
     source = Path(source)
     if not source.exists():
         raise WatchwordError("no such file or folder", source, "check the path")
-    manifest = source / "manifest.csv" if source.is_dir() else source
+    manifest = source / MANIFEST if source.is_dir() else source
     if not manifest.is_file():
         return _from_folder(source, word)
     if manifest.suffix.lower() != ".csv":
         raise WatchwordError("is neither a folder nor a manifest", source, "name a folder or a .csv file")
-    return _from_manifest(manifest, word)
+    named = _from_manifest(manifest, word)
+    if source.is_dir() and "label" in read_table(manifest)[0]:
+        return named + _unnamed(source, named, word)
+    return named
 
 
 def sound_files(folder: Path) -> list[Path]:
@@ -103,11 +109,7 @@ def sound_files(folder: Path) -> list[Path]:
 
 # ── Folders ──────────────────────────────────────────────────────────────────────────────────
 def _from_folder(folder: Path, word: str | None) -> list[Clip]:
-    clips = []
-    for path in sound_files(folder):
-        clip = _by_folders(path, path.relative_to(folder).parts[:-1], folder.name, word)
-        if clip:
-            clips.append(clip)
+    clips = _unnamed(folder, (), word)
     if not clips and sound_files(folder):
         raise WatchwordError(
             "has sound files, but not in folders that tell what they are",
@@ -115,6 +117,21 @@ def _from_folder(folder: Path, word: str | None) -> list[Clip]:
             "make positive/, negative/ and optionally noise/ and rir/ in it, or write a manifest.csv",
         )
     return clips
+
+
+def _unnamed(folder: Path, named: Iterable[Clip], word: str | None) -> list[Clip]:
+    """The clips whose folders tell what they are, without those already `named`."""
+    known = {clip.path.resolve() for clip in named}
+    new = [path for path in sound_files(folder) if path.resolve() not in known]
+    clips = [_by_folders(path, path.relative_to(folder).parts[:-1], folder.name, word) for path in new]
+    return [clip for clip in clips if clip]
+
+
+def _unlisted(source: Path, found: Sequence[Clip]) -> list[Path]:
+    """Recordings in folder `source` that its manifest keeps out: those of a list of many words."""
+    if not (source / MANIFEST).is_file():
+        return []
+    return [clip.path for clip in _unnamed(source, found, None) if clip.label in ("positive", "negative")]
 
 
 def _by_folders(path: Path, parts: Sequence[str], source: str, word: str | None) -> Clip | None:
