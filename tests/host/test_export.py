@@ -7,10 +7,11 @@ import json
 import subprocess
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from watchword import core, spec
 from watchword.cli.export import command
@@ -234,7 +235,9 @@ def test_what_is_no_tflite_file_is_refused() -> None:
     assert "not a TFLite file" in refusal(b"hello")
 
 
+@hypothesis.settings(deadline=None)  # the machine may be busy
 @given(st.integers(0, 10_000), st.binary(min_size=1, max_size=8))
+@example(576, b"\x00")  # an op without outputs
 def test_damaged_tflite_files_end_in_a_clear_error(at: int, patch: bytes) -> None:
     b = builder()
     content = bytearray(b.build(b.score_head(b.conv(b.input, 4, 3))))

@@ -73,7 +73,8 @@ class Operator:
 
     @property
     def where(self) -> str:
-        return f"op {self.name} writing '{self.outputs[0].name}'"
+        writing = f" writing '{self.outputs[0].name}'" if self.outputs else ""
+        return f"op {self.name}{writing}"
 
 
 @dataclass(frozen=True)
