@@ -37,6 +37,7 @@ def make_stream(
     words: tuple[tuple[float, float], ...] = (),
     fired: tuple[float, ...] = (),
     name: str = "a.wav",
+    complete: bool = False,
 ) -> ScoredStream:
     """A stream with detections at `fired` seconds of the recording."""
     total = round(seconds * RATE) + LEAD_SAMPLES + TAIL_SAMPLES
@@ -47,7 +48,11 @@ def make_stream(
     detections = np.asarray([LEAD_SAMPLES + round(t * RATE) for t in fired], np.int64)
     label = "positive" if words else "negative"
     return ScoredStream(
-        Recording(Path(name), words, label, name), round(seconds * RATE), scores, ends, detections
+        Recording(Path(name), words, label, name, complete=complete),
+        round(seconds * RATE),
+        scores,
+        ends,
+        detections,
     )
 
 
@@ -184,6 +189,46 @@ class TestMeasure:
         accuracy = metrics.measure([make_stream(seconds, (), tuple(fired))])
         assert accuracy.negative_hours == pytest.approx(seconds / 3600, abs=1e-6)
         assert len(accuracy.false_alarms) + accuracy.repeats == len(fired)
+
+
+class TestTruthFile:
+    """Recordings all of whose words are listed: the sound outside the words is negative audio."""
+
+    def test_detections_outside_the_words_are_false_alarms_over_the_sound_outside(self) -> None:
+        words = ((10.0, 10.5), (11.0, 12.0), (99.5, 100.0))  # windows 10..13 and 99.5..100 (the end)
+        stream = make_stream(100, words, (5.0, 10.6, 11.6, 12.9, 50.0, 50.5), complete=True)
+        accuracy = metrics.measure([stream])
+        assert [e.time_s for e in accuracy.false_alarms] == [5.0, 50.0]
+        assert (accuracy.extras, len(accuracy.misses), accuracy.repeats) == ((), 1, 2)
+        assert accuracy.negative_hours == pytest.approx(96.5 / 3600)
+        assert accuracy.fah == pytest.approx(2 / (96.5 / 3600))
+
+    def test_a_clip_of_the_word_has_no_negative_audio(self) -> None:
+        accuracy = metrics.measure([make_stream(100, ((10.0, 10.5),), (5.0,))])
+        assert (accuracy.negative_hours, accuracy.fah, len(accuracy.extras)) == (0.0, None, 1)
+
+    def test_the_curve_agrees(self) -> None:
+        stream = make_stream(100, ((10.0, 10.5),), (5.0, 10.72, 50.0), complete=True)
+        (point,) = metrics.sweep([stream], [0.5], first_above)
+        accuracy = metrics.measure([stream])
+        assert (point.misses, point.false_alarms) == (0, 2)
+        assert (point.fah, point.fah_upper95) == (accuracy.fah, accuracy.fah_upper95)
+
+    def test_peaks_leave_the_words_out(self) -> None:
+        stream = make_stream(10, ((4.0, 5.0),), complete=True)
+        levels = np.zeros(stream.scores.size, np.uint16)
+        for time_s in (4.5, 5.9, 8.0):
+            levels[np.searchsorted(stream.score_samples, LEAD_SAMPLES + time_s * RATE)] = 32_768
+        assert sum(metrics.negative_peaks([stream], [levels])) == 1.0
+
+    @given(word_lists(), st.integers(1, 90 * RATE))
+    def test_negative_samples_are_those_in_no_window(self, words: list, samples: int) -> None:
+        spans = tuple((a / RATE, b / RATE) for a, b in words)
+        negative = np.ones(samples, bool)
+        for start, end in words:
+            negative[start : end + GRACE_SAMPLES] = False
+        recording = Recording(Path("a"), spans, "positive", complete=True)
+        assert metrics.negative_samples(recording, samples) == np.count_nonzero(negative)
 
 
 class TestCurve:

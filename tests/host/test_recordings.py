@@ -108,6 +108,8 @@ class TestTruth:
             str(Path("no/music/b.wav")): (),
         }
         assert recordings.select(data=root / "truth.csv").recordings == selection.recordings
+        assert all(r.complete for r in selection.recordings)
+        assert not any(r.complete for r in recordings.select(*folders).recordings)
 
     @pytest.mark.parametrize(
         ("row", "says"),

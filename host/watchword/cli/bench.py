@@ -29,8 +29,8 @@ def command(
     """Measure a board, physical or emulated, over its serial link.
 
     Every positive clip holds the word once; every second of the negatives counts as negative
-    audio. Each recording is a stream of its own, with silence around it. Every score is compared
-    with the host pipeline.
+    audio, and with a truth.csv so does all sound outside the words it lists. Each recording is
+    a stream of its own, with silence around it. Every score is compared with the host pipeline.
 
     Exit status: 0 all budgets kept, 2 a budget exceeded, 3 board and host differ or audio was
     lost, 1 any other error, 130 interrupted.

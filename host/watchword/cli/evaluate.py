@@ -26,8 +26,9 @@ def command(
     """Measure a model on recordings with the C core on this computer, over all cores.
 
     Every positive clip holds the word once; every second of the negatives counts as negative
-    audio. Writes the same files as bench; cost and RAM are left to a board. Budgets are shown,
-    but only bench fails on them.
+    audio, and with a truth.csv so does all sound outside the words it lists. Writes the same
+    files as bench; cost and RAM are left to a board. Budgets are shown, but only bench fails on
+    them.
 
     \b
     Examples:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from watchword import core
+from watchword import core, spec
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets, metrics
 from watchword.evaluate.metrics import ScoredStream
@@ -43,7 +43,9 @@ def evaluate_on_host(
 def announce(selection: Selection, session: Session) -> None:
     """Say what is going to be streamed, and what is not."""
     words = sum(len(r.words) for r in selection.recordings)
-    minutes = sum(s for r, s in zip(selection.recordings, selection.seconds, strict=True) if not r.words) / 60
+    sized = zip(selection.recordings, selection.seconds, strict=True)
+    negative = sum(metrics.negative_samples(r, round(s * spec.SAMPLE_RATE_HZ)) for r, s in sized)
+    minutes = negative / spec.SAMPLE_RATE_HZ / 60
     session.log(
         f"{len(selection.recordings)} recordings: {words} words in {len(selection.positives)}, "
         f"{minutes:.1f} minutes without"

@@ -3,6 +3,11 @@
 Conventions (those of board benchmarks): a hit counts from the start of the word to one second
 after its end; repeated detections within one second count once; false alarms are counted over
 all the negative audio, and every rate comes with its exact one-sided 95 % bound.
+
+Negative audio is every recording without the word and, where a truth file lists the words of a
+recording, what lies outside them (from a word's start to one second after its end is not negative).
+A clip given as a positive only promises to hold the word once: the rest of it counts neither as
+negative audio nor, if the detector fires there, as a false alarm, but as an extra detection.
 """
 
 from __future__ import annotations
@@ -60,8 +65,8 @@ class Event:
 class Accuracy:
     positives: int  # words
     misses: tuple[Event, ...]
-    false_alarms: tuple[Event, ...]  # on recordings without the word
-    extras: tuple[Event, ...]  # on recordings with the word, but outside it
+    false_alarms: tuple[Event, ...]  # in negative audio
+    extras: tuple[Event, ...]  # on clips of the word, but outside it
     repeats: int
     negative_hours: float
     latencies: tuple[int, ...]  # samples from word end to detection, one per hit
@@ -155,7 +160,7 @@ def measure(streams: Sequence[ScoredStream]) -> Accuracy:
             else:
                 latencies.append(hit - end)
         events = [Event(index, stream.recording, _file_time(sample)) for sample in found.extras]
-        (extras if words else false_alarms).extend(events)
+        (false_alarms if _has_negative_audio(stream) else extras).extend(events)
     return Accuracy(
         sum(len(s.recording.words) for s in streams),
         tuple(misses),
@@ -169,8 +174,23 @@ def measure(streams: Sequence[ScoredStream]) -> Accuracy:
 
 def negative_hours(streams: Iterable[ScoredStream]) -> float:
     """Hours of audio without the word; the silence put around each recording does not count."""
-    samples = sum(s.audio_samples for s in streams if not s.recording.words)
+    samples = sum(negative_samples(s.recording, s.audio_samples) for s in streams)
     return samples / spec.SAMPLE_RATE_HZ / 3600.0
+
+
+def negative_samples(recording: Recording, audio_samples: int) -> int:
+    """How much of a recording of this length is negative audio, in samples."""
+    if recording.words and not recording.complete:
+        return 0
+    negative, at, end = 0, LEAD_SAMPLES, LEAD_SAMPLES + audio_samples
+    for first, last in sorted(recording.word_samples):
+        negative += max(0, min(first, end) - at)
+        at = max(at, last + GRACE_SAMPLES)
+    return negative + max(0, end - at)
+
+
+def _has_negative_audio(stream: ScoredStream) -> bool:
+    return stream.recording.complete or not stream.recording.words
 
 
 def sweep(streams: Sequence[ScoredStream], thresholds: Iterable[float], detect: Detect) -> list[CurvePoint]:
@@ -182,10 +202,9 @@ def sweep(streams: Sequence[ScoredStream], thresholds: Iterable[float], detect: 
         misses = alarms = 0
         for stream in streams:
             fired = stream.score_samples[detect(stream, threshold)]
-            if stream.recording.words:
-                misses += match(stream.recording.word_samples, fired).hits.count(None)
-            else:
-                alarms += len(match((), fired).extras)
+            found = match(stream.recording.word_samples, fired)
+            misses += found.hits.count(None)
+            alarms += len(found.extras) if _has_negative_audio(stream) else 0
         points.append(
             CurvePoint(
                 threshold,
@@ -229,14 +248,18 @@ def word_peaks(streams: Iterable[ScoredStream], smoothed: Sequence[np.ndarray]) 
 
 
 def negative_peaks(streams: Iterable[ScoredStream], smoothed: Sequence[np.ndarray]) -> list[float]:
-    """Highest smoothed score (0..1) of every second of every stream without the word."""
+    """Highest smoothed score (0..1) of every second of negative audio."""
     peaks: list[float] = []
     for stream, levels in zip(streams, smoothed, strict=True):
-        if stream.recording.words or levels.size == 0:
+        times = stream.score_samples
+        negative = np.full(levels.size, _has_negative_audio(stream))
+        for start, end in stream.recording.word_samples:
+            negative &= (times < start) | (times > end + GRACE_SAMPLES)
+        if not negative.any():
             continue
-        second = (stream.score_samples - stream.score_samples[0]) // spec.SAMPLE_RATE_HZ
+        second = (times[negative] - times[0]) // spec.SAMPLE_RATE_HZ
         starts = np.flatnonzero(np.diff(second, prepend=-1))
-        peaks.extend(_unit(peak) for peak in np.maximum.reduceat(levels, starts))
+        peaks.extend(_unit(peak) for peak in np.maximum.reduceat(levels[negative], starts))
     return peaks
 
 

@@ -39,6 +39,7 @@ class Recording:
     speaker: str = ""  # "" = not known
     source: str = ""
     limit_s: float | None = None  # stream only this much of the file
+    complete: bool = False  # `words` lists every word (truth file): the sound outside them is negative
 
     @property
     def word_samples(self) -> list[tuple[int, int]]:
@@ -214,7 +215,8 @@ def _find_table(data: Path) -> Path:
 def _truth_rows(path: Path, table: list[dict[str, str]]) -> list[tuple[Recording, bool]]:
     """One row per word; files beside the truth file that it does not name are negatives.
 
-    A row with empty times names a recording without the word.
+    A row with empty times names a recording without the word. Every word must have its row: a
+    detection outside all of them is a false alarm, and the sound outside them is negative audio.
     """
     words: dict[Path, list[tuple[float, float]]] = {}
     for number, row in enumerate(table, start=2):
@@ -231,7 +233,8 @@ def _truth_rows(path: Path, table: list[dict[str, str]]) -> list[tuple[Recording
         found = tuple(sorted(words.get(file, ())))
         name = os.path.relpath(file, path.parent)
         label = "positive" if found else "negative"
-        rows.append((Recording(file, found, label, name, source=str(Path(name).parent)), False))
+        folder = str(Path(name).parent)
+        rows.append((Recording(file, found, label, name, source=folder, complete=True), False))
     return rows
 
 
