@@ -41,7 +41,7 @@ def steps(phrase: str, folder: Path) -> list[Step]:
     return [
         Step(
             "Make speech: the phrase, near misses and other talk, in voices split three ways",
-            ("synth", phrase, "--out", str(data), "--count", "900", "--negatives-minutes", "60"),
+            ("synth", phrase, "--out", str(data), "--count", "1500", "--negatives-minutes", "60"),
             data / "manifest.csv",
         ),
         Step(
