@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 import synthetic
+from watchword.device import bench
 from watchword.errors import WatchwordError
-from watchword.evaluate import budgets
+from watchword.evaluate import budgets, host
+from watchword.evaluate.recordings import Selection
+from watchword.evaluate.session import Session
 
 GENEROUS = {limit.key: 1e12 for limit in budgets.LIMITS}
 
@@ -81,3 +84,21 @@ def test_without_a_budget_nothing_is_demanded(results: dict[str, Any]) -> None:
     verdict = budgets.budget_results(results, {})
     assert verdict["passed"] is True
     assert {line["passed"] for line in verdict["lines"]} == {None}
+
+
+@pytest.mark.parametrize(("text", "says"), [("[host]\nmax_far = 1\n", "unknown key"), ("[emu-c3\n", "TOML")])
+def test_a_bad_budgets_file_is_told_before_any_streaming(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    def too_late(*_: object) -> None:
+        raise AssertionError("long work before the budgets were read")
+
+    for module in (host, bench):
+        monkeypatch.setattr(module, "load_image", lambda _: b"")
+        monkeypatch.setattr(module, "announce", too_late)
+    limits, log = write(tmp_path / "b.toml", text), Session(tmp_path)
+    nothing = Selection((), ())
+    with pytest.raises(WatchwordError, match=says):
+        host.evaluate_on_host(tmp_path, nothing, log, limits)
+    with pytest.raises(WatchwordError, match=says):
+        bench.bench("emu:c3", tmp_path, nothing, log, limits)

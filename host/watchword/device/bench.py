@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -96,12 +97,15 @@ def bench(
     push: send the model to a board that runs another one.
     """
     image = load_image(model)
+    budgets.read_tables(limits)  # what is wrong with the file is said before the long work
     announce(selection, session)
     built = _build(port, model, session)
-    host = run_host(image, selection)
-    for unreadable in host.skipped:
-        session.log(f"skipped {unreadable.path}: {unreadable.reason}")
-    run = run_board(port, model, image, host.streams, session, limits, push)
+    with connect(port, model, image, session, push) as (board, meter):
+        values = _check_board(board, image, port, limits, session)
+        host = run_host(image, selection)
+        for unreadable in host.skipped:
+            session.log(f"skipped {unreadable.path}: {unreadable.reason}")
+        run = run_board(board, meter, host.streams, session)
     streams = _board_streams(image, host.streams, run.results)
     results = build_results(str(run.info["board"]), image, streams, selection, host.skipped)
     results["origin"]["model"] = str(model)
@@ -116,50 +120,55 @@ def bench(
     results["details"] |= {"info": run.info, "stats": run.stats}
     results["details"]["firmware"] = {**asdict(built), "elf": str(built.elf)} if built else None
     results["provenance"] |= {"port": port, "times_real_time": run.times_real_time, "seconds": run.seconds}
-    finish_budgets(results, limits)
+    finish_budgets(results, limits, values)
     return results
 
 
-def run_board(
-    port: str,
-    model: Path,
-    image: bytes,
-    reference: Sequence[ScoredStream],
-    session: Session,
-    limits: Path,
-    push: bool = False,
-) -> BoardRun:
-    """The board's part: connect, check what it is, stream, collect."""
-    silence = LEAD_SAMPLES + TAIL_SAMPLES
-    total_s = sum(stream.audio_samples + silence for stream in reference) / spec.SAMPLE_RATE_HZ
+@contextmanager
+def connect(
+    port: str, model: Path, image: bytes, session: Session, push: bool
+) -> Iterator[tuple[Board, Meter]]:
+    """The board at `port`, with the model pushed to it if asked for."""
     with open_port(port, model) as transport, Board(meter := Meter(transport), port) as board:
         if push:
             session.log(push_model(board, image))
-        _check_board(board, image, port, limits, session)
-        board.stats(reset=True)
-        bar = Progress(str(board.info["board"]), total_s)
-        meter.on_written = lambda count: bar.reach(min(count / BYTES_PER_SECOND, total_s))
-        results = []
-        try:
-            for stream, result in zip(reference, board.stream_many(_pcm(reference)), strict=True):
-                results.append(result)
-                session.log(_line(stream, result), show=False)
-        finally:
-            bar.close()
-        stats, counters = board.stats(), board.link_counters
-        speed = total_s / bar.elapsed_s
-        session.log(
-            f"streamed {total_s:,.0f} s (with the silence around each recording) in "
-            f"{bar.elapsed_s:,.0f} s: {speed:.1f} x real time"
-        )
-        link = {
-            "bytes": counters.bytes_sent + counters.bytes_received,
-            "retransmissions": counters.retransmissions + stats["retransmissions"],
-            "lost_samples": board.lost_samples,
-            "bad_frames": counters.bad_frames + stats["bad_frames"],
-            "crc_errors": counters.crc_errors + stats["crc_errors"],
-        }
-        return BoardRun(board.info, stats, tuple(results), link, bar.elapsed_s, speed)
+        yield board, meter
+
+
+def run_board(board: Board, meter: Meter, reference: Sequence[ScoredStream], session: Session) -> BoardRun:
+    """The board's part: stream, collect."""
+    silence = LEAD_SAMPLES + TAIL_SAMPLES
+    total_s = sum(stream.audio_samples + silence for stream in reference) / spec.SAMPLE_RATE_HZ
+    board.stats(reset=True)
+    bar = Progress(str(board.info["board"]), total_s)
+    meter.on_written = lambda count: bar.reach(min(count / BYTES_PER_SECOND, total_s))
+    results = []
+    try:
+        for stream, result in zip(reference, board.stream_many(_pcm(reference)), strict=True):
+            results.append(result)
+            session.log(_line(stream, result), show=False)
+    finally:
+        bar.close()
+    stats, link = board.stats(), _link_results(board)
+    link |= {name: link[name] + stats[name] for name in ("retransmissions", "bad_frames", "crc_errors")}
+    speed = total_s / bar.elapsed_s
+    session.log(
+        f"streamed {total_s:,.0f} s (with the silence around each recording) in "
+        f"{bar.elapsed_s:,.0f} s: {speed:.1f} x real time"
+    )
+    return BoardRun(board.info, stats, tuple(results), link, bar.elapsed_s, speed)
+
+
+def _link_results(board: Board) -> dict[str, int]:
+    """This end's counters of the link."""
+    counters = board.link_counters
+    return {
+        "bytes": counters.bytes_sent + counters.bytes_received,
+        "retransmissions": counters.retransmissions,
+        "lost_samples": board.lost_samples,
+        "bad_frames": counters.bad_frames,
+        "crc_errors": counters.crc_errors,
+    }
 
 
 def cost_results(run: BoardRun) -> Results:
@@ -216,8 +225,11 @@ def _build(port: str, model: Path, session: Session) -> FirmwareImage | None:
     return firmware.build(env, model)
 
 
-def _check_board(board: Board, image: bytes, port: str, limits: Path, session: Session) -> None:
-    """The right model, known budgets and the model's own detector settings, before any streaming."""
+def _check_board(board: Board, image: bytes, port: str, limits: Path, session: Session) -> dict[str, float]:
+    """The right model, known budgets and the model's own detector settings, before any long work.
+
+    Returns the board's budgets.
+    """
     header, name = core.ModelImage(image).header, str(board.info["board"])
     wanted, found = int(header["crc32"]), int(board.info["model_crc32"])
     if found != wanted:
@@ -227,12 +239,13 @@ def _check_board(board: Board, image: bytes, port: str, limits: Path, session: S
             port,
             "add --push, or flash it: watchword flash --model MODEL",
         )
-    budgets.read_budgets(name, limits)
+    values = budgets.read_budgets(name, limits)
     detector = core.ModelImage(image).detector
     if board.config_get() != detector:
         session.log("the board's detector settings were changed; back to the model's own")
         board.config_set(detector)
     session.log(f"{name}: firmware {board.info['firmware']}, word '{board.info['word']}', model {found:08x}")
+    return values
 
 
 def _pcm(reference: Sequence[ScoredStream]) -> Iterator[np.ndarray]:

@@ -61,8 +61,8 @@ class Line:
     passed: bool | None
 
 
-def read_budgets(board: str, path: Path = DEFAULT_PATH) -> dict[str, float]:
-    """The limits of one board; unknown keys and boards are errors, so that no typo lifts a limit."""
+def read_tables(path: Path = DEFAULT_PATH) -> dict[str, dict[str, float]]:
+    """The limits of every board; unknown keys are errors, so that no typo lifts a limit."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -71,12 +71,18 @@ def read_budgets(board: str, path: Path = DEFAULT_PATH) -> dict[str, float]:
         raise WatchwordError(f"not valid TOML: {error}", path, "correct the file") from error
     for name, table in tables.items():
         _check_table(name, table, path)
+    return {name: {key: float(value) for key, value in table.items()} for name, table in tables.items()}
+
+
+def read_budgets(board: str, path: Path = DEFAULT_PATH) -> dict[str, float]:
+    """The limits of one board, which must be in the file."""
+    tables = read_tables(path)
     if board not in tables:
         known = ", ".join(sorted(tables)) or "none"
         raise WatchwordError(
             f"no budgets for board {board!r}", path, f"add a [{board}] table; there are: {known}"
         )
-    return {key: float(value) for key, value in tables[board].items()}
+    return tables[board]
 
 
 def check(results: Results, budgets: dict[str, float]) -> list[Line]:

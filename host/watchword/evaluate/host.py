@@ -29,14 +29,18 @@ HOST = "host"
 def evaluate_on_host(
     model: Path, selection: Selection, session: Session, limits: Path, workers: int | None = None
 ) -> Results:
-    """Stream, measure, and build the results; the caller writes them."""
+    """Stream, measure, and build the results; the caller writes them.
+
+    The host has no cost or memory of its own to limit, so its table in the budgets is optional.
+    """
     image = load_image(model)
+    values = budgets.read_tables(limits).get(HOST, {})
     announce(selection, session)
     run = run_host(image, selection, workers)
     results = build_results(HOST, image, run.streams, selection, run.skipped)
     results["origin"]["model"] = str(model)
     results["provenance"] |= {"seconds": run.seconds, "times_real_time": run.times_real_time}
-    finish_budgets(results, limits)
+    finish_budgets(results, limits, values)
     return results
 
 
@@ -77,7 +81,6 @@ def build_results(
     return results
 
 
-def finish_budgets(results: Results, limits: Path) -> None:
-    """Add the verdict. The host has no cost or memory of its own to limit, so its table is optional."""
-    values = budgets.read_budgets(results["board"], limits)
+def finish_budgets(results: Results, limits: Path, values: dict[str, float]) -> None:
+    """Add the verdict on `values`, which were read from the file `limits` before the long work."""
     results["budgets"] = {"file": os.path.relpath(limits), **budgets.budget_results(results, values)}
