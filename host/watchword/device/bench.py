@@ -33,6 +33,7 @@ ESTIMATE_CLOCK_HZ = 160_000_000
 ESTIMATE_CPI = 1.5
 
 
+ADDED_SAMPLES = LEAD_SAMPLES + TAIL_SAMPLES  # of silence around each recording
 BYTES_PER_SECOND = 2 * spec.SAMPLE_RATE_HZ  # of audio; framing adds a little
 
 
@@ -83,6 +84,7 @@ class BoardRun:
 
     info: dict[str, int | str]
     stats: dict[str, int]
+    silence: dict[str, int]  # the same counters for one stream of nothing but the added silence
     results: tuple[StreamResult, ...]
     link: dict[str, int]
     seconds: float
@@ -137,9 +139,10 @@ def connect(
 
 def run_board(board: Board, meter: Meter, reference: Sequence[ScoredStream], session: Session) -> BoardRun:
     """The board's part: stream, collect."""
-    silence = LEAD_SAMPLES + TAIL_SAMPLES
-    total_s = sum(stream.audio_samples + silence for stream in reference) / spec.SAMPLE_RATE_HZ
+    total_s = sum(stream.audio_samples + ADDED_SAMPLES for stream in reference) / spec.SAMPLE_RATE_HZ
     board.stats(reset=True)
+    board.stream(np.zeros(ADDED_SAMPLES, np.int16))
+    silence = board.stats(reset=True)
     bar = Progress(str(board.info["board"]), total_s)
     meter.on_written = lambda count: bar.reach(min(count / BYTES_PER_SECOND, total_s))
     results = []
@@ -156,7 +159,7 @@ def run_board(board: Board, meter: Meter, reference: Sequence[ScoredStream], ses
         f"streamed {total_s:,.0f} s (with the silence around each recording) in "
         f"{bar.elapsed_s:,.0f} s: {speed:.1f} x real time"
     )
-    return BoardRun(board.info, stats, tuple(results), link, bar.elapsed_s, speed)
+    return BoardRun(board.info, stats, silence, tuple(results), link, bar.elapsed_s, speed)
 
 
 def _link_results(board: Board) -> dict[str, int]:
@@ -172,14 +175,22 @@ def _link_results(board: Board) -> dict[str, int]:
 
 
 def cost_results(run: BoardRun) -> Results:
-    """Counter totals per second of audio and per hop, by stage."""
-    audio_s = run.stats["samples"] / spec.SAMPLE_RATE_HZ
+    """Counter totals per second of audio and per hop, by stage.
+
+    Silence costs less than sound, so the streams' silence around each recording is subtracted from
+    the figures per second; those per hop include it.
+    """
+    added = len(run.results)
+    audio_s = (run.stats["samples"] - added * ADDED_SAMPLES) / spec.SAMPLE_RATE_HZ
     hops = run.stats["hops"]
-    if not hops or not audio_s:
+    if not hops or audio_s <= 0:
         raise WatchwordError("the board counted no hops", str(run.info["board"]), "flash the firmware again")
     totals = {stage: run.stats[f"{stage}_total"] for stage in spec.STAGES}
-    per_second = {stage: total / audio_s for stage, total in totals.items()}
-    per_second["total"] = sum(totals.values()) / audio_s
+    per_second = {
+        stage: max(0.0, total - added * run.silence[f"{stage}_total"]) / audio_s
+        for stage, total in totals.items()
+    }
+    per_second["total"] = sum(per_second.values())
     instructions = run.info["clock_hz"] == 0
     cost: Results = {
         "unit": "instructions" if instructions else "cycles",
