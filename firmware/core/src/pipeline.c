@@ -65,7 +65,7 @@ static void charge(ww_stage_cost *cost, uint32_t spent) {
     if (spent > cost->max) cost->max = spent;
 }
 
-/* A finished row through model and detector; started/framed: counter before and after the row. */
+/* A finished row through model and detector; started: the counter before its last samples came. */
 static void process_row(ww_pipeline *p, const int16_t *row, ww_step *step, uint32_t started) {
     int8_t input[WW_MAX_COEFFS];
     ww_normaliser_push(&p->normaliser, row, input);

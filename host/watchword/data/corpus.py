@@ -26,6 +26,14 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A file that was found and not used, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
 class Clip:
     """One sound file with what is known about it.
 

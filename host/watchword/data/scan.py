@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from watchword import audio, spec
 from watchword.data import leaks
-from watchword.data.corpus import SPLIT_NAMES, Clip, number, read_manifest, read_table
+from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, number, read_manifest, read_table
 from watchword.data.endpoint import word_bounds
 from watchword.data.split import assign, require_splits
 from watchword.errors import WatchwordError
@@ -28,14 +28,6 @@ _LABEL_FOLDERS = {
     "noise": "noise", "noises": "noise", "rir": "rir", "rirs": "rir",
 }  # fmt: skip
 _SPEECH_KINDS = frozenset(("keyword", "tts-keyword", "speech", "other-word", "speech-stream"))
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that was found and not used."""
-
-    path: Path
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ import soundfile
 from watchword.data.speech_tools import espeak, flite
 from watchword.errors import WatchwordError
 
-Delivery = dict[
-    str, str | float
-]  # how a speaker says it: only what JSON can hold, it is part of the file name
+# How a speaker says it: only what JSON can hold, it is part of the file name.
+Delivery = dict[str, str | float]
 
 
 class Engine(Protocol):

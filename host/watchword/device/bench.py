@@ -32,7 +32,6 @@ from watchword.export import load_image
 ESTIMATE_CLOCK_HZ = 160_000_000
 ESTIMATE_CPI = 1.5
 
-
 ADDED_SAMPLES = LEAD_SAMPLES + TAIL_SAMPLES  # of silence around each recording
 BYTES_PER_SECOND = 2 * spec.SAMPLE_RATE_HZ  # of audio; framing adds a little
 

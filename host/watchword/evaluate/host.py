@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from watchword import core, spec
+from watchword.data.corpus import Skipped
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets, metrics
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.recordings import Selection, Skipped
+from watchword.evaluate.recordings import Selection
 from watchword.evaluate.results import (
     SCHEMA,
     Results,

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 
 from watchword import audio, spec
-from watchword.data.corpus import SPLIT_NAMES, Clip, read_manifest, read_table
+from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, read_manifest, read_table
 from watchword.data.endpoint import word_bounds
 from watchword.errors import WatchwordError
 
@@ -46,14 +46,6 @@ class Recording:
         """Start and end of each word as sample indices of the stream (silence in front included)."""
         rate = spec.SAMPLE_RATE_HZ
         return [(LEAD_SAMPLES + round(a * rate), LEAD_SAMPLES + round(b * rate)) for a, b in self.words]
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that could not be used, and why."""
-
-    path: Path
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from watchword import core
+from watchword.data.corpus import Skipped
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import Detect, ScoredStream
 from watchword.evaluate.progress import Progress
@@ -22,7 +23,6 @@ from watchword.evaluate.recordings import (
     TAIL_SAMPLES,
     Recording,
     Selection,
-    Skipped,
     stream_pcm,
 )
 
