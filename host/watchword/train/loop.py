@@ -72,6 +72,10 @@ class Judgement:
     frr_mean: float
 
 
+# Told of every validation: stage, epoch, what was found. What it raises ends the run.
+OnValidation = Callable[[str, int, Judgement], None]
+
+
 class Averager:
     """A slow copy of a network's weights: what is validated and kept."""
 
@@ -118,6 +122,7 @@ class Observers:
     after_epoch: Callable[[int], None]
     say: Callable[[str], None] | None = None
     progress: bool = True
+    on_validation: OnValidation | None = None
 
 
 def fit(
@@ -145,6 +150,8 @@ def fit(
                         save_weights(network, checkpoint)
                     if observers.say is not None:
                         observers.say(_line(stage, epoch, row))
+                    if observers.on_validation is not None:
+                        observers.on_validation(stage.name, epoch, found)
                 observers.after_epoch(epoch)
             log.add(**row)
     load_weights(network, checkpoint)

@@ -28,7 +28,7 @@ from watchword.files import write_atomic
 from watchword.train import architectures, qat
 from watchword.train.config import RunConfig, save_config
 from watchword.train.curves import draw_curves
-from watchword.train.loop import Judgement, Observers, RunLog, Stage, fit
+from watchword.train.loop import Judgement, Observers, OnValidation, RunLog, Stage, fit
 from watchword.train.losses import make_loss
 from watchword.train.scoring import Scorer
 from watchword.train.tensorflow import make_reproducible
@@ -47,6 +47,7 @@ class Run:
     out: Path
     progress: bool
     log: RunLog
+    on_validation: OnValidation | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     speed: dict[str, float] = field(default_factory=dict)
 
@@ -70,14 +71,16 @@ class Prepared:
     clips: dict[str, int]
 
 
-def train_run(config: RunConfig, out: Path, progress: bool = True) -> dict[str, Any]:
+def train_run(
+    config: RunConfig, out: Path, progress: bool = True, on_validation: OnValidation | None = None
+) -> dict[str, Any]:
     """Train, quantise, convert and judge; everything goes to `out`. Returns the content of metrics.json."""
     if not config.word.phrase:
         raise WatchwordError("no wake word given", "[word] phrase", "name it in the TOML or with --word")
     if not config.data.manifest:
         raise WatchwordError("no manifest given", "[data] manifest", "name it in the TOML or with --manifest")
     architectures.architecture(config.model)  # an unknown name fails here, not after the features
-    run = Run(config, out, progress, RunLog(out / "log.csv"))
+    run = Run(config, out, progress, RunLog(out / "log.csv"), on_validation)
     save_config(config, out / "config.toml")
     with run.timed("features"):
         prepared = _prepare(config, make_features(config, progress))
@@ -180,7 +183,8 @@ def _fit(run: Run, prepared: Prepared, network: Any, stage: Stage, batches: Batc
 
     name = stage.name.split()[-1].lower()
     loss = make_loss(run.config.train, detector.smoothing, prepared.geometry)
-    observers = Observers(judge, mine, tqdm.write if run.progress else None, run.progress)
+    say = tqdm.write if run.progress else None
+    observers = Observers(judge, mine, say, run.progress, run.on_validation)
     speed = fit(network, logits, stage, loss, batches, observers, run.log, run.out / f"weights_{name}.npz")
     run.speed[name] = round(speed)
 
