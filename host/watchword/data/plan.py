@@ -51,13 +51,25 @@ class ValidationStream:
 
 
 @dataclass(frozen=True)
+class JobPlan:
+    """What is to be computed for a run: any of it can be heard again from its job and recipe."""
+
+    recipe: Recipe
+    positives: list[Job]
+    negatives: list[Job]
+    validation_recipe: Recipe
+    validation: list[tuple[ValidationJob, tuple[int, int] | None]]  # with the word, in samples of the stream
+    clips: dict[str, int]  # of each kind, for the record
+
+
+@dataclass(frozen=True)
 class Features:
     """Everything a run learns from and is judged by, as MFCC rows."""
 
     positives: np.ndarray  # int16 [draws, rows, coeffs]; the word ends at augment.BEFORE_END_S
     negatives: list[np.ndarray]  # streams, int16 [rows, coeffs]
     validation: list[ValidationStream]
-    clips: dict[str, int]  # of each kind, for the record
+    plan: JobPlan  # positives and negatives come in the order of its jobs
 
 
 @dataclass(frozen=True)
@@ -76,30 +88,35 @@ class _Split:
 
 def make_features(config: RunConfig, progress: bool = True) -> Features:
     """Plan and compute (or fetch from the cache) the features of a run."""
-    train, validation = _read_splits(Path(config.data.manifest))
+    plan = make_plan(config)
     cache, workers = Path(config.data.cache), config.data.workers
-    recipe = _recipe(config, train, train)
-    positives = compute_rows(
-        _positive_jobs(train, config.data), recipe, cache, workers, "positives", progress
-    )
-    negatives = compute_rows(
-        _negative_jobs(train, config.data, config.train.seed), recipe, cache, workers, "negatives", progress
-    )
-    held_out = _validation_jobs(validation, config.data)
-    rows = compute_rows(
-        [job for job, _ in held_out],
-        _recipe(config, validation, train), cache, workers, "validation", progress,
-    )  # fmt: skip
+    positives = compute_rows(plan.positives, plan.recipe, cache, workers, "positives", progress)
+    negatives = compute_rows(plan.negatives, plan.recipe, cache, workers, "negatives", progress)
+    held_out = [job for job, _ in plan.validation]
+    rows = compute_rows(held_out, plan.validation_recipe, cache, workers, "validation", progress)
     streams = [
         ValidationStream(r, word, job.condition, _seconds(r, config.features.hop_samples))
-        for (job, word), r in zip(held_out, rows, strict=True)
+        for (job, word), r in zip(plan.validation, rows, strict=True)
     ]
+    return Features(np.concatenate(positives), negatives, streams, plan)
+
+
+def make_plan(config: RunConfig) -> JobPlan:
+    """Which clips are heard, in which streams, mixed with what."""
+    train, validation = _read_splits(Path(config.data.manifest))
     counts = {
         f"{name} {label}": len(part.clips[label])
         for name, part in (("train", train), ("val", validation))
         for label in sorted(part.clips)
     }
-    return Features(np.concatenate(positives), negatives, streams, counts)
+    return JobPlan(
+        _recipe(config, train, train),
+        _positive_jobs(train, config.data),
+        _negative_jobs(train, config.data, config.train.seed),
+        _recipe(config, validation, train),
+        _validation_jobs(validation, config.data),
+        counts,
+    )
 
 
 def _seconds(rows: np.ndarray, hop_samples: int) -> float:

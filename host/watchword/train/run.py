@@ -87,18 +87,23 @@ def train_run(
     make_reproducible(config.train.seed)
     with run.timed("float"):
         network, batches = _train_float(run, prepared)
-    with run.timed("qat"):
-        quantised, folded = _train_quantised(run, prepared, network, batches)
-    with run.timed("convert"):
-        models = _convert(run, prepared, quantised, folded, batches)
+    models: dict[str, bytes] = {}  # none of a teacher, which stays float
+    if architectures.architecture(config.model).streams:
+        with run.timed("qat"):
+            quantised, folded = _train_quantised(run, prepared, network, batches)
+        with run.timed("convert"):
+            models = _convert(run, prepared, quantised, folded, batches)
     with run.timed("judge"):
         accuracy = _judge_all(run, prepared, network, models)
-    settings, calibration = _calibrated(config, prepared.settings, accuracy["int8"])
-    write_atomic(out / "model.tflite", models["int8"])
+    final = "int8" if models else "float"
+    settings, calibration = _calibrated(config, prepared.settings, accuracy[final])
+    if models:
+        write_atomic(out / "model.tflite", models["int8"])
     settings.save(out / "settings.json")
-    draw_curves(run.log, {name: accuracy[name] for name in ("float", "int8")}, out / "curves.png")
+    shown = {name: accuracy[name] for name in ("float", "int8") if name in accuracy}
+    draw_curves(run.log, shown, out / "curves.png")
     metrics = _metrics(run, prepared, settings, accuracy, calibration, network)
-    metrics["size_warnings"] = _check_size(config, models["int8"], settings)
+    metrics["size_warnings"] = _check_size(config, models["int8"], settings) if models else []
     write_atomic(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     return metrics
 
@@ -124,7 +129,7 @@ def _prepare(config: RunConfig, features: Features) -> Prepared:
     training = make_training_set(features.positives, features.negatives, normalisation, rows)
     validation = make_validation_set(features.validation, normalisation, geometry)
     settings = ModelSettings(config.word.phrase, f.hop_samples, f.coeffs, normalisation, detector)
-    return Prepared(geometry, training, validation, settings, features.clips)
+    return Prepared(geometry, training, validation, settings, features.plan.clips)
 
 
 def _some(streams: Sequence[np.ndarray] | np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
@@ -257,7 +262,7 @@ def _metrics(
     run: Run, prepared: Prepared, settings: ModelSettings, accuracy: dict[str, Accuracy],
     calibration: dict[str, float] | None, network: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    words = {name: len(peaks) for name, peaks in accuracy["int8"].word_peaks.items()}
+    words = {name: len(peaks) for name, peaks in accuracy["float"].word_peaks.items()}
     return {
         "word": settings.word,
         "parameters": int(qat.fold_batch_norm(network, run.config.model, settings.coeffs).count_params()),
