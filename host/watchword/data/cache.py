@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from watchword.data.features import Job, Recipe, job_key
+from watchword.data.features import Job, Recipe, job_key, job_rng
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
@@ -88,9 +88,8 @@ def _work(path: Path, job: Job) -> None:
 
 
 def _compute_to(path: Path, job: Job, recipe: Recipe) -> None:
-    rng = np.random.default_rng(int(path.stem[:32], 16))  # the key: same job, same randomness
     buffer = io.BytesIO()
-    np.save(buffer, job.compute(recipe, rng), allow_pickle=False)
+    np.save(buffer, job.compute(recipe, job_rng(path.stem)), allow_pickle=False)
     write_atomic(path, buffer.getvalue())
 
 

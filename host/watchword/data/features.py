@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -161,7 +161,13 @@ class ValidationJob:
         return "validation", self.piece.content, self.condition, self.draw
 
 
-Job = PositiveJob | NegativeJob | NoiseJob | ValidationJob
+class Job(Protocol):
+    """One file of the cache: what it is made of, and how."""
+
+    @property
+    def identity(self) -> tuple[object, ...]: ...
+
+    def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray: ...
 
 
 def digest_file(path: Path) -> str:
@@ -188,6 +194,11 @@ def job_key(job: Job, recipe: Recipe) -> str:
         recipe.bank_digest, recipe.seed, *_code_fingerprint(),
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def job_rng(key: str) -> np.random.Generator:
+    """The randomness of the job with this key: the same job, the same samples."""
+    return np.random.default_rng(int(key[:32], 16))
 
 
 @lru_cache(maxsize=1)
