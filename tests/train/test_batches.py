@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from watchword import core
 from watchword.data.augment import AFTER_END_S, BEFORE_END_S
-from watchword.data.batches import Batches, Geometry, TrainingSet, make_training_set
+from watchword.data.batches import Batch, Batches, Geometry, TrainingSet, make_training_set
 
 GEOMETRY = Geometry(hop_samples=320, receptive_rows=69, stride_rows=2)
 IDENTITY = core.Normalisation("none", 1, np.zeros(13, np.int16), np.full(13, 1 << 14, np.uint16))
@@ -28,7 +28,7 @@ def test_positive_segments_end_after_the_word() -> None:
     data = TrainingSet(words, np.zeros((500, 13), np.int8), np.array([0, 101]))
     batches = Batches(data, GEOMETRY, 101, 12, 5.0, window_end_s=0.28, seed=1)
     assert (batches.positives, batches.negatives) == (2, 10)
-    last = {int(rows[i, -1, 0]) + 120 for rows, _ in batches.take(40) for i in range(2)}
+    last = {int(batch.rows[i, -1, 0]) + 120 for batch in batches.take(40) for i in range(2)}
     end_row = round(BEFORE_END_S * 50) + 14  # rows up to 0.28 s after the word
     assert last == {end_row - 1, end_row}
 
@@ -38,13 +38,36 @@ def test_labels_and_reproducibility() -> None:
     words = rng.integers(-9, 9, (5, 240, 13)).astype(np.int8)
     data = TrainingSet(words, rng.integers(-9, 9, (900, 13)).astype(np.int8), np.arange(0, 700, 101))
 
-    def draw(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    def draw(seed: int) -> list[Batch]:
         return list(Batches(data, GEOMETRY, 101, 12, 5.0, 0.28, seed).take(3))
 
-    for (a, labels), (b, _) in zip(draw(4), draw(4), strict=True):
-        assert np.array_equal(a, b) and labels.tolist() == [1.0] * 2 + [0.0] * 10
-        assert a.shape == (12, 101, 13) and a.dtype == np.int8
-    assert not np.array_equal(draw(4)[0][0], draw(5)[0][0])
+    for a, b in zip(draw(4), draw(4), strict=True):
+        assert np.array_equal(a.rows, b.rows) and a.labels.tolist() == [1.0] * 2 + [0.0] * 10
+        assert a.rows.shape == (12, 101, 13) and a.rows.dtype == np.int8
+    assert not np.array_equal(draw(4)[0].rows, draw(5)[0].rows)
+
+
+def test_a_batch_tells_where_it_was_cut() -> None:
+    rng = np.random.default_rng(0)
+    words = rng.integers(-9, 9, (5, 240, 13)).astype(np.int8)
+    data = TrainingSet(words, rng.integers(-9, 9, (900, 13)).astype(np.int8), np.arange(0, 700, 101))
+    for batch in Batches(data, GEOMETRY, 101, 12, 5.0, 0.28, seed=1).take(3):
+        for segment, (draw, start) in zip(batch.rows[:2], batch.words, strict=True):
+            assert np.array_equal(segment, data.positives[draw, start : start + 101])
+        for segment, start in zip(batch.rows[2:], batch.others, strict=True):
+            assert np.array_equal(segment, data.negatives[start : start + 101])
+
+
+def test_a_restored_state_gives_the_same_batches() -> None:
+    rng = np.random.default_rng(0)
+    words = rng.integers(-9, 9, (5, 240, 13)).astype(np.int8)
+    data = TrainingSet(words, rng.integers(-9, 9, (900, 13)).astype(np.int8), np.arange(0, 700, 101))
+    first, second = (Batches(data, GEOMETRY, 101, 12, 5.0, 0.28, seed) for seed in (1, 2))
+    first.set_hardness(np.arange(7.0), 0.5)
+    list(first.take(4))
+    second.restore(first.state())
+    for a, b in zip(first.take(4), second.take(4), strict=True):
+        assert np.array_equal(a.rows, b.rows) and np.array_equal(a.hard, b.hard)
 
 
 def test_blocks_stay_within_streams() -> None:
@@ -61,7 +84,7 @@ def test_hard_negatives_are_drawn_more_often() -> None:
     batches = Batches(data, GEOMETRY, 101, 60, 5.0, 0.28, seed=1)
 
     def share_of_seven() -> float:
-        found = np.concatenate([r[batches.positives :, 50, 0] for r, _ in batches.take(40)])
+        found = np.concatenate([b.rows[batches.positives :, 50, 0] for b in batches.take(40)])
         return float(np.mean(found == 7))
 
     assert share_of_seven() == pytest.approx(0.1, abs=0.03)
@@ -69,3 +92,5 @@ def test_hard_negatives_are_drawn_more_often() -> None:
     weights[7] = 1.0
     batches.set_hardness(weights, share=0.5)
     assert share_of_seven() == pytest.approx(0.55, abs=0.05)
+    marked = np.concatenate([b.rows[b.hard > 0, 50, 0] for b in batches.take(40)])
+    assert np.mean(marked == 7) > 0.9  # but for jitter, which reaches into the next stream

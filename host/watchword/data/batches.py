@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -68,6 +69,16 @@ def make_training_set(
     return TrainingSet(words, np.concatenate(streams), np.concatenate(starts))
 
 
+class Batch(NamedTuple):
+    """Segments, positives first, and where each was cut from the training set."""
+
+    rows: np.ndarray  # int8 [size, rows, coeffs]
+    labels: np.ndarray  # float32 [size], 1 where the word is
+    hard: np.ndarray  # float32 [size], 1 for negatives drawn by how high the model scored them
+    words: np.ndarray  # int64 [positives, 2]: draw, and its row at which the segment starts
+    others: np.ndarray  # int64 [negatives]: row of the joined negatives at which the segment starts
+
+
 class Batches:
     """Draws batches of `size` segments of `rows` rows, positives first.
 
@@ -96,26 +107,48 @@ class Batches:
         self._hard = np.cumsum(weights) / total if total > 0 else None
         self._hard_share = share
 
-    def take(self, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """`count` batches: int8 [size, rows, coeffs], and float32 [size], 1 where the word is."""
+    def take(self, count: int) -> Iterator[Batch]:
+        """`count` batches."""
         labels = np.repeat(np.array([1.0, 0.0], np.float32), [self.positives, self.negatives])
         for _ in range(count):
-            yield np.concatenate([self._words(), self._others()]), labels
+            words, (others, hard) = self._words(), self._others()
+            rows = np.stack(
+                [
+                    *(self.data.positives[draw, start : start + self.rows] for draw, start in words),
+                    *(self.data.negatives[start : start + self.rows] for start in others),
+                ]
+            )
+            weighed = np.concatenate([np.zeros(self.positives, np.float32), hard.astype(np.float32)])
+            yield Batch(rows, labels, weighed, words, others)
+
+    def state(self) -> dict[str, Any]:
+        """All that decides the batches to come, for `restore`: plain values and arrays."""
+        hard = np.zeros(0) if self._hard is None else self._hard
+        return {
+            "rng": self._rng.bit_generator.state, "queue": list(self._queue), "hard_share": self._hard_share,
+            "hard": hard,
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on as the one would have that gave this `state`."""
+        self._rng.bit_generator.state = state["rng"]
+        self._queue, self._hard_share = [int(i) for i in state["queue"]], float(state["hard_share"])
+        self._hard = np.array(state["hard"]) if len(state["hard"]) else None
 
     def _words(self) -> np.ndarray:
         while len(self._queue) < self.positives:
             self._queue += self._rng.permutation(len(self.data.positives)).tolist()
         picks, self._queue = self._queue[: self.positives], self._queue[self.positives :]
         starts = self._first + self._rng.integers(0, self._phases, self.positives)
-        return np.stack(
-            [self.data.positives[p, s : s + self.rows] for p, s in zip(picks, starts, strict=True)]
-        )
+        return np.stack([np.array(picks), starts], axis=1)
 
-    def _others(self) -> np.ndarray:
+    def _others(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where each negative starts, and whether it was drawn for being hard."""
         blocks = self._rng.integers(0, len(self.data.starts), self.negatives)
+        hard = np.zeros(self.negatives, bool)
         if self._hard is not None:
             hard = self._rng.random(self.negatives) < self._hard_share
             blocks[hard] = np.searchsorted(self._hard, self._rng.random(int(hard.sum())))
         jitter = self._rng.integers(-self.rows // 2, self.rows // 2, self.negatives)
         starts = np.clip(self.data.starts[blocks] + jitter, 0, len(self.data.negatives) - self.rows)
-        return np.stack([self.data.negatives[s : s + self.rows] for s in starts])
+        return starts, hard

@@ -164,9 +164,9 @@ def _run_epoch(
     """One epoch's steps; returns its line of the log."""
     started, losses, rate = time.perf_counter(), [], 0.0
     size = batches.positives + batches.negatives
-    for number, (rows, labels) in enumerate(batches.take(stage.steps_per_epoch)):
+    for number, batch in enumerate(batches.take(stage.steps_per_epoch)):
         rate = stage.rate((epoch - 1) * stage.steps_per_epoch + number)
-        value = step(rows, labels, rate)
+        value = step(batch.rows, batch.labels, rate)
         if not math.isfinite(value):
             raise WatchwordError(
                 f"the loss became {value} in epoch {epoch}", f"training ({stage.name})",

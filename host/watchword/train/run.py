@@ -168,7 +168,7 @@ def _train_quantised(run: Run, prepared: Prepared, network: Any, batches: Batche
 def _segments(batches: Batches) -> np.ndarray:
     """Training segments, int8 [n, rows, coeffs]."""
     size = batches.positives + batches.negatives
-    taken = [rows for rows, _ in batches.take(-(-_RANGE_SEGMENTS // size))]
+    taken = [batch.rows for batch in batches.take(-(-_RANGE_SEGMENTS // size))]
     return np.concatenate(taken)
 
 
