@@ -9,6 +9,8 @@ from typing import Any
 
 from watchword.errors import WatchwordError
 from watchword.export.settings import ModelSettings
+from watchword.train.architectures import require_streaming
+from watchword.train.config import load_config
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class TrainedModel:
 def read_trained(source: Path, settings_path: Path | None = None) -> TrainedModel:
     """Read model.tflite, settings.json and metrics.json of a folder, or one file and its settings."""
     folder = source if source.is_dir() else source.parent
+    if (config := source / "config.toml").is_file():
+        require_streaming(load_config(config).model, source)
     model_path = source / "model.tflite" if source.is_dir() else source
     try:
         tflite = model_path.read_bytes()

@@ -76,14 +76,29 @@ class AugmentConfig:
     silent_lead_p: float = _number(0.5, 0.0, 1.0)  # share of streams that begin with digital silence
 
 
+# Which keys of [model] each architecture reads; giving it another one is an error.
+_STREAMED = ("channels", "stem_kernel", "stem_stride", "kernel", "dilations")
+MODEL_KEYS = {
+    "ds_tcn": _STREAMED,
+    "tiny_conv": ("channels", "stem_kernel", "stem_stride", "window_rows"),
+    "mobilenet": (*_STREAMED, "expansion"),
+    "resnet18": ("channels", "stem_kernel", "stem_stride"),
+    "conformer": ("channels", "stem_kernel", "stem_stride", "window_rows", "kernel", "blocks", "heads"),
+}
+
+
 @dataclass(frozen=True)
 class ModelConfig:
-    arch: str = "ds_tcn"
-    channels: int = _number(48, 4, 256)
-    stem_kernel: int = _number(5, 1, 16)
-    stem_stride: int = _number(2, 1, 4)
-    kernel: int = _number(5, 2, 16)
-    dilations: tuple[int, ...] = _numbers((1, 1, 2, 2, 2), 1, 32)
+    arch: str = _choice("ds_tcn", tuple(MODEL_KEYS))  # resnet18, conformer: teachers, judges
+    channels: int = _number(48, 4, 256)  # width; resnet18 doubles it in each of its last three stages
+    stem_kernel: int = _number(5, 1, 16)  # rows the first convolution spans
+    stem_stride: int = _number(2, 1, 4)  # rows from one score to the next
+    kernel: int = _number(5, 2, 16)  # taps of the depthwise convolutions
+    dilations: tuple[int, ...] = _numbers((1, 1, 2, 2, 2), 1, 32)  # ds_tcn, mobilenet: one block each
+    window_rows: int = _number(69, 8, 400)  # tiny_conv, conformer: rows of a window, less what no stride fits
+    expansion: int = _number(2, 1, 8)  # mobilenet: how many times wider a block is inside
+    blocks: int = _number(4, 1, 16)  # conformer: its depth
+    heads: int = _number(4, 1, 16)  # conformer: attention heads; they share `channels`
 
 
 @dataclass(frozen=True)
@@ -151,6 +166,7 @@ def load_config(path: Path) -> RunConfig:
     manifest = content.get("data", {}).get("manifest") if isinstance(content.get("data"), dict) else None
     if isinstance(manifest, str) and manifest:
         content["data"]["manifest"] = str((path.parent / manifest).resolve())
+    _check_model_keys(content.get("model"), path)
     return config_from_dict(content, path)
 
 
@@ -188,7 +204,9 @@ def config_to_toml(config: RunConfig) -> str:
     for section in fields(config):
         lines.append(f"[{section.name}]")
         values = getattr(config, section.name)
-        lines += [f"{f.name} = {_toml_value(getattr(values, f.name))}" for f in fields(values)]
+        unread = _unread(values) if isinstance(values, ModelConfig) else ()
+        names = [f.name for f in fields(values) if f.name not in unread]
+        lines += [f"{name} = {_toml_value(getattr(values, name))}" for name in names]
         lines.append("")
     return "\n".join(lines)
 
@@ -242,8 +260,30 @@ def _checked(value: Any, kind: Any, rules: Any, key: str, where: str | Path) -> 
     return value
 
 
+def _unread(model: ModelConfig) -> tuple[str, ...]:
+    """Keys of [model] that its architecture does not read."""
+    read = ("arch", *MODEL_KEYS.get(model.arch, ()))
+    return tuple(f.name for f in fields(model) if f.name not in read)
+
+
+def _check_model_keys(values: Any, where: str | Path) -> None:
+    """Refuse keys that the file gives an architecture which does not read them, whatever their value."""
+    if isinstance(values, dict) and isinstance(arch := values.get("arch", ModelConfig.arch), str):
+        _refuse_unread([key for key in _unread(ModelConfig(arch=arch)) if key in values], arch, where)
+
+
+def _refuse_unread(keys: list[str], arch: str, where: str | Path) -> None:
+    if keys and arch in MODEL_KEYS:
+        readers = ", ".join(name for name, read in MODEL_KEYS.items() if keys[0] in read)
+        what = f"[model] {keys[0]} is not a setting of arch '{arch}', but of {readers}"
+        raise WatchwordError(what, where, f"'{arch}' reads {', '.join(MODEL_KEYS[arch])}")
+
+
 def _check_together(config: RunConfig, where: str | Path) -> None:
     """Rules between settings."""
+    # Defaults may stand for keys that are not read, so that command lines can change the architecture.
+    changed = [k for k in _unread(config.model) if getattr(config.model, k) != getattr(ModelConfig, k)]
+    _refuse_unread(changed, config.model.arch, where)
     a, t, d, m = config.augment, config.train, config.detector, config.model
     pairs = (
         (a.snr_db_min <= a.snr_db_max, "[augment] snr_db_min must not exceed snr_db_max"),
@@ -252,6 +292,8 @@ def _check_together(config: RunConfig, where: str | Path) -> None:
         (t.warmup_epochs < t.epochs or t.epochs == 1, "[train] warmup_epochs must be below epochs"),
         (d.low <= d.high, "[detector] low must not exceed high"),
         (len(m.dilations) <= 12, "[model] dilations must name at most 12 blocks"),
+        (m.arch != "conformer" or m.channels % m.heads == 0, "[model] channels must be a multiple of heads"),
+        (m.window_rows >= m.stem_kernel + 3 * m.stem_stride, "[model] window_rows must hold four strides"),
         (
             len(config.word.phrase.encode()) < spec.WORD_BYTES,
             f"[word] phrase must be shorter than {spec.WORD_BYTES} bytes",

@@ -81,9 +81,9 @@ def _wrap(folded: Any, weights: bool) -> Any:
     kind = classes["TrainedConvolution" if weights else "PlainConvolution"]
 
     def annotate(layer: Any) -> Any:
-        config = {"Conv2D": kind, "DepthwiseConv2D": kind, "ReLU": classes["RangedOutput"]}.get(
-            type(layer).__name__
-        )
+        config: Any = None
+        if _has_range(layer):
+            config = kind if hasattr(layer, "kernel_size") else classes["RangedOutput"]
         return keras.quantize_annotate_layer(layer, config() if config else None)
 
     clone_model = load_tensorflow().keras.models.clone_model
@@ -98,12 +98,18 @@ def _wrap(folded: Any, weights: bool) -> Any:
     return wrapped
 
 
+def _has_range(layer: Any) -> bool:
+    """True for a layer whose output is quantised: a sum that goes into a ReLU is not, the ReLU is."""
+    kind = type(layer).__name__
+    if kind == "Add":
+        return not any(type(node.layer).__name__ == "ReLU" for node in layer.outbound_nodes)
+    return kind in ("Conv2D", "DepthwiseConv2D", "ReLU")
+
+
 def _measure_ranges(folded: Any, rows: np.ndarray) -> dict[str, tuple[float, float]]:
     """Range of each layer's activation over int8 rows [n, t, coeffs], without the rarest values."""
     tf = load_tensorflow()
-    layers = [
-        layer for layer in folded.layers if type(layer).__name__ in ("Conv2D", "DepthwiseConv2D", "ReLU")
-    ]
+    layers = [layer for layer in folded.layers if _has_range(layer)]
     probe = tf.keras.Model(folded.inputs, [layer.output for layer in layers])
     outputs = probe(tf.constant(rows[:, :, None, :].astype(np.float32) * spec.INPUT_SCALE))
     ranges = {}

@@ -16,10 +16,11 @@ def summary(metrics: dict[str, Any], folder: Path) -> str:
         f"{validation['negative_hours']:.2f} h without the word; FRR in %:",
         *_table(validation["results"]),
     ]
-    final = validation["results"]["int8"]
+    stored = "int8" if "int8" in validation["results"] else "float"  # a teacher stays float
+    final = validation["results"][stored]
     latency = final["latency_ms_p50"]
     lines.append(
-        f"detector as stored (int8): {final['false_alarms_at_high']} false alarms, "
+        f"detector as stored ({stored}): {final['false_alarms_at_high']} false alarms, "
         f"FAH {final['fah_at_high']:.2f} (95 % bound {final['fah_at_high_upper95']:.2f}), median latency "
         + ("unknown" if latency is None else f"{latency:.0f} ms")
     )
@@ -32,7 +33,7 @@ def summary(metrics: dict[str, Any], folder: Path) -> str:
 
 
 def _table(results: dict[str, Any]) -> list[str]:
-    conditions = list(results["int8"]["frr_at_high"])
+    conditions = list(results["float"]["frr_at_high"])
     rows = [f"{'':<10}{'at':<16}" + "".join(f"{name:>15}" for name in conditions)]
     for name, result in results.items():
         settings = [(f"{k} false alarms", frr) for k, frr in result["frr_at_false_alarms"].items()]

@@ -100,7 +100,7 @@ def train_run(
     if models:
         write_atomic(out / "model.tflite", models["int8"])
     settings.save(out / "settings.json")
-    shown = {name: accuracy[name] for name in ("float", "int8") if name in accuracy}
+    shown: dict[str, Accuracy] = {n: accuracy[n] for n in ("float", "int8") if n in accuracy}
     draw_curves(run.log, shown, out / "curves.png")
     metrics = _metrics(run, prepared, settings, accuracy, calibration, network)
     metrics["size_warnings"] = _check_size(config, models["int8"], settings) if models else []
