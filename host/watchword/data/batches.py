@@ -58,7 +58,11 @@ def make_training_set(
 ) -> TrainingSet:
     """Normalise int16 rows stream by stream; blocks of `rows` tile every stream of negatives."""
     words = np.stack([core.normalise(stream, normalisation) for stream in positives])
-    streams = [core.normalise(stream, normalisation) for stream in negatives]
+    return join_training_set(words, [core.normalise(stream, normalisation) for stream in negatives], rows)
+
+
+def join_training_set(words: np.ndarray, streams: Sequence[np.ndarray], rows: int) -> TrainingSet:
+    """A training set of int8 rows as they are."""
     starts, offset = [], 0
     for stream in streams:
         last = len(stream) - rows

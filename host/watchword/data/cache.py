@@ -1,6 +1,7 @@
 """Rows of jobs, computed by several processes and kept on disk.
 
-A file of the cache is either whole or absent, so an interrupted run goes on where it stopped.
+A file of the cache is written in one step, so an interrupted run goes on where it stopped; it ends in a
+checksum, so that one which was damaged later is found out, and computed again. NumPy reads it as it is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -23,14 +25,15 @@ from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
 _INLINE_JOBS = 8  # fewer are not worth starting processes for
+_CHECKSUM_BYTES = 8
 
 
 def compute_rows(
     jobs: Sequence[Job], recipe: Recipe, cache: Path, workers: int, label: str, progress: bool = True
 ) -> list[np.ndarray]:
     """The rows of every job, in order: from the cache, or computed by `workers` processes and cached."""
-    paths = [_cache_path(cache, job_key(job, recipe)) for job in jobs]
-    missing = [i for i, path in enumerate(paths) if _read(path) is None]
+    paths = [cache_path(cache, job_key(job, recipe)) for job in jobs]
+    missing = [i for i, path in enumerate(paths) if read_cached(path) is None]
     bar = tqdm(
         total=len(jobs), initial=len(jobs) - len(missing), desc=f"{label:<10}", unit=" jobs",
         disable=None if progress else True,  # None: hidden unless stderr is a terminal
@@ -42,7 +45,7 @@ def compute_rows(
                 bar.update()
         else:
             _compute_parallel([(paths[i], jobs[i]) for i in missing], recipe, workers, bar)
-    return [_read_whole(path) for path in paths]
+    return [_read_new(path) if rows is None else rows for path, rows in zip(paths, found, strict=True)]
 
 
 def _compute_parallel(work: list[tuple[Path, Job]], recipe: Recipe, workers: int, bar: tqdm) -> None:
@@ -90,23 +93,36 @@ def _work(path: Path, job: Job) -> None:
 def _compute_to(path: Path, job: Job, recipe: Recipe) -> None:
     buffer = io.BytesIO()
     np.save(buffer, job.compute(recipe, job_rng(path.stem)), allow_pickle=False)
-    write_atomic(path, buffer.getvalue())
+    content = buffer.getvalue()
+    try:
+        write_atomic(path, content + _checksum(content))
+    except OSError as error:
+        raise WatchwordError(
+            f"cannot write to the feature cache: {error.strerror}", path,
+            "free some space, or name another folder with --cache",
+        ) from error  # fmt: skip
 
 
-def _cache_path(cache: Path, key: str) -> Path:
+def cache_path(cache: Path, key: str) -> Path:
     return cache / key[:2] / f"{key}.npy"
 
 
-def _read(path: Path) -> np.ndarray | None:
-    """The cached array, memory-mapped, or None when it is missing or damaged."""
+def read_cached(path: Path) -> np.ndarray | None:
+    """The cached array, or None when it is missing or damaged."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        content = path.read_bytes()
+        whole, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
+        return np.load(io.BytesIO(whole), allow_pickle=False) if checksum == _checksum(whole) else None
     except (OSError, ValueError, EOFError):
         return None
 
 
-def _read_whole(path: Path) -> np.ndarray:
-    rows = _read(path)
+def _checksum(content: bytes) -> bytes:
+    return b"CRC " + zlib.crc32(content).to_bytes(4, "little")
+
+
+def _read_new(path: Path) -> np.ndarray:
+    rows = read_cached(path)
     if rows is None:
         raise WatchwordError("vanished from the feature cache", path, "run the command again")
-    return np.array(rows)
+    return rows
