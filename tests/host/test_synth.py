@@ -173,6 +173,15 @@ def test_another_phrase_replaces_the_clips_and_nothing_else(tmp_path: Path) -> N
     assert {p for p in tmp_path.rglob("*.flac")} == {c.path for c in result.clips} | {tmp_path / "mine.flac"}
 
 
+def test_the_training_part_alone_is_that_of_the_whole(
+    made: tuple[Path, synth.Synthesis], tmp_path: Path
+) -> None:
+    alone = synth.synthesise(PHRASE, tmp_path, positives=40, negative_minutes=1.0, seed=3, splits=["train"])
+    whole = [c for c in made[1].clips if c.split == "train" and c.label != "noise"]
+    assert {c.path.name for c in alone.clips if c.label != "noise"} == {c.path.name for c in whole}
+    assert {c.split for c in alone.clips} == {"train"}
+
+
 @needs_espeak
 def test_clips_of_a_bigger_run_contain_those_of_a_smaller() -> None:
     caster = synth.Caster(voices.open_engines(["espeak"]), 1)

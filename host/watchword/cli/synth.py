@@ -18,10 +18,12 @@ import click
     "--negatives-minutes", default=15.0, show_default=True, type=click.FloatRange(0), help="Other speech."
 )
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Same seed, same clips.")
+@click.option("--train-only", is_flag=True, help="Leave out val and test: real people test the model.")
 @click.option("--jobs", type=click.IntRange(1), help="Clips made at a time; default one per core.")
 def command(
-    phrase: str, out: Path, engines: str, count: int, negatives_minutes: float, seed: int, jobs: int | None
-) -> None:
+    phrase: str, out: Path, engines: str, count: int, negatives_minutes: float, seed: int,
+    train_only: bool, jobs: int | None,
+) -> None:  # fmt: skip
     """Make clips of PHRASE, near misses, unrelated speech and noise beds, split by voice.
 
     \b
@@ -33,12 +35,14 @@ def command(
     Examples:
       watchword synth "hey lighthouse" --out data/hey_lighthouse
       watchword synth alexa --out data/alexa --engines espeak,flite,piper,kokoro --count 1000
-      watchword synth computer --out data/computer --negatives-minutes 60 --seed 2
+      watchword synth computer --out data/computer --engines kokoro --negatives-minutes 60 --train-only
     """
     from watchword.cli.scan import print_table
+    from watchword.data.corpus import SPLITS
     from watchword.data.synth import synthesise
 
+    splits = SPLITS[:1] if train_only else SPLITS
     names = [name.strip() for name in engines.split(",") if name.strip()]
-    result = synthesise(phrase, out, names, count, negatives_minutes, seed, jobs, progress=True)
+    result = synthesise(phrase, out, names, count, negatives_minutes, seed, jobs, True, splits)
     print_table(result.clips)
     click.echo(f"{result.made} clips made, {len(result.clips)} in {result.manifest}")

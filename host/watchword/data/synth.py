@@ -140,11 +140,13 @@ def synthesise(
     seed: int = 1,
     jobs: int | None = None,
     progress: bool = False,
+    splits: Sequence[str] = SPLITS,
 ) -> Synthesis:
     """Make `positives` clips of `phrase` and `negative_minutes` of other speech in `out`, with a manifest.
 
-    Clips go to out/<split>/<label>/<engine>-<speaker>/<hash>.flac. Files that are there are kept; those an
-    earlier manifest of `out` lists and this run does not need are deleted.
+    Of a plan for all three splits only `splits` are made: where real people test the model, synthetic
+    tests are a waste. Clips go to out/<split>/<label>/<engine>-<speaker>/<hash>.flac. Files that are there
+    are kept; those an earlier manifest of `out` lists and this run does not need are deleted.
     """
     if positives < 0 or not 0 <= negative_minutes < 1e5:
         raise WatchwordError("a negative amount of speech", "", "give a count and minutes of zero or more")
@@ -153,13 +155,14 @@ def synthesise(
     caster = Caster(opened, seed)
     studio = _Studio(out, opened, jobs or os.cpu_count() or 1, progress)
     try:
-        clips = studio.record_all(_positives(phrase, positives, caster, seed), positives)
-        for split in SPLITS:
+        words = [u for u in _positives(phrase, positives, caster, seed) if u.split in splits]
+        clips = studio.record_all(iter(words), len(words))
+        for split in splits:
             for kind, minutes in _negative_minutes(split, negative_minutes).items():
                 texts = _negative_texts(phrase, kind, _rng(seed, split, kind, "texts"))
                 utterances = caster.cast(texts, "negative", split, kind, _rng(seed, split, kind))
                 clips += studio.record_minutes(utterances, minutes, f"{split} {kind}")
-        clips += _noise_beds(out, clips, seed)
+        clips += _noise_beds(out, clips, splits, seed)
     finally:
         studio.close()
     return Synthesis(clips, studio.made, _publish(out, clips))
@@ -282,10 +285,10 @@ def _clip(utterance: Utterance, path: Path, pcm: np.ndarray) -> Clip:
     )
 
 
-def _noise_beds(out: Path, clips: Sequence[Clip], seed: int) -> list[Clip]:
+def _noise_beds(out: Path, clips: Sequence[Clip], splits: Sequence[str], seed: int) -> list[Clip]:
     """One bed of each kind for each split; babble is mixed from that split's unrelated speech."""
     beds = []
-    for split in SPLITS:
+    for split in splits:
         talk = [clip.path for clip in clips if clip.split == split and clip.source.endswith(" speech")]
         talk = talk[:_BABBLE_CLIPS]
         for kind in noise.KINDS if talk else noise.KINDS[:-1]:
