@@ -15,6 +15,7 @@ VERBS = {  # in life-cycle order
     "synth": "Make speech for a wake word with text-to-speech voices.",
     "scan": "List, check and split a folder of recordings.",
     "train": "Train a model, quantisation-aware, from a manifest.",
+    "mine": "Cut out what a model takes for its word in training audio, to train on.",
     "export": "Turn a trained run into a C array and a loadable image.",
     "evaluate": "Measure a model on recordings with the C core on this computer.",
     "report": "Draw the HTML report of a session again.",

@@ -28,6 +28,7 @@ from watchword.data.features import (
     digest_file,
     make_bank,
 )
+from watchword.data.training_audio import is_mined
 from watchword.errors import WatchwordError
 from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 
@@ -82,6 +83,14 @@ class _Split:
     def pieces(self, label: str) -> list[Piece]:
         return [Piece(clip.path, self.digests[clip.path]) for clip in self.clips[label]]
 
+    def negatives(self, mined: bool) -> list[Piece]:
+        """The negatives that `watchword mine` cut out, or all others."""
+        return [
+            piece
+            for clip, piece in zip(self.clips["negative"], self.pieces("negative"), strict=True)
+            if is_mined(clip) == mined
+        ]
+
     def paths(self, label: str) -> list[Path]:
         return [clip.path for clip in self.clips[label]]
 
@@ -134,7 +143,7 @@ def _read_splits(manifest: Path) -> tuple[_Split, _Split]:
         for clip in sorted(chosen, key=lambda clip: digests[clip.path]):
             by_label[clip.label].append(clip)
         for label in ("positive", "negative"):
-            if not by_label[label]:
+            if all(is_mined(clip) for clip in by_label[label]):
                 raise WatchwordError(
                     f"no {label} clips in split '{name}'",
                     manifest,
@@ -148,7 +157,7 @@ def _recipe(config: RunConfig, split: _Split, fallback: _Split) -> Recipe:
     """The recipe with `split`'s noises and rooms, or those of `fallback` when it has none."""
     noises = split.paths("noise") or fallback.paths("noise")
     rooms = split.paths("rir") or fallback.paths("rir")
-    speech = split.paths("negative")
+    speech = [piece.path for piece in split.negatives(mined=False)]
     bank, digest = make_bank(noises, rooms, speech, {**fallback.digests, **split.digests})
     return Recipe(config.features, config.augment, bank, digest, config.train.seed)
 
@@ -168,8 +177,8 @@ def _positive_jobs(split: _Split, data: DataConfig) -> list[Job]:
 
 
 def _negative_jobs(split: _Split, data: DataConfig, seed: int) -> list[Job]:
-    """Streams of shuffled clips, in other company at every draw; some of noise alone."""
-    pieces = [cut for piece in split.pieces("negative") for cut in _cuts(piece)]
+    """Streams of shuffled clips, in other company at every draw; some of noise alone; the mined ones."""
+    pieces = [cut for piece in split.negatives(mined=False) for cut in _cuts(piece)]
     jobs: list[Job] = []
     for draw in range(data.negative_draws):
         rng = np.random.default_rng([seed, draw])
@@ -181,7 +190,20 @@ def _negative_jobs(split: _Split, data: DataConfig, seed: int) -> list[Job]:
         rng = np.random.default_rng([seed, data.negative_draws])
         picks = rng.integers(len(noises), size=max(1, round(_NOISE_SHARE * len(jobs))))
         jobs += [NoiseJob(noises[int(pick)], draw) for draw, pick in enumerate(picks)]
-    return jobs
+    return jobs + _mined_jobs(split, data.mined_draws, seed)
+
+
+def _mined_jobs(split: _Split, draws: int, seed: int) -> list[Job]:
+    """Streams of mined clips alone, so that mining leaves the other jobs, and their cache, as they are.
+
+    All draws follow each other: a few short clips must still fill a stream that segments fit in.
+    """
+    pieces = [cut for piece in split.negatives(mined=True) for cut in _cuts(piece)]
+    if not pieces:
+        return []
+    rng = np.random.default_rng([seed, draws, 1])
+    order = [pieces[i] for _ in range(draws) for i in rng.permutation(len(pieces))]
+    return [NegativeJob(group, draw) for draw, group in enumerate(_packed(order))]
 
 
 def _cuts(piece: Piece) -> list[Piece]:
@@ -203,7 +225,8 @@ def _packed(pieces: Sequence[Piece]) -> list[tuple[Piece, ...]]:
         groups[-1].append(piece)
         length += (piece.stop or 0) - piece.start
     if len(groups) > 1 and length < _STREAM // 2:
-        groups[-2] += groups.pop()
+        rest = groups.pop()
+        groups[-1] += rest
     return [tuple(group) for group in groups]
 
 

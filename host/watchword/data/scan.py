@@ -23,7 +23,7 @@ MANIFEST = "manifest.csv"
 SHORTEST_S = 0.1  # of speech and noise; a room response may be shorter
 CLIPPED_FRACTION = 0.05  # of all samples at full scale
 QUIETEST_PEAK = 33  # LSB, -60 dBFS: a positive below holds no usable word
-_LABEL_FOLDERS = {
+LABEL_FOLDERS = {
     "positive": "positive", "positives": "positive", "negative": "negative", "negatives": "negative",
     "noise": "noise", "noises": "noise", "rir": "rir", "rirs": "rir",
 }  # fmt: skip
@@ -128,11 +128,11 @@ def _unlisted(source: Path, found: Sequence[Clip]) -> list[Path]:
 
 def _by_folders(path: Path, parts: Sequence[str], source: str, word: str | None) -> Clip | None:
     """A clip from the names of its folders, in any order of split and label: the rest is the speaker."""
-    label = next((_LABEL_FOLDERS[p.lower()] for p in parts if p.lower() in _LABEL_FOLDERS), None)
+    label = next((LABEL_FOLDERS[p.lower()] for p in parts if p.lower() in LABEL_FOLDERS), None)
     if label is None:
         return None
     split = next((SPLIT_NAMES[p.lower()] for p in parts if p.lower() in SPLIT_NAMES), "")
-    rest = [p for p in parts if p.lower() not in _LABEL_FOLDERS and p.lower() not in SPLIT_NAMES]
+    rest = [p for p in parts if p.lower() not in LABEL_FOLDERS and p.lower() not in SPLIT_NAMES]
     speaker = "/".join(rest) if label in ("positive", "negative") else ""
     return Clip(path, split, label, (word or "") if label == "positive" else "", speaker, source)
 

@@ -25,7 +25,7 @@ TAIL_SAMPLES = spec.SAMPLE_RATE_HZ
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}
 TRUTH_NAME = "truth.csv"
 MANIFEST_NAME = "manifest.csv"
-_TRUTH_COLUMNS = {"path", "start_s", "end_s"}
+TRUTH_COLUMNS = {"path", "start_s", "end_s"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def from_folders(positives: Path | None, negatives: Path | None) -> Selection:
             rows.append((Recording(path, (), label, name, source=group), label == "positive"))
     _refuse_overlap([recording for recording, _ in rows])
     origin = {"positives": str(positives or ""), "negatives": str(negatives or "")}
-    return _probe(rows, origin)
+    return probe(rows, origin)
 
 
 def _refuse_overlap(recordings: list[Recording]) -> None:
@@ -127,13 +127,13 @@ def from_data(data: Path, split: str | None = None) -> Selection:
     """A folder with truth.csv or manifest.csv in it, or one of those files itself."""
     path = _find_table(data)
     header, table = read_table(path)
-    if set(header) >= _TRUTH_COLUMNS:
+    if set(header) >= TRUTH_COLUMNS:
         if split is not None:
             raise WatchwordError("--split needs a manifest; this is a truth file", path, "leave --split out")
         rows = _truth_rows(path, table)
     else:
         rows = _manifest_rows(path, split)
-    return _probe(rows, {"data": str(path), "split": split or ""})
+    return probe(rows, {"data": str(path), "split": split or ""})
 
 
 def audio_files(folder: Path, what: str) -> list[Path]:
@@ -270,7 +270,7 @@ def _manifest_row(clip: Clip, folder: Path) -> tuple[Recording, bool]:
     return Recording(Path(clip.path), words, label, name, clip.speaker, clip.source), find_word
 
 
-def _probe(rows: Iterable[tuple[Recording, bool]], origin: dict[str, str]) -> Selection:
+def probe(rows: Iterable[tuple[Recording, bool]], origin: dict[str, str]) -> Selection:
     """Read each header (and the word's bounds where asked); files that fail are listed, not fatal."""
     good: list[tuple[Recording, float]] = []
     bad: list[Skipped] = []

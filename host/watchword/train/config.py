@@ -48,6 +48,7 @@ class DataConfig:
     negative_draws: int = _number(5, 1, 1000)  # passes over all negatives, each augmented anew
     validation_draws: int = _number(1, 1, 20)  # noisy versions of each validation word, per condition
     workers: int = _number(2, 1, 64)  # processes that compute features
+    mined_draws: int = _number(20, 1, 1000)  # passes over the negatives that `mine` found
 
 
 @dataclass(frozen=True)
