@@ -12,7 +12,8 @@ from watchword.data import augment
 from watchword.train.config import AugmentConfig
 
 OFF = AugmentConfig(
-    rir_p=0, noise_p=0, speed_p=0, tilt_db=0, narrow_p=0, context_p=0, silent_lead_p=0
+    rir_p=0, noise_p=0, speed_p=0, tilt_db=0, narrow_p=0, context_p=0, silent_lead_p=0,
+    pitch_p=0, stretch_p=0, shift_s=0, mic_p=0, codec_p=0, clip_p=0,
 )  # fmt: skip
 EMPTY = augment.Bank()
 

@@ -27,11 +27,12 @@ Examples:
 @click.option("--seed", type=int, help="Seed of everything random.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder of the feature cache.")
 @click.option("--target-fah", type=float, help="Calibrate the threshold for this many false alarms per hour.")
+@click.option("--rebuild", is_flag=True, help="Compute all features again, whatever the cache holds.")
 @click.option("--quiet", is_flag=True, help="Print only the final figures.")
 def command(
     config: Path | None, preset: str | None, manifest: Path | None, word: str | None, out: Path | None,
     epochs: int | None, steps: int | None, seed: int | None, cache: Path | None, target_fah: float | None,
-    quiet: bool,
+    rebuild: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Train a model for a wake word and convert it to int8.
 
@@ -58,5 +59,5 @@ def command(
         },
     )
     folder = out or Path("runs") / settings.word.phrase.replace(" ", "_")
-    metrics = train_run(settings, folder, progress=not quiet)
+    metrics = train_run(settings, folder, progress=not quiet, rebuild=rebuild)
     click.echo(summary(metrics, folder))

@@ -10,6 +10,7 @@ import numpy as np
 
 from watchword import core, spec
 from watchword.data.augment import BEFORE_END_S
+from watchword.data.specaugment import Masks
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,10 @@ class Batches:
 
     def __init__(
         self, data: TrainingSet, geometry: Geometry, rows: int, size: int, negatives_per_positive: float,
-        window_end_s: float, seed: int,
+        window_end_s: float, seed: int, masks: Masks | None = None,
     ) -> None:  # fmt: skip
         self.data, self.rows = data, rows
+        self._masks, self._seed = masks, seed
         self.positives = max(1, round(size / (1.0 + negatives_per_positive)))
         self.negatives = max(1, size - self.positives)
         self._rng = np.random.default_rng([seed, 1])
@@ -122,8 +124,19 @@ class Batches:
                     *(self.data.negatives[start : start + self.rows] for start in others),
                 ]
             )
+            if self._masks:
+                rows = self._masks.apply(rows, self._mask_rng(words, others))
             weighed = np.concatenate([np.zeros(self.positives, np.float32), hard.astype(np.float32)])
             yield Batch(rows, labels, weighed, words, others)
+
+    def _mask_rng(self, words: np.ndarray, others: np.ndarray) -> np.random.Generator:
+        """Randomness of the masks, from what they lie on: the same segments are drawn with and without."""
+        return np.random.default_rng([self._seed, *words.ravel().tolist(), *others.tolist()])
+
+    @property
+    def size(self) -> int:
+        """Segments in a batch."""
+        return self.positives + self.negatives
 
     def state(self) -> dict[str, Any]:
         """All that decides the batches to come, for `restore`: plain values and arrays."""

@@ -29,11 +29,16 @@ _CHECKSUM_BYTES = 8
 
 
 def compute_rows(
-    jobs: Sequence[Job], recipe: Recipe, cache: Path, workers: int, label: str, progress: bool = True
-) -> list[np.ndarray]:
-    """The rows of every job, in order: from the cache, or computed by `workers` processes and cached."""
+    jobs: Sequence[Job], recipe: Recipe, cache: Path, workers: int, label: str, progress: bool = True,
+    rebuild: bool = False,
+) -> list[np.ndarray]:  # fmt: skip
+    """The rows of every job, in order: from the cache, or computed by `workers` processes and cached.
+
+    `rebuild` computes all, and replaces what the cache holds of them.
+    """
     paths = [cache_path(cache, job_key(job, recipe)) for job in jobs]
-    missing = [i for i, path in enumerate(paths) if read_cached(path) is None]
+    found = [None if rebuild else read_cached(path) for path in paths]
+    missing = [i for i, rows in enumerate(found) if rows is None]
     bar = tqdm(
         total=len(jobs), initial=len(jobs) - len(missing), desc=f"{label:<10}", unit=" jobs",
         disable=None if progress else True,  # None: hidden unless stderr is a terminal
@@ -91,8 +96,13 @@ def _work(path: Path, job: Job) -> None:
 
 
 def _compute_to(path: Path, job: Job, recipe: Recipe) -> None:
+    write_cached(path, job.compute(recipe, job_rng(path.stem)))
+
+
+def write_cached(path: Path, rows: np.ndarray) -> None:
+    """Keep an array, whole or not at all."""
     buffer = io.BytesIO()
-    np.save(buffer, job.compute(recipe, job_rng(path.stem)), allow_pickle=False)
+    np.save(buffer, rows, allow_pickle=False)
     content = buffer.getvalue()
     try:
         write_atomic(path, content + _checksum(content))
@@ -104,6 +114,7 @@ def _compute_to(path: Path, job: Job, recipe: Recipe) -> None:
 
 
 def cache_path(cache: Path, key: str) -> Path:
+    """Where the array with this key (hex digits) is kept."""
     return cache / key[:2] / f"{key}.npy"
 
 

@@ -11,13 +11,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from watchword import audio, core, spec
-from watchword.data import augment
+from watchword.data import augment, microphone, mixing, specaugment, voice_effects
 from watchword.data.augment import Bank
 from watchword.errors import WatchwordError
 from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 STREAM_S = 20.0  # length of a stream of negatives
 INPUT_STEPS_PER_SIGMA = round(1.0 / spec.INPUT_SCALE)  # one standard deviation becomes the real value 1.0
 _TEST_LEVEL_DBFS = -26.0
+_SOUND_PACKAGES = ("python-stretch", "soxr", "soundfile")  # another version may give other samples
+_INAUDIBLE = (*specaugment.SETTINGS, "simulated_rooms")
 
 # Name -> put into a room?, signal-to-noise ratio in dB. Validation words are heard in each of them.
 CONDITIONS: dict[str, tuple[bool, float | None]] = {
@@ -48,8 +51,8 @@ class Piece:
     start: int = 0
     stop: int | None = None
 
-    def load(self) -> augment.Signal:
-        return augment.load_signal(self.path, self.start, self.stop)
+    def load(self) -> mixing.Signal:
+        return mixing.load_signal(self.path, self.start, self.stop)
 
     @property
     def content(self) -> tuple[str, int, int | None]:
@@ -137,24 +140,24 @@ class ValidationJob:
         silence = [np.zeros(n, np.int16) for n in (LEAD_SAMPLES, TAIL_SAMPLES)]
         return recipe.rows(np.concatenate([silence[0], pcm, silence[1]]))
 
-    def heard(self, bank: augment.Bank, rng: np.random.Generator) -> augment.Signal:
+    def heard(self, bank: augment.Bank, rng: np.random.Generator) -> mixing.Signal:
         signal = self.piece.load()
         in_room, snr_db = CONDITIONS[self.condition]
         if not in_room and snr_db is None:
             return signal
         if in_room and bank.rooms:
-            signal = augment.reverberate(
-                signal, augment.load_signal(bank.rooms[int(rng.integers(len(bank.rooms)))])
+            signal = mixing.reverberate(
+                signal, mixing.load_signal(bank.rooms[int(rng.integers(len(bank.rooms)))])
             )
-        signal = augment.to_level(signal, _TEST_LEVEL_DBFS)
+        signal = mixing.to_level(signal, _TEST_LEVEL_DBFS)
         if snr_db is None:
             return signal
         if bank.noises:
             path = bank.noises[int(rng.integers(len(bank.noises)))]
-            noise = augment.excerpt(path, len(signal), rng)
+            noise = mixing.excerpt(path, len(signal), rng)
         else:
-            noise = augment.coloured_noise(len(signal), rng)
-        return signal + augment.to_level(noise, _TEST_LEVEL_DBFS - snr_db)
+            noise = mixing.coloured_noise(len(signal), rng)
+        return signal + mixing.to_level(noise, _TEST_LEVEL_DBFS - snr_db)
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -190,10 +193,15 @@ def make_bank(
 def job_key(job: Job, recipe: Recipe) -> str:
     """Hash of everything the job's rows depend on: audio, settings, seed, augmentation code, front end."""
     parts = (
-        job.identity, asdict(recipe.augment), recipe.features.hop_samples, recipe.features.coeffs,
+        job.identity, _audible(recipe.augment), recipe.features.hop_samples, recipe.features.coeffs,
         recipe.bank_digest, recipe.seed, *_code_fingerprint(),
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _audible(config: AugmentConfig) -> dict[str, object]:
+    """The settings that change the sound: masks come later, and the bank's digest stands for its rooms."""
+    return {name: value for name, value in asdict(config).items() if name not in _INAUDIBLE}
 
 
 def job_rng(key: str) -> np.random.Generator:
@@ -203,12 +211,21 @@ def job_rng(key: str) -> np.random.Generator:
 
 @lru_cache(maxsize=1)
 def _code_fingerprint() -> tuple[str, ...]:
-    """Of the augmentation (its statements) and of the front end (its answer to a fixed signal)."""
-    modules = (augment.__file__, __file__)
-    sources = [ast.dump(ast.parse(Path(module).read_text("utf-8"))).encode() for module in modules]
+    """Of the augmentation (statements, libraries) and of the front end (its answer to a fixed signal)."""
+    modules = (augment, microphone, mixing, voice_effects)
+    files = [Path(str(module.__file__)) for module in modules] + [Path(__file__)]
+    sources = [ast.dump(ast.parse(path.read_text("utf-8"))).encode() for path in files]
+    versions = [f"{name} {_version(name)}".encode() for name in _SOUND_PACKAGES]
     probe = np.random.default_rng(0).normal(0.0, 3000.0, spec.SAMPLE_RATE_HZ).astype(np.int16)
     answers = [core.frontend_rows(probe, spec.HOP_CHOICES_SAMPLES[0], spec.MAX_COEFFS).tobytes()]
-    return tuple(hashlib.sha256(part).hexdigest() for part in (*sources, *answers))
+    return tuple(hashlib.sha256(part).hexdigest() for part in (*sources, *versions, *answers))
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def fit_normalisation(streams: Sequence[np.ndarray], features: FeaturesConfig) -> core.Normalisation:

@@ -29,6 +29,7 @@ from watchword.data.features import (
     make_bank,
 )
 from watchword.data.training_audio import is_mined
+from watchword.data.rooms import simulate
 from watchword.errors import WatchwordError
 from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 RATE = spec.SAMPLE_RATE_HZ
 _STREAM = round(STREAM_S * RATE)
 _NOISE_SHARE = 0.2  # streams of noise alone, for each stream of speech
+_HELD_OUT_ROOM = 1000  # number of the first simulated room of validation
 _HARD_CONDITION = "reverb + 10 dB"
 
 
@@ -95,14 +97,14 @@ class _Split:
         return [clip.path for clip in self.clips[label]]
 
 
-def make_features(config: RunConfig, progress: bool = True) -> Features:
-    """Plan and compute (or fetch from the cache) the features of a run."""
-    plan = make_plan(config)
+def make_features(config: RunConfig, progress: bool = True, rebuild: bool = False) -> Features:
+    """Plan and compute (or fetch from the cache, unless `rebuild`) the features of a run."""
+    plan = make_plan(config, progress)
     cache, workers = Path(config.data.cache), config.data.workers
-    positives = compute_rows(plan.positives, plan.recipe, cache, workers, "positives", progress)
-    negatives = compute_rows(plan.negatives, plan.recipe, cache, workers, "negatives", progress)
+    positives = compute_rows(plan.positives, plan.recipe, cache, workers, "positives", progress, rebuild)
+    negatives = compute_rows(plan.negatives, plan.recipe, cache, workers, "negatives", progress, rebuild)
     held_out = [job for job, _ in plan.validation]
-    rows = compute_rows(held_out, plan.validation_recipe, cache, workers, "validation", progress)
+    rows = compute_rows(held_out, plan.validation_recipe, cache, workers, "validation", progress, rebuild)
     streams = [
         ValidationStream(r, word, job.condition, _seconds(r, config.features.hop_samples))
         for (job, word), r in zip(plan.validation, rows, strict=True)
@@ -110,7 +112,7 @@ def make_features(config: RunConfig, progress: bool = True) -> Features:
     return Features(np.concatenate(positives), negatives, streams, plan)
 
 
-def make_plan(config: RunConfig) -> JobPlan:
+def make_plan(config: RunConfig, progress: bool = True) -> JobPlan:
     """Which clips are heard, in which streams, mixed with what."""
     train, validation = _read_splits(Path(config.data.manifest))
     counts = {
@@ -119,10 +121,10 @@ def make_plan(config: RunConfig) -> JobPlan:
         for label in sorted(part.clips)
     }
     return JobPlan(
-        _recipe(config, train, train),
+        _recipe(config, train, train, progress),
         _positive_jobs(train, config.data),
         _negative_jobs(train, config.data, config.train.seed),
-        _recipe(config, validation, train),
+        _recipe(config, validation, train, progress),
         _validation_jobs(validation, config.data),
         counts,
     )
@@ -153,13 +155,22 @@ def _read_splits(manifest: Path) -> tuple[_Split, _Split]:
     return parts[0], parts[1]
 
 
-def _recipe(config: RunConfig, split: _Split, fallback: _Split) -> Recipe:
-    """The recipe with `split`'s noises and rooms, or those of `fallback` when it has none."""
+def _recipe(config: RunConfig, split: _Split, fallback: _Split, progress: bool) -> Recipe:
+    """The recipe with `split`'s noises and rooms, or those of `fallback`, or at last simulated rooms."""
     noises = split.paths("noise") or fallback.paths("noise")
     rooms = split.paths("rir") or fallback.paths("rir")
+    simulated = [] if rooms else _simulated_rooms(config, split is not fallback, progress)
     speech = [piece.path for piece in split.negatives(mined=False)]
-    bank, digest = make_bank(noises, rooms, speech, {**fallback.digests, **split.digests})
+    digests = {**fallback.digests, **split.digests, **{path: digest_file(path) for path in simulated}}
+    bank, digest = make_bank(noises, rooms or simulated, speech, digests)
     return Recipe(config.features, config.augment, bank, digest, config.train.seed)
+
+
+def _simulated_rooms(config: RunConfig, held_out: bool, progress: bool) -> list[Path]:
+    """Rooms for training, and a third as many others for validation."""
+    count = config.augment.simulated_rooms
+    numbers = range(_HELD_OUT_ROOM, _HELD_OUT_ROOM + -(-count // 3)) if held_out else range(count)
+    return simulate(Path(config.data.cache) / "rooms", numbers, config.train.seed, progress) if count else []
 
 
 def _word(clip: Clip) -> tuple[int, int]:

@@ -75,6 +75,22 @@ class AugmentConfig:
     narrow_p: float = _number(0.1, 0.0, 1.0)  # share limited to telephone bandwidth
     context_p: float = _number(0.4, 0.0, 1.0)  # share of positives spoken within other speech
     silent_lead_p: float = _number(0.5, 0.0, 1.0)  # share of streams that begin with digital silence
+    pitch_p: float = _number(0.1, 0.0, 1.0)  # share spoken at another pitch, formants and tempo kept
+    pitch_semitones: float = _number(2.0, 0.0, 6.0)  # up or down, at most
+    stretch_p: float = _number(0.1, 0.0, 1.0)  # share spoken faster or slower at the same pitch
+    stretch_max: float = _number(0.12, 0.0, 0.4)  # tempo 1 ± this
+    shift_s: float = _number(0.01, 0.0, 0.5)  # the word comes up to this earlier or later in its segment
+    mic_p: float = _number(0.25, 0.0, 1.0)  # share heard by a microphone with resonances and a low cut
+    mic_db: float = _number(6.0, 0.0, 24.0)  # resonances and dips of up to ± this
+    codec_p: float = _number(0.05, 0.0, 1.0)  # share through a telephone codec: mu-law, A-law or GSM, 8 kHz
+    clip_p: float = _number(0.05, 0.0, 1.0)  # share that overloads the microphone, hard or soft
+    clip_db: float = _number(12.0, 0.0, 40.0)  # clipped up to this far below the highest peak
+    simulated_rooms: int = _number(24, 0, 1000)  # made for training when the manifest has no rir; 0 = none
+    specaugment_p: float = _number(0.0, 0.0, 1.0)  # share of training segments with masks
+    time_masks: int = _number(2, 0, 20)  # in each of them
+    time_mask_s: float = _number(0.1, 0.0, 2.0)  # length of one, at most
+    band_masks: int = _number(2, 0, 20)
+    band_mask_width: int = _number(6, 0, spec.MEL_BANDS)  # mel bands under one, at most
 
 
 # Which keys of [model] each architecture reads; giving it another one is an error.

@@ -21,6 +21,7 @@ from watchword import core
 from watchword.data.batches import Batches, Geometry, TrainingSet, make_training_set
 from watchword.data.features import fit_normalisation
 from watchword.data.plan import Features, make_features
+from watchword.data.specaugment import make_masks
 from watchword.errors import WatchwordError
 from watchword.export.budget import SizeTarget
 from watchword.export.settings import ModelSettings
@@ -72,7 +73,8 @@ class Prepared:
 
 
 def train_run(
-    config: RunConfig, out: Path, progress: bool = True, on_validation: OnValidation | None = None
+    config: RunConfig, out: Path, progress: bool = True, on_validation: OnValidation | None = None,
+    rebuild: bool = False,
 ) -> dict[str, Any]:
     """Train, quantise, convert and judge; everything goes to `out`. Returns the content of metrics.json."""
     if not config.word.phrase:
@@ -83,7 +85,7 @@ def train_run(
     run = Run(config, out, progress, RunLog(out / "log.csv"), on_validation)
     save_config(config, out / "config.toml")
     with run.timed("features"):
-        prepared = _prepare(config, make_features(config, progress))
+        prepared = _prepare(config, make_features(config, progress, rebuild))
     make_reproducible(config.train.seed)
     with run.timed("float"):
         network, batches = _train_float(run, prepared)
@@ -141,8 +143,9 @@ def _train_float(run: Run, prepared: Prepared) -> tuple[Any, Batches]:
     config, t = run.config, run.config.train
     geometry = prepared.geometry
     rows = geometry.segment_rows(t.segment_s, config.detector.smoothing)
+    masks = make_masks(config.augment, prepared.settings.normalisation, geometry.hop_samples)
     batches = Batches(
-        prepared.training, geometry, rows, t.batch, t.negatives_per_positive, t.window_end_s, t.seed
+        prepared.training, geometry, rows, t.batch, t.negatives_per_positive, t.window_end_s, t.seed, masks
     )
     network = architectures.build_model(config.model, config.features.coeffs)
     stage = Stage(
