@@ -48,9 +48,10 @@ def make_results(
         "board": board,
         **accuracy_results(streams, metrics.measure(streams), DETECTOR),
         **empty_board_results(),
+        "conditions": None,
         "origin": {"positives": "/data/yes", "negatives": "/data/no"},
         "recordings": len(streams),
-        "notes": ["limited to 30 of 95.0 minutes of negative audio (--limit-minutes)"],
+        "notes": ["recordings without the word: 30 of 95.0 minutes (--limit-minutes)"],
         "skipped": [{"path": "/data/no/broken.wav", "reason": "holds no samples"}],
         "provenance": {
             "date": "2026-01-02T03:04:05+00:00",

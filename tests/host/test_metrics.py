@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -168,6 +169,15 @@ class TestMeasure:
         assert accuracy.repeats == 1
         assert accuracy.latency_ms(50) == pytest.approx(250.0)
         assert accuracy.latency_ms(0) == pytest.approx(100.0)
+
+    def test_a_boards_own_computing_is_part_of_the_latency_where_it_is_known(self) -> None:
+        streams = [make_stream(3, ((1.0, 1.5),), (0.2, 1.6)), make_stream(3, ((1.0, 1.5),), (1.7,))]
+        timed = [
+            dataclasses.replace(streams[0], compute_samples=np.array([9_999.0, 80.0])),
+            dataclasses.replace(streams[1], compute_samples=np.array([160.0])),
+        ]
+        assert metrics.measure(streams).latencies == (1_600, 3_200)
+        assert metrics.measure(timed).latencies == (1_680, 3_360)
 
     def test_no_false_alarm_in_h_hours_gives_three_over_h(self) -> None:
         accuracy = metrics.measure([make_stream(2 * 3600)])

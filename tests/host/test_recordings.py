@@ -181,7 +181,7 @@ class TestLimit:
         assert limited.positives == full.positives
         negative_s = [s for r, s in zip(limited.recordings, limited.seconds, strict=True) if not r.words]
         assert sum(negative_s) == pytest.approx(45.0)
-        assert limited.notes == ("limited to 0.75 of 1.5 minutes of negative audio (--limit-minutes)",)
+        assert limited.notes == ("recordings without the word: 0.75 of 1.5 minutes (--limit-minutes)",)
         heard = sum(recordings.stream_pcm(r).size - LEAD_SAMPLES - TAIL_SAMPLES for r in limited.negatives)
         assert heard == 45 * RATE
 

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from watchword.cli.recording_options import recording_options
+from watchword.cli.recording_options import Request, recording_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watchword.evaluate.recordings import Selection
+    from watchword.evaluate.results import Results
+    from watchword.evaluate.session import Session
 
 
 @click.command()
 @click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3 (emulated board).")
 @click.option("--push", is_flag=True, help="Send the model first if the board runs another one.")
 @recording_options
-def command(
-    port: str,
-    push: bool,
-    model: Path,
-    positives: Path | None,
-    negatives: Path | None,
-    data: Path | None,
-    split: str | None,
-    limit_minutes: float | None,
-    out: Path | None,
-    budgets: Path | None,
-) -> None:
+def command(port: str, push: bool, request: Request) -> None:
     """Measure a board, physical or emulated, over its serial link.
 
     Every positive clip holds the word once; every second of the negatives counts as negative
@@ -42,14 +38,9 @@ def command(
       watchword bench --port /dev/ttyUSB0 --model models/alexa --data evening/ --push
     """
     from watchword.device.bench import bench
-    from watchword.evaluate import session as sessions
-    from watchword.evaluate.budgets import DEFAULT_PATH
-    from watchword.evaluate.recordings import select
+    from watchword.evaluate.session import exit_status
 
-    with sessions.open_session(out or sessions.default_folder()) as session:
-        selection = select(positives, negatives, data, split, limit_minutes)
-        results = bench(port, model, selection, session, budgets or DEFAULT_PATH, push)
-        session.finish(results)
-    click.echo(sessions.table(results))
-    click.echo(f"report: {session.folder / 'report.html'}")
-    sys.exit(sessions.exit_status(results))
+    def measure(session: Session, selection: Selection, limits: Path) -> Results:
+        return bench(port, request.model, selection, session, limits, push)
+
+    sys.exit(exit_status(request.run(measure)))

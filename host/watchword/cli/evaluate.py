@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from watchword.cli.recording_options import recording_options
+from watchword.cli.recording_options import Request, recording_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watchword.evaluate.recordings import Selection
+    from watchword.evaluate.results import Results
+    from watchword.evaluate.session import Session
 
 
 @click.command()
 @recording_options
+@click.option(
+    "--conditions", is_flag=True, help="Also in held-out rooms and noises; needs --data and --split."
+)
+@click.option(
+    "--draws",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="With --conditions: rooms and noises each word is heard in, per condition.",
+)
+@click.option(
+    "--seed", default=1, show_default=True, type=click.IntRange(0), help="With --conditions: which."
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Processes [one per core].")
-def command(
-    model: Path,
-    positives: Path | None,
-    negatives: Path | None,
-    data: Path | None,
-    split: str | None,
-    limit_minutes: float | None,
-    out: Path | None,
-    budgets: Path | None,
-    workers: int | None,
-) -> None:
+def command(request: Request, conditions: bool, draws: int, seed: int, workers: int | None) -> None:
     """Measure a model on recordings with the C core on this computer, over all cores.
 
     Every positive clip holds the word once; every second of the negatives counts as negative
@@ -30,20 +40,20 @@ def command(
     files as bench; cost and RAM are left to a board. Budgets are shown, but only bench fails on
     them.
 
+    With --conditions everything is heard again with reverberation, at 10 and 5 dB of noise, and
+    with both, in the rooms (label rir) and noises (label noise) of the evaluated split alone.
+
     \b
     Examples:
       watchword evaluate --model models/hey_lighthouse --positives wakes/ --negatives talk/
-      watchword evaluate --model models/alexa --data corpus/manifest.csv --split test
+      watchword evaluate --model models/alexa --data corpus/manifest.csv --split test --conditions
       watchword evaluate --model models/alexa --data evening/ --out sessions/evening   # with truth.csv
     """
-    from watchword.evaluate import session as sessions
-    from watchword.evaluate.budgets import DEFAULT_PATH
+    from watchword.evaluate.conditions import read_scenes
     from watchword.evaluate.host import evaluate_on_host
-    from watchword.evaluate.recordings import select
 
-    with sessions.open_session(out or sessions.default_folder()) as session:
-        selection = select(positives, negatives, data, split, limit_minutes)
-        results = evaluate_on_host(model, selection, session, budgets or DEFAULT_PATH, workers)
-        session.finish(results)
-    click.echo(sessions.table(results))
-    click.echo(f"report: {session.folder / 'report.html'}")
+    def measure(session: Session, selection: Selection, limits: Path) -> Results:
+        scenes = read_scenes(selection, draws, seed) if conditions else None
+        return evaluate_on_host(request.model, selection, session, limits, workers, scenes)
+
+    request.run(measure)

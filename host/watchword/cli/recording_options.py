@@ -1,12 +1,19 @@
-"""The options by which evaluate and bench are told what to stream."""
+"""What evaluate and bench have in common: how they are told what to stream, and what they leave behind."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from watchword.evaluate.recordings import Selection
+    from watchword.evaluate.results import Results
+    from watchword.evaluate.session import Session
 
 _PATH = click.Path(path_type=Path)
 
@@ -16,16 +23,58 @@ _OPTIONS = (
     click.option("--negatives", type=_PATH, help="Folder of recordings without the word."),
     click.option("--data", type=_PATH, help="Folder with truth.csv or manifest.csv, or such a file."),
     click.option("--split", help="With a manifest: only this split (train, val or test)."),
-    click.option("--limit-minutes", type=float, help="Stream at most this much negative audio."),
+    click.option(
+        "--limit-minutes",
+        type=float,
+        help="Stream at most this much of the recordings without the word; those with it are never cut.",
+    ),
     click.option(
         "--out", type=_PATH, help="Folder for results.json, report.html, log.txt [sessions/<time>]."
     ),
     click.option("--budgets", type=_PATH, help="Budgets file [firmware/budgets.toml]."),
 )
 
+# (session, selection, budgets file) -> results
+Measure = Callable[["Session", "Selection", Path], "Results"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The values of the options above."""
+
+    model: Path
+    positives: Path | None
+    negatives: Path | None
+    data: Path | None
+    split: str | None
+    limit_minutes: float | None
+    out: Path | None
+    budgets: Path | None
+
+    def run(self, measure: Measure) -> Results:
+        """Choose the recordings, measure them, write the session folder, print the verdict."""
+        from watchword.evaluate import session as sessions
+        from watchword.evaluate.budgets import DEFAULT_PATH
+        from watchword.evaluate.recordings import select
+
+        with sessions.open_session(self.out or sessions.default_folder()) as session:
+            selection = select(self.positives, self.negatives, self.data, self.split, self.limit_minutes)
+            results = measure(session, selection, self.budgets or DEFAULT_PATH)
+            session.finish(results)
+        click.echo(sessions.table(results))
+        click.echo(f"report: {session.folder / 'report.html'}")
+        return results
+
 
 def recording_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options above, in that order."""
+    """Add the options above, in that order; the command gets their values as `request`."""
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> Any:
+        shared = {field.name: values.pop(field.name) for field in fields(Request)}
+        return command(request=Request(**shared), **values)
+
+    with_options: Callable[..., Any] = wrapped
     for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+        with_options = option(with_options)
+    return with_options

@@ -107,7 +107,7 @@ def bench(
         for unreadable in host.skipped:
             session.log(f"skipped {unreadable.path}: {unreadable.reason}")
         run = run_board(board, meter, host.streams, session)
-    streams = _board_streams(image, host.streams, run.results)
+    streams = _board_streams(image, host.streams, run.results, int(run.info["clock_hz"]))
     results = build_results(str(run.info["board"]), image, streams, selection, host.skipped)
     results["origin"]["model"] = str(model)
     results["cost"] = cost_results(run)
@@ -264,9 +264,12 @@ def _pcm(reference: Sequence[ScoredStream]) -> Iterator[np.ndarray]:
 
 
 def _board_streams(
-    image: bytes, reference: Sequence[ScoredStream], results: Sequence[StreamResult]
+    image: bytes, reference: Sequence[ScoredStream], results: Sequence[StreamResult], clock_hz: int
 ) -> list[ScoredStream]:
-    """The board's own scores and detections, in the form the metrics take."""
+    """The board's own scores and detections, in the form the metrics take.
+
+    A board with a clock tells how long the deciding hop took; instructions (clock_hz 0) are no time.
+    """
     header = core.ModelImage(image).header
     first = int(header["receptive_rows"]) * int(header["hop_samples"])
     step = int(header["stride_rows"]) * int(header["hop_samples"])
@@ -277,6 +280,9 @@ def _board_streams(
             result.scores,
             first + step * np.arange(result.scores.size, dtype=np.int64),
             np.asarray([d.sample_index for d in result.detections], np.int64),
+            np.array([d.cost * spec.SAMPLE_RATE_HZ / clock_hz for d in result.detections])
+            if clock_hz
+            else None,
         )
         for host, result in zip(reference, results, strict=True)
     ]

@@ -11,6 +11,7 @@ from watchword import core, spec
 from watchword.data.corpus import Skipped
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets, metrics
+from watchword.evaluate.conditions import Scenes, condition_results, with_conditions
 from watchword.evaluate.metrics import ScoredStream
 from watchword.evaluate.recordings import Selection
 from watchword.evaluate.results import (
@@ -28,17 +29,34 @@ HOST = "host"
 
 
 def evaluate_on_host(
-    model: Path, selection: Selection, session: Session, limits: Path, workers: int | None = None
+    model: Path,
+    selection: Selection,
+    session: Session,
+    limits: Path,
+    workers: int | None = None,
+    scenes: Scenes | None = None,
 ) -> Results:
     """Stream, measure, and build the results; the caller writes them.
 
     The host has no cost or memory of its own to limit, so its table in the budgets is optional.
+    scenes: hear everything under acoustic conditions too; the headline figures stay those as it is.
     """
     image = load_image(model)
     values = budgets.read_tables(limits).get(HOST, {})
     announce(selection, session)
-    run = run_host(image, selection, workers)
-    results = build_results(HOST, image, run.streams, selection, run.skipped)
+    for note in scenes.notes if scenes else ():
+        session.log(note)
+    run = run_host(image, with_conditions(selection, scenes) if scenes else selection, workers)
+    session.log(
+        f"{run.seconds * run.times_real_time:,.0f} s of audio in {run.seconds:,.0f} s: "
+        f"{run.times_real_time:,.0f} x real time"
+    )
+    as_it_is = [stream for stream in run.streams if not stream.recording.condition]
+    skipped = tuple({s.path: s for s in run.skipped}.values())  # once, not in every condition
+    results = build_results(HOST, image, as_it_is, selection, skipped)
+    if scenes:
+        results["notes"] += scenes.notes
+        results["conditions"] = condition_results(run.streams, core.ModelImage(image).detector, scenes)
     results["origin"]["model"] = str(model)
     results["provenance"] |= {"seconds": run.seconds, "times_real_time": run.times_real_time}
     finish_budgets(results, limits, values)
@@ -74,7 +92,7 @@ def build_results(
     model = core.ModelImage(image)
     results: Results = {"schema": SCHEMA, "word": model.header["word"], "board": board}
     results |= accuracy_results(streams, metrics.measure(streams), model.detector)
-    results |= empty_board_results()
+    results |= empty_board_results() | {"conditions": None}
     results |= selection_results(selection, skipped)
     results["memory"] |= {"arena_bytes": model.header["arena_bytes"], "model_bytes": len(image)}
     results["hashes"] |= {"model": hashlib.sha256(image).hexdigest(), "spec": f"{core.spec_id():08x}"}

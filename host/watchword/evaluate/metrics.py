@@ -37,6 +37,8 @@ class ScoredStream:
     scores: np.ndarray  # uint8 [n], raw
     score_samples: np.ndarray  # int64 [n], stream sample index at which each score's window ends
     detections: np.ndarray  # int64 [d], stream sample index of each detection
+    # float64 [d], in samples: what each detection took to compute after its audio had come; None = not known
+    compute_samples: np.ndarray | None = None
 
 
 # (stream, high threshold 0..1) -> indices into its scores at which the detector fires
@@ -69,7 +71,9 @@ class Accuracy:
     extras: tuple[Event, ...]  # on clips of the word, but outside it
     repeats: int
     negative_hours: float
-    latencies: tuple[int, ...]  # samples from word end to detection, one per hit
+    latencies: tuple[
+        float, ...
+    ]  # samples from word end to detection, one per hit; with its computing if known
 
     @property
     def frr(self) -> float | None:
@@ -148,7 +152,7 @@ def measure(streams: Sequence[ScoredStream]) -> Accuracy:
     misses: list[Event] = []
     false_alarms: list[Event] = []
     extras: list[Event] = []
-    latencies: list[int] = []
+    latencies: list[float] = []
     repeats = 0
     for index, stream in enumerate(streams):
         words = stream.recording.word_samples
@@ -158,7 +162,7 @@ def measure(streams: Sequence[ScoredStream]) -> Accuracy:
             if hit is None:
                 misses.append(Event(index, stream.recording, _file_time(end)))
             else:
-                latencies.append(hit - end)
+                latencies.append(hit - end + _compute_samples(stream, hit))
         events = [Event(index, stream.recording, _file_time(sample)) for sample in found.extras]
         (false_alarms if _has_negative_audio(stream) else extras).extend(events)
     return Accuracy(
@@ -170,6 +174,13 @@ def measure(streams: Sequence[ScoredStream]) -> Accuracy:
         negative_hours(streams),
         tuple(latencies),
     )
+
+
+def _compute_samples(stream: ScoredStream, detection: int) -> float:
+    """How long the detection at that sample took to compute, in samples; 0 if that is not known."""
+    if stream.compute_samples is None:
+        return 0.0
+    return float(stream.compute_samples[np.flatnonzero(stream.detections == detection)[0]])
 
 
 def negative_hours(streams: Iterable[ScoredStream]) -> float:
@@ -261,6 +272,22 @@ def negative_peaks(streams: Iterable[ScoredStream], smoothed: Sequence[np.ndarra
         starts = np.flatnonzero(np.diff(second, prepend=-1))
         peaks.extend(_unit(peak) for peak in np.maximum.reduceat(levels[negative], starts))
     return peaks
+
+
+def clip_peaks(streams: Iterable[ScoredStream], smoothed: Sequence[np.ndarray]) -> list[float]:
+    """Highest smoothed score (0..1) of every recording without the word."""
+    return [
+        _unit(levels.max(initial=0))
+        for stream, levels in zip(streams, smoothed, strict=True)
+        if not stream.recording.words
+    ]
+
+
+def event_peaks(smoothed: np.ndarray, low_q15: int) -> list[int]:
+    """The highest average of every stretch that stays at or above the low threshold (uint16 [n], Q15)."""
+    above = np.concatenate(([0], (smoothed >= max(1, low_q15)).astype(np.int8), [0]))
+    edges = np.flatnonzero(np.diff(above))
+    return [int(smoothed[a:b].max()) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _unit(level_q15: int) -> float:

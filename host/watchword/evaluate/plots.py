@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Results = dict[str, Any]
 
-INK, QUIET, GRID = "#1d2733", "#66727f", "#e3e8ed"
-BLUE, ORANGE, GREEN, RED = "#1f6feb", "#e07b00", "#1a7f4b", "#c62f3b"
+INK, QUIET, GRID, CARD = "#1d2733", "#66727f", "#e3e8ed", "#ffffff"
+BLUE, ORANGE, GREEN, RED, VIOLET = "#1f6feb", "#e07b00", "#1a7f4b", "#c62f3b", "#8250df"
+# The page sets these, for light and for dark; the figures are drawn with the values for light.
+_VARIABLES = {
+    INK: "--ink", QUIET: "--quiet", GRID: "--line", CARD: "--card",
+    BLUE: "--blue", ORANGE: "--orange", GREEN: "--good", RED: "--bad", VIOLET: "--violet",
+}  # fmt: skip
 STAGE_COLOURS = {"frontend": BLUE, "model": ORANGE, "detector": GREEN}
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, sharp, selectable
@@ -35,33 +39,33 @@ _STYLE: dict[Any, Any] = {
     "xtick.color": QUIET,
     "ytick.color": QUIET,
     "legend.edgecolor": "none",
-    "legend.facecolor": "white",
+    "legend.facecolor": CARD,
     "legend.framealpha": 0.85,
     "figure.constrained_layout.use": True,
 }
 
 
-def _styled(draw: Callable[..., str | None]) -> Callable[..., str | None]:
+def styled(draw: Callable[..., str | None]) -> Callable[..., str | None]:
     """Draw with the report's style, and leave matplotlib's own settings as they were."""
 
     @functools.wraps(draw)
-    def styled(*args: Any, **kwargs: Any) -> str | None:
+    def drawn(*args: Any, **kwargs: Any) -> str | None:
         import matplotlib
 
         # The salt keeps the ids of several plots on one page apart, and a page the same on every run.
         with matplotlib.rc_context({**_STYLE, "svg.hashsalt": draw.__name__}):
             return draw(*args, **kwargs)
 
-    return styled
+    return drawn
 
 
-@_styled
+@styled
 def curve_svg(results: Results, max_frr: float | None, max_fah: float | None) -> str | None:
     """FRR over FAH for every threshold, the setting in force, and the area the budgets allow."""
     points = [p for p in results["details"]["curve"] if p["frr"] is not None and p["fah"] is not None]
     if not points:
         return None
-    figure, axes = _figure(5.7, 3.5)
+    drawing, axes = figure(5.7, 3.5)
     one = 1.0 / results["negative_hours"]  # the smallest rate these recordings can show above 0
     axes.set_xscale("symlog", linthresh=one, linscale=0.5)
     frr = [100 * p["frr"] for p in points]
@@ -100,16 +104,16 @@ def curve_svg(results: Results, max_frr: float | None, max_fah: float | None) ->
     axes.set_xticklabels([f"{t:g}" for t in [0, *_decades(one, right)]])
     axes.minorticks_off()
     axes.legend(loc="upper right", fontsize=9)
-    return _svg(figure)
+    return figure_svg(drawing)
 
 
-@_styled
+@styled
 def peaks_svg(results: Results) -> str | None:
     """How high the smoothed score gets in the words, and in the seconds without them."""
     peaks, high = results["details"]["peaks"], results["detector"]["high"]
     if not sum(peaks["words"]) + sum(peaks["negative_seconds"]):
         return None
-    figure, axes = _figure(5.7, 3.5)
+    drawing, axes = figure(5.7, 3.5)
     edges = np.linspace(0, 1, peaks["bins"] + 1)
     for key, colour, label in (
         ("negative_seconds", QUIET, "each second without the word"),
@@ -122,16 +126,16 @@ def peaks_svg(results: Results) -> str | None:
     axes.set_yscale("log")
     axes.set(xlim=(0, 1), ylim=(0.7, None), xlabel="highest smoothed score", ylabel="count (log)")
     axes.legend(loc="upper center", fontsize=9)
-    return _svg(figure)
+    return figure_svg(drawing)
 
 
-@_styled
+@styled
 def latency_svg(results: Results) -> str | None:
     """Time from the end of the word to its detection."""
     values = results["details"]["latencies_ms"]
     if not values:
         return None
-    figure, axes = _figure(5.7, 4.3)
+    drawing, axes = figure(5.7, 4.3)
     low, high = min(*values, 0.0), max(*values, 200.0)
     axes.hist(values, bins=list(np.arange(np.floor(low / 40) * 40, high + 41, 40)), color=BLUE, alpha=0.8)
     for key, style in (("p50", "-"), ("p95", "--")):
@@ -141,10 +145,10 @@ def latency_svg(results: Results) -> str | None:
     axes.locator_params(axis="y", integer=True)
     axes.set(xlabel="ms from word end to detection", ylabel="words")
     axes.legend(fontsize=9)
-    return _svg(figure)
+    return figure_svg(drawing)
 
 
-@_styled
+@styled
 def cost_svg(cost: Results) -> str | None:
     """Instructions per second of audio, by stage."""
     stages = {
@@ -152,7 +156,7 @@ def cost_svg(cost: Results) -> str | None:
     }
     if not stages:
         return None
-    figure, axes = _figure(5.7, 1.8)
+    drawing, axes = figure(5.7, 1.8)
     names = list(stages)[::-1]
     values = [stages[name] / 1e6 for name in names]
     bars = axes.barh(names, values, color=[STAGE_COLOURS.get(name, QUIET) for name in names], height=0.62)
@@ -164,7 +168,7 @@ def cost_svg(cost: Results) -> str | None:
     )
     axes.set(xlabel="million instructions per second of audio", xlim=(0, max(values) * 1.15 or 1))
     axes.grid(visible=False, axis="y")
-    return _svg(figure)
+    return figure_svg(drawing)
 
 
 def trace_svg(trace: Results, high: float, width: int = 380, height: int = 64) -> str:
@@ -180,23 +184,23 @@ def trace_svg(trace: Results, high: float, width: int = 380, height: int = 64) -
             f"{x(first_s + i * trace['step_s'])},{round(height - v / 100 * height, 1)}"
             for i, v in enumerate(values)
         )
-        return f'<polyline points="{points}" fill="none" {style}/>'
+        return f'<polyline points="{points}" style="fill:none;{style}"/>'
 
     def rule(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
-        return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" {style}/>'
+        return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" style="{style}"/>'
 
     spans = [(x(a), max(x(b) - x(a), 1.0)) for a, b in trace["words"]]
-    shade = f'height="{height}" fill="{BLUE}" opacity="0.12"'
+    shade = f'height="{height}" style="fill:var(--blue);opacity:.14"'
     level = round(height * (1 - high), 1)
     parts = [
         *(f'<rect x="{left}" y="0" width="{wide:.1f}" {shade}/>' for left, wide in spans),
-        rule(0, height, width, height, f'stroke="{GRID}"'),
-        rule(0, level, width, level, f'stroke="{RED}" stroke-dasharray="4 3" opacity="0.8"'),
-        rule(x(0), 0, x(0), height, f'stroke="{QUIET}" stroke-dasharray="1 3"'),
-        line(trace["raw"], f'stroke="{QUIET}" stroke-width="0.8" opacity="0.7"'),
-        line(trace["smoothed"], f'stroke="{BLUE}" stroke-width="1.8"'),
+        rule(0, height, width, height, "stroke:var(--line)"),
+        rule(0, level, width, level, "stroke:var(--bad);stroke-dasharray:4 3"),
+        rule(x(0), 0, x(0), height, "stroke:var(--quiet);stroke-dasharray:1 3"),
+        line(trace["raw"], "stroke:var(--quiet);stroke-width:.8"),
+        line(trace["smoothed"], "stroke:var(--blue);stroke-width:1.8"),
     ]
-    size = f'viewBox="0 -2 {width} {height + 4}" width="{width}" height="{height + 4}"'
+    size = f'viewBox="0 -2 {width} {height + 4}" preserveAspectRatio="none"'
     return f'<svg class="trace" {size} role="img" aria-label="scores around the event">{"".join(parts)}</svg>'
 
 
@@ -206,17 +210,20 @@ def _decades(low: float, high: float) -> list[float]:
     return [float(10.0**e) for e in exponents] or [low]
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
+    """A figure of that size in inches with its axes; with several columns an array of them."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height))
-    return figure, figure.add_subplot()
+    drawing = Figure(figsize=(width, height))
+    return drawing, drawing.subplots(1, columns)
 
 
-def _svg(figure: Figure) -> str:
+def figure_svg(drawing: Figure) -> str:
     """The figure as an <svg> element without a size of its own: the page decides."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var({variable})")
     tag, body = text[text.index("<svg") :].split(">", 1)
     return re.sub(r' (width|height)="[^"]*"', "", tag) + ">" + body

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -28,6 +29,16 @@ MANIFEST_NAME = "manifest.csv"
 TRUTH_COLUMNS = {"path", "start_s", "end_s"}
 
 
+class Sound(Protocol):
+    """A recording as it sounds elsewhere; the same at every call."""
+
+    def __call__(self) -> np.ndarray:
+        """Make it: int16 [samples]."""
+
+    def describe(self) -> dict[str, str | int]:
+        """What it takes to make it again, beside the file; JSON-able."""
+
+
 @dataclass(frozen=True)
 class Recording:
     """One sound file, with the start and end of each word in it, in seconds of the file."""
@@ -40,6 +51,8 @@ class Recording:
     source: str = ""
     limit_s: float | None = None  # stream only this much of the file
     complete: bool = False  # `words` lists every word (truth file): the sound outside them is negative
+    condition: str = ""  # acoustic condition it is heard under; "" = as it is
+    sound: Sound | None = None  # what is heard in place of the file itself
 
     @property
     def word_samples(self) -> list[tuple[int, int]]:
@@ -69,7 +82,7 @@ class Selection:
 
 def stream_pcm(recording: Recording) -> np.ndarray:
     """The int16 [samples] that a pipeline hears: silence, the recording, silence."""
-    pcm = audio.load(recording.path)
+    pcm = recording.sound() if recording.sound else audio.load(recording.path)
     if recording.limit_s is not None:
         pcm = pcm[: round(recording.limit_s * spec.SAMPLE_RATE_HZ)]
     return np.concatenate([np.zeros(LEAD_SAMPLES, np.int16), pcm, np.zeros(TAIL_SAMPLES, np.int16)])
@@ -154,7 +167,7 @@ def _audio_below(folder: Path) -> list[Path]:
 
 
 def limit_negatives(selection: Selection, minutes: float) -> Selection:
-    """Keep at most `minutes` of negative audio, drawn evenly over the files; positives stay.
+    """Keep at most `minutes` of the recordings without the word, drawn evenly; those with it stay whole.
 
     The choice depends only on the file names, so a rerun streams the same audio. The last file
     taken is cut so that the total is exact.
@@ -176,7 +189,7 @@ def limit_negatives(selection: Selection, minutes: float) -> Selection:
         cut = recording if taken >= sized[recording] else replace(recording, limit_s=taken)
         kept.append((cut, taken))
         left_s -= taken
-    note = f"limited to {minutes:g} of {total_s / 60:.1f} minutes of negative audio (--limit-minutes)"
+    note = f"recordings without the word: {minutes:g} of {total_s / 60:.1f} minutes (--limit-minutes)"
     return replace(
         selection,
         recordings=tuple(r for r, _ in kept),

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from watchword.evaluate import plots
+from watchword.evaluate import curves, plots
+from watchword.evaluate.excerpts import add_excerpts
+from watchword.evaluate.results import MAX_TRACES
 
 TEMPLATE = "report.html.j2"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
-SHOWN_EVENTS = 12  # with a picture each, before the rest is folded away
 
 Results = dict[str, Any]
 
 
-def render(results: Results) -> str:
-    """The whole page; results as read from results.json."""
+def render(results: Results, training: Sequence[dict[str, str]] = ()) -> str:
+    """The whole page; results as read from results.json, training: rows of a run's log.csv.
+
+    Sounds and spectrograms of the worst events come from the recordings, if they are still there.
+    """
     limits = {line["key"]: line["budget"] for line in results["budgets"]["lines"]}
     pictures = {
         "curve": plots.curve_svg(results, limits.get("max_frr"), limits.get("max_fah")),
         "peaks": plots.peaks_svg(results),
         "latency": plots.latency_svg(results),
         "cost": plots.cost_svg(results["cost"]),
+        "det": curves.det_svg(results),
+        "conditions": curves.conditions_svg(results["conditions"]),
+        "loss": curves.loss_svg(training),
+        "validation": curves.validation_svg(training),
     }
+    results = copy.deepcopy(results)
+    add_excerpts(results)
     return (
         _environment()
         .get_template(TEMPLATE)
@@ -34,7 +46,8 @@ def render(results: Results) -> str:
             d=results["details"],
             pictures={name: Markup(svg) if svg else None for name, svg in pictures.items()},
             trace=lambda event: Markup(plots.trace_svg(event["trace"], results["detector"]["high"])),
-            shown=SHOWN_EVENTS,
+            latency_remark=latency_remark(results),
+            shown=MAX_TRACES,
         )
     )
 
@@ -71,6 +84,22 @@ def hours(value: float) -> str:
     return f"{value:.2f} h" if value >= 1 else f"{60 * value:.1f} min"
 
 
+def short_path(name: str) -> str:
+    """The last parts of a path, enough to tell recordings apart."""
+    return "/".join(Path(name).parts[-3:])
+
+
+def latency_remark(results: Results) -> str:
+    """What the latency holds of the board's own computing: all of it, or only a count beside it."""
+    costs = results["cost"].get("detection_instructions")
+    if not costs:
+        return ""
+    spent = f"{costs['p50']:,.0f} {results['cost']['unit']} (at most {costs['max']:,.0f})"
+    if results["cost"]["unit"] == "cycles":
+        return f"latency holds the board's computing of the deciding hop: {spent}"
+    return f"latency is in audio time; computing the deciding hop takes {spent} more"
+
+
 def clock(seconds: float) -> str:
     """Position in a recording: m:ss.s, or h:mm:ss.s."""
     minutes, rest = divmod(round(seconds * 10) / 10, 60)
@@ -91,6 +120,7 @@ def _environment() -> jinja2.Environment:
         rate=rate,
         hours=hours,
         clock=clock,
+        short=short_path,
         figure=format_value,
         count=lambda n: f"{n:,.0f}",
     )

@@ -15,14 +15,14 @@ import numpy as np
 
 from watchword import core, spec
 from watchword.errors import WatchwordError
-from watchword.evaluate import metrics
+from watchword.evaluate import metrics, trials
 from watchword.evaluate.metrics import Accuracy, Event, ScoredStream
 from watchword.evaluate.recordings import LEAD_SAMPLES, Recording, Selection
 from watchword.evaluate.stream import detector_at
 
-SCHEMA = 1
+SCHEMA = 2
 TRACE_BEFORE_S, TRACE_AFTER_S = 2.0, 1.5
-MAX_TRACES = 200  # of each kind; the lists themselves are complete
+MAX_TRACES = 12  # of each kind, the worst; the lists themselves are complete
 HISTOGRAM_BINS = 50
 CURVE_THRESHOLDS = (*np.linspace(0.02, 0.96, 48).round(3), 0.97, 0.98, 0.985, 0.99, 0.995)
 
@@ -35,6 +35,8 @@ def accuracy_results(
     """The part of the results that follows from scores and detections alone."""
     smoothed = [core.detect(s.scores, s.score_samples, detector)[0] for s in streams]
     word_peaks = metrics.word_peaks(streams, smoothed)
+    second_peaks = metrics.negative_peaks(streams, smoothed)
+    threshold = detector.high_q15 / (1 << spec.THRESHOLD_FRAC_BITS)
     return {
         "frr": accuracy.frr,
         "frr_upper95": accuracy.frr_upper95,
@@ -53,16 +55,21 @@ def accuracy_results(
             "low": detector.low,
             "cooldown_ms": detector.cooldown_ms,
         },
+        "trials": {
+            "seconds": _trials(word_peaks, second_peaks, threshold),
+            "clips": _trials(word_peaks, metrics.clip_peaks(streams, smoothed), threshold),
+        },
         "details": {
-            "misses": _events(accuracy.misses, streams, smoothed),
-            "false_alarms": _events(accuracy.false_alarms, streams, smoothed),
-            "extra_detections": _events(accuracy.extras, streams, smoothed),
+            "misses": event_rows(accuracy.misses, streams, smoothed, lowest_first=True),
+            "false_alarms": event_rows(accuracy.false_alarms, streams, smoothed),
+            "extra_detections": event_rows(accuracy.extras, streams, smoothed),
             "latencies_ms": [round(n * 1000 / spec.SAMPLE_RATE_HZ, 1) for n in accuracy.latencies],
             "curve": _curve(streams, detector),
+            "det": _det(word_peaks, second_peaks),
             "peaks": {
                 "bins": HISTOGRAM_BINS,
                 "words": _histogram(word_peaks),
-                "negative_seconds": _histogram(metrics.negative_peaks(streams, smoothed)),
+                "negative_seconds": _histogram(second_peaks),
             },
             "speakers": metrics.breakdown(streams, accuracy, _field("speaker")),
             "sources": metrics.breakdown(streams, accuracy, _field("source")),
@@ -135,32 +142,70 @@ def _curve(streams: Sequence[ScoredStream], detector: core.DetectorConfig) -> li
     ]
 
 
+def _trials(words: Sequence[float], others: Sequence[float], threshold: float) -> Results:
+    """Yes-or-no figures (trials.py) at the threshold in force, and those of every threshold."""
+    found = trials.confusion(words, others, threshold)
+    curve = trials.roc(words, others)
+    return {
+        "words": len(words),
+        "others": len(others),
+        "hits": found.hits,
+        "misses": found.misses,
+        "false_alarms": found.false_alarms,
+        "correct_rejections": found.correct_rejections,
+        "accuracy": found.accuracy,
+        "balanced_accuracy": found.balanced_accuracy,
+        "fpr": found.fpr,
+        "fnr": found.fnr,
+        "eer": curve.eer if curve else None,
+        "auc": curve.auc if curve else None,
+        "partial_auc": curve.partial_auc() if curve else None,
+    }
+
+
+def _det(words: Sequence[float], others: Sequence[float]) -> Results | None:
+    """The curve over words and seconds of other audio, small enough to keep."""
+    curve = trials.roc(words, others)
+    if curve is None:
+        return None
+    kept = curve.thinned()
+    return {"fpr": [round(float(v), 6) for v in kept.fpr], "fnr": [round(float(v), 6) for v in kept.fnr]}
+
+
 def _histogram(peaks: Sequence[float]) -> list[int]:
     return [int(n) for n in np.histogram(peaks, bins=HISTOGRAM_BINS, range=(0.0, 1.0))[0]]
 
 
-def _events(
-    events: Sequence[Event], streams: Sequence[ScoredStream], smoothed: Sequence[np.ndarray]
+def event_rows(
+    events: Sequence[Event],
+    streams: Sequence[ScoredStream],
+    smoothed: Sequence[np.ndarray],
+    lowest_first: bool = False,
 ) -> list[Results]:
-    """File, time and peak score of each event, and for the first ones the scores around it."""
+    """File, time and peak score of each event, the worst first, and for the worst the scores around it.
+
+    The worst false alarm is the surest, the worst miss (lowest_first) the one with the lowest score.
+    """
+    sign = 1 if lowest_first else -1
+    around = [_around(event, streams[event.stream]) for event in events]
+    peaks = [int(smoothed[e.stream][w].max(initial=0)) for e, w in zip(events, around, strict=True)]
     rows: list[Results] = []
-    for number, event in enumerate(events):
-        around = _around(event, streams[event.stream])
-        levels = smoothed[event.stream][around]
+    for i in sorted(range(len(events)), key=lambda i: sign * peaks[i]):
+        event, levels = events[i], smoothed[events[i].stream][around[i]]
         rows.append(
             {
                 "path": str(event.recording.path),
                 "name": event.recording.name or event.recording.path.name,
                 "time_s": round(event.time_s, 3),
-                "peak": round(float(levels.max()) / (1 << spec.THRESHOLD_FRAC_BITS), 3)
-                if levels.size
-                else None,
+                "peak": round(peaks[i] / (1 << spec.THRESHOLD_FRAC_BITS), 3) if levels.size else None,
                 "speaker": event.recording.speaker,
                 "source": event.recording.source,
             }
         )
-        if number < MAX_TRACES and levels.size:
-            rows[-1]["trace"] = _trace(event, streams[event.stream], around, levels)
+        if event.recording.sound:
+            rows[-1]["sound"] = event.recording.sound.describe()
+        if len(rows) <= MAX_TRACES and levels.size:
+            rows[-1]["trace"] = _trace(event, streams[event.stream], around[i], levels)
     return rows
 
 

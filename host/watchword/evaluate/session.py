@@ -7,7 +7,7 @@ import platform
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -16,7 +16,8 @@ from pathlib import Path
 import click
 
 from watchword.errors import WatchwordError
-from watchword.evaluate.report import format_value, hours, percent, rate, render
+from watchword.evaluate.curves import read_training
+from watchword.evaluate.report import format_value, hours, latency_remark, percent, rate, render
 from watchword.evaluate.results import Results, read_results, to_json
 from watchword.files import write_atomic
 
@@ -69,11 +70,12 @@ def open_session(folder: Path) -> Iterator[Session]:
             folder.rmdir()
 
 
-def rerender(folder: Path) -> Path:
-    """report.html again, from results.json."""
+def rerender(folder: Path, run: Path | None = None) -> Path:
+    """report.html again, from results.json; with the curves of a training's folder `run`."""
     results = read_results(folder)
+    training = read_training(run) if run else ()
     try:
-        page = render(results)
+        page = render(results, training)
     except (KeyError, TypeError, AttributeError) as error:
         raise WatchwordError(
             f"results.json lacks something the report needs: {error}", folder, "run bench or evaluate again"
@@ -111,12 +113,9 @@ def table(results: Results) -> str:
         if line["value"] is not None or line["budget"] is not None
     ]
     heading = (f"{results['word']} on {results['board']}", "value", "budget", "")
-    widths = [max(len(row[i]) for row in [heading, *rows]) for i in range(4)]
-    lines = [
-        f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip()
-        for a, b, c, d in [heading, *rows]
-    ]
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:], *_remarks(results)])
+    lines = _aligned([heading, *rows])
+    text = [lines[0], "-" * max(map(len, lines)), *lines[1:], *_remarks(results)]
+    return "\n".join(line.rstrip() for line in text)
 
 
 def _remarks(results: Results) -> list[str]:
@@ -137,13 +136,58 @@ def _remarks(results: Results) -> list[str]:
         differ = parity["mismatches"] + parity["detection_mismatches"]
         verdict = "all equal" if not differ else f"{differ:,} DIFFER"
         lines.append(f"board against host: {parity['checked_scores']:,} scores, {verdict}")
+    computing = latency_remark(results)
+    if computing:
+        lines.append(computing)
     if results["cost"]["estimate"]:
         lines.append(results["cost"]["estimate"]["text"])
     if results["skipped"]:
         count = len(results["skipped"])
         files = "1 file was" if count == 1 else f"{count} files were"
         lines.append(f"{files} not usable (see log.txt or the report)")
-    return [*lines, *results["notes"]]
+    return [*lines, *results["notes"], *_condition_table(results["conditions"])]
+
+
+def _condition_table(conditions: Results | None) -> list[str]:
+    """FRR and false alarms in every acoustic condition."""
+    if not conditions:
+        return []
+    allowed = list(conditions["thresholds"])
+    heading = [
+        "condition",
+        "words",
+        "FRR",
+        *(f"at {k} f.a." for k in allowed),
+        "at most",
+        "false alarms",
+        "in",
+    ]
+    rows = [
+        [
+            row["condition"], str(row["positives"]), percent(row["frr"]),
+            *(percent(row["frr_at_false_alarms"][k]) for k in allowed),
+            percent(row["frr_upper95"]), str(row["false_alarms"]), hours(row["negative_hours"]),
+        ]
+        for row in conditions["rows"]
+    ]  # fmt: skip
+    return [
+        "",
+        *_aligned([heading, *rows]),
+        f"draws of a word: {conditions['draws']}, seed {conditions['seed']}; {conditions['rooms']} rooms and "
+        f"{conditions['noises']} noises of the split;",
+        '"at k f.a.": at the threshold that allows k false alarms in all other audio as it is',
+    ]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [f"{row[0]:<{widths[0]}}", *(f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    ]
 
 
 def _budget(line: Results) -> str:

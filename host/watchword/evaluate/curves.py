@@ -1,0 +1,151 @@
+"""The report's curves beside those of the threshold: DET, acoustic conditions, training."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from watchword.errors import WatchwordError
+from watchword.evaluate.plots import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    QUIET,
+    RED,
+    VIOLET,
+    Results,
+    figure,
+    figure_svg,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LOG = "log.csv"  # of a run folder
+_TICKS = (0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8)
+_CONDITION_COLOURS = (INK, BLUE, ORANGE, RED, VIOLET, GREEN)
+
+
+@styled
+def det_svg(results: Results) -> str | None:
+    """Misses against false alarms over words and seconds, both on normal-deviate axes.
+
+    Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997. A rate of
+    0 has no place on such an axis: it is drawn at half a trial.
+    """
+    det, found = results["details"]["det"], results["trials"]["seconds"]
+    if det is None:
+        return None
+    drawing, axes = figure(5.7, 4.3)
+    least_fpr, least_fnr = 0.5 / found["others"], 0.5 / found["words"]
+    fpr, fnr = np.clip(det["fpr"], least_fpr, 0.8), np.clip(det["fnr"], least_fnr, 0.8)
+    axes.plot(_deviate(fpr), _deviate(fnr), color=BLUE, lw=2, label="every threshold")
+    low, high = _deviate(np.array([min(least_fpr, least_fnr), 0.8]))
+    axes.plot(
+        [low, high], [low, high], color=QUIET, lw=0.8, ls=":", label=f"equal: EER {100 * found['eer']:.2g} %"
+    )
+    axes.plot(
+        _deviate(max(found["fpr"], least_fpr)), _deviate(max(found["fnr"], least_fnr)),
+        marker="o", ms=9, color=RED, ls="none", label="as set",
+    )  # fmt: skip
+    for axis, least in ((axes.xaxis, least_fpr), (axes.yaxis, least_fnr)):
+        ticks = [t for t in _TICKS if t > 1.5 * least]
+        axis.set_ticks(_deviate(np.array([least, *ticks])), ["0", *(f"{100 * t:g}" for t in ticks)])
+    axes.set(
+        xlim=(_deviate(least_fpr) - 0.1, high), ylim=(_deviate(least_fnr) - 0.1, high),
+        xlabel="seconds without the word that would wake it, %", ylabel="words missed, %",
+    )  # fmt: skip
+    axes.legend(loc="upper right", fontsize=9)
+    return figure_svg(drawing)
+
+
+@styled
+def conditions_svg(conditions: Results | None) -> str | None:
+    """FRR in every condition over the false alarms that a threshold allows."""
+    rows = [row for row in conditions["rows"] if row["frr_by_false_alarms"]] if conditions else []
+    if not rows:
+        return None
+    drawing, axes = figure(5.7, 3.7)
+    for row, colour in zip(rows, _CONDITION_COLOURS, strict=False):
+        frr = [100.0 * share for share in row["frr_by_false_alarms"]]
+        axes.step(range(len(frr)), frr, where="post", color=colour, lw=1.8, label=row["condition"])
+    hours = rows[0]["negative_hours"]
+    axes.set(
+        xlim=(0, len(rows[0]["frr_by_false_alarms"]) - 1),
+        xlabel=f"false alarms allowed in {hours:.2f} h of other audio", ylabel="words missed (FRR), %",
+    )  # fmt: skip
+    axes.locator_params(axis="x", integer=True)
+    axes.margins(y=0.12)
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="best", fontsize=9)
+    return figure_svg(drawing)
+
+
+@styled
+def loss_svg(log: Sequence[dict[str, str]]) -> str | None:
+    """Training loss over the epochs of a run."""
+    if not log:
+        return None
+    drawing, axes = figure(5.7, 3.2)
+    axes.semilogy(range(1, len(log) + 1), [_cell(row, "loss") for row in log], color=BLUE, lw=1.8)
+    axes.set(xlabel="epoch", ylabel="training loss")
+    _mark_stages(axes, log)
+    return figure_svg(drawing)
+
+
+@styled
+def validation_svg(log: Sequence[dict[str, str]]) -> str | None:
+    """Misses on validation over the epochs of a run, where they were measured."""
+    drawing, axes = figure(5.7, 3.2)
+    epochs = np.arange(1, len(log) + 1)
+    for key, colour, label in (("frr_clean", BLUE, "clean"), ("frr_mean", ORANGE, "mean of all conditions")):
+        values = np.array([100.0 * _cell(row, key) for row in log])
+        known = np.isfinite(values)
+        if known.any():
+            axes.plot(epochs[known], values[known], ".-", color=colour, lw=1.5, label=label)
+    if not axes.lines:
+        return None
+    axes.set(xlabel="epoch", ylabel="words missed (FRR), %", ylim=(0, None))
+    axes.legend(fontsize=9)
+    _mark_stages(axes, log)
+    return figure_svg(drawing)
+
+
+def _mark_stages(axes: Axes, log: Sequence[dict[str, str]]) -> None:
+    """A line where quantisation-aware training begins."""
+    stages = [row.get("stage", "") for row in log]
+    for number in (i for i in range(1, len(stages)) if stages[i] != stages[i - 1]):
+        axes.axvline(number + 0.5, color=QUIET, lw=1, ls="--")
+        place = (number + 0.5, 0.03)
+        axes.annotate(f" {stages[number]}", place, xycoords=("data", "axes fraction"), color=QUIET)
+
+
+def read_training(run: Path) -> list[dict[str, str]]:
+    """The rows of a run folder's log.csv, one an epoch."""
+    path = run / LOG
+    try:
+        rows = [*csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise WatchwordError("holds no log of a training", path, "name a folder that train wrote") from error
+    if not rows or "loss" not in rows[0]:
+        raise WatchwordError("is not the log of a training", path, "name a folder that train wrote")
+    return rows
+
+
+def _cell(row: dict[str, str], key: str) -> float:
+    try:
+        return float(row.get(key) or "nan")
+    except ValueError:
+        return float("nan")
+
+
+def _deviate(share: np.ndarray | float) -> np.ndarray:
+    return stats.norm.ppf(share)

@@ -1,0 +1,86 @@
+"""What an event sounds and looks like: a few seconds of a recording as data URIs for the report."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from watchword import spec
+from watchword.data.spectrogram import HOP_SAMPLES, log_mel
+from watchword.errors import WatchwordError
+from watchword.evaluate.conditions import hear_again
+
+Results = dict[str, Any]
+
+MOST_BYTES = 3_500_000  # of all excerpts of a page, as base64
+_SHOWN_DB = 60.0  # from the loudest band down; what is below is black
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Data URIs of one event."""
+
+    sound: str
+    picture: str
+
+
+def add_excerpts(results: Results, budget_bytes: int = MOST_BYTES) -> None:
+    """Put an `excerpt` into every event of the results that has a trace, in turns over their lists.
+
+    Events whose recording is gone are left without, and so are those beyond the budget.
+    """
+    details, elsewhere = results["details"], results["conditions"] or {"false_alarms": [], "misses": []}
+    lists = [part[key] for part in (details, elsewhere) for key in ("false_alarms", "misses")]
+    for event in (e for turn in zip_longest(*lists) for e in turn if e and "trace" in e):
+        made = _excerpt(results, event)
+        if made is None:
+            continue
+        budget_bytes -= len(made.sound) + len(made.picture)
+        if budget_bytes < 0:
+            break
+        event["excerpt"] = made
+
+
+def _excerpt(results: Results, event: Results) -> Excerpt | None:
+    trace = event["trace"]
+    first = round((event["time_s"] + trace["first_s"]) * spec.SAMPLE_RATE_HZ)
+    count = round(trace["step_s"] * (len(trace["smoothed"]) - 1) * spec.SAMPLE_RATE_HZ)
+    try:
+        pcm = hear_again(results, event)
+    except (WatchwordError, ValueError):
+        return None
+    window = np.zeros(max(0, count), np.int16)  # silence around the recording, as the pipeline heard it
+    inside = pcm[max(0, first) : max(0, first + count)]
+    at = max(0, -first)
+    window[at : at + inside.size] = inside
+    return Excerpt(_flac(window), _mel_png(window)) if inside.size >= 2 * HOP_SAMPLES else None
+
+
+def _flac(pcm: np.ndarray) -> str:
+    """Lossless, and played by every browser."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, pcm, spec.SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+    return _data_uri("audio/flac", buffer)
+
+
+def _mel_png(pcm: np.ndarray) -> str:
+    """One pixel a hop and band, low bands at the bottom."""
+    from matplotlib import image
+
+    levels = log_mel(pcm).T
+    top = max(float(levels.max()), 1.0)
+    buffer = io.BytesIO()
+    image.imsave(
+        buffer, levels, origin="lower", cmap="magma", vmin=max(0.0, top - _SHOWN_DB), vmax=top, format="png"
+    )
+    return _data_uri("image/png", buffer)
+
+
+def _data_uri(kind: str, content: io.BytesIO) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
