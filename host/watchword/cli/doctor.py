@@ -88,6 +88,7 @@ CHECKS = (
         _pip("tts"),
         needed=False,
     ),
+    Check("sounddevice", "watchword record", modules("sounddevice"), _pip("record"), needed=False),
     Check("esptool", "writes to a real board", modules("esptool"), _pip("build"), needed=False),
     Check("clang-format", "make lint", program("clang-format"), _pip("dev"), needed=False),
     Check(

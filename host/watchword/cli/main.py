@@ -12,6 +12,7 @@ from watchword.errors import WatchwordError
 
 VERBS = {  # in life-cycle order
     "doctor": "Check compilers, emulator, speech engines and Python extras.",
+    "record": "Record your own voice as clips, or cut a long recording into them.",
     "synth": "Make speech for a wake word with text-to-speech voices.",
     "scan": "List, check and split a folder of recordings.",
     "train": "Train a model, quantisation-aware, from a manifest.",

@@ -106,21 +106,33 @@ def _band_edges() -> np.ndarray:
     return np.maximum(edges, edges[0] + np.arange(_BANDS + 1))
 
 
+def utterances(pcm: np.ndarray) -> list[tuple[int, int]]:
+    """Start and end sample of every utterance of int16 [samples] at 16 kHz: what pauses set apart."""
+    if pcm.size < 2 * _FRAME:
+        return []
+    runs = _speech_runs(frame_loudness(pcm))
+    return [(first * _STEP, min(pcm.size, last * _STEP + _FRAME)) for first, last in runs]
+
+
 def _word_run(loudness: np.ndarray) -> tuple[int, int] | None:
     """First and last frame of the run that holds the word, or None when nothing stands out."""
+    runs = _speech_runs(loudness)
+    return max(runs, key=lambda run: float(loudness[run[0] : run[1] + 1].sum())) if runs else None
+
+
+def _speech_runs(loudness: np.ndarray) -> list[tuple[int, int]]:
+    """First and last frame of all that stands out, joined across the pauses of a phrase."""
     loud = float(np.sort(loudness)[-_LOUDEST_FRAMES:].mean())
     low = max(_LOW_FRACTION * loud, _LEAST_LOUD_DB)
     high = max(_HIGH_FRACTION * loud, 1.5 * low)
     if loud < high:
-        return None
+        return []
     runs = [
         (first, last)
         for first, last in _runs(loudness >= low)
         if last - first + 1 >= _SHORTEST_RUN_FRAMES and loudness[first : last + 1].max() >= high
     ]
-    if not runs:
-        return None
-    return max(_joined(runs), key=lambda run: float(loudness[run[0] : run[1] + 1].sum()))
+    return _joined(runs) if runs else []
 
 
 def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
