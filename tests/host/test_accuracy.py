@@ -1,0 +1,310 @@
+"""The accuracy benchmark: both sides hear the same samples and are counted by the same rules."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from fake_peer import make_python
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sounds import RATE, sound
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+import bench_accuracy
+from accuracy import compare, page, peer
+from accuracy.compare import Scores, Trace, Word
+from accuracy.trials import POOLS, Plan, make_plan, split_names
+from watchword.data.corpus import Clip, write_manifest
+from watchword.data.features import CONDITIONS
+from watchword.errors import WatchwordError
+from watchword.evaluate.metrics import REPEAT_SAMPLES
+from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, stream_pcm
+
+MODEL = Path(__file__).resolve().parents[2] / "models" / "alexa"
+STEP = 640
+
+
+def make_recordings(folder: Path) -> Path:
+    """A manifest with a little of everything in train, val and test."""
+    clips = []
+    lengths = {"positive": 1.5, "negative": 2.0, "noise": 3.0, "rir": 0.2}
+    for split_at, split in enumerate(("train", "val", "test")):
+        for label_at, (label, seconds) in enumerate(lengths.items()):
+            for i in range(2):
+                path = folder / f"{split}_{label}_{i}.flac"
+                pcm = sound(100 * split_at + 10 * label_at + i, seconds)
+                if label == "rir":
+                    pcm[0] = 30_000
+                soundfile.write(path, pcm, RATE)
+                word = (0.4, 1.1) if label == "positive" else (None, None)
+                source = f"set of {label}_0{i}"
+                clips.append(Clip(path, split, label, "", f"{split}{i}", source, seconds, *word))
+    return write_manifest(folder / "manifest.csv", clips)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_recordings(tmp_path_factory.mktemp("recordings"))
+
+
+def plan_pcm(plan: Plan) -> list[bytes]:
+    return [stream_pcm(trial.recording).tobytes() for trial in plan.trials]
+
+
+# ── What is heard ────────────────────────────────────────────────────────────────────────────
+def test_every_word_and_every_negative_is_heard_in_every_condition(manifest: Path) -> None:
+    plan = make_plan(manifest, ("val", "test"), draws=2, seed=1)
+    words = [t for t in plan.trials if t.recording.words]
+    for name in CONDITIONS:
+        count = sum(t.condition == name for t in words)
+        assert count == 4 * (1 if name == "clean" else 2), name
+    # Speech and noise without the word are negatives: 4 + 4, once in each condition.
+    assert len(plan.trials) - len(words) == 8 * len(CONDITIONS)
+    assert all(t.clip.split in ("val", "test") for t in plan.trials)
+
+
+def test_rooms_and_noises_are_those_of_the_chosen_splits(manifest: Path) -> None:
+    plan = make_plan(manifest, ("test",), draws=1, seed=1)
+    for path in (*plan.bank.rooms, *plan.bank.noises):
+        assert path.name.startswith("test_")
+    assert len(plan.bank.rooms) == len(plan.bank.noises) == 2
+
+
+def test_the_seed_decides_every_sample_wherever_the_files_lie(manifest: Path, tmp_path: Path) -> None:
+    first, again, other = (make_plan(manifest, ("val",), 2, seed) for seed in (1, 1, 2))
+    assert plan_pcm(first) == plan_pcm(again) != plan_pcm(other)
+    moved = make_plan(make_recordings(tmp_path), ("val",), 2, 1)
+    assert plan_pcm(moved) == plan_pcm(first) and moved.digest == first.digest
+    more = {bytes_ for bytes_ in plan_pcm(make_plan(manifest, ("val",), 3, 1))}
+    assert set(plan_pcm(first)) < more  # another draw leaves the others as they were
+
+
+def test_clean_is_the_recording_itself_between_silences(manifest: Path) -> None:
+    trial = next(t for t in make_plan(manifest, ("val",), 1, 1).trials if t.condition == "clean")
+    pcm = stream_pcm(trial.recording)
+    recorded, _ = soundfile.read(trial.recording.path, dtype="int16")
+    assert np.array_equal(pcm[LEAD_SAMPLES:-TAIL_SAMPLES], recorded)
+    assert not pcm[:LEAD_SAMPLES].any() and not pcm[-TAIL_SAMPLES:].any()
+
+
+def test_a_split_without_rooms_is_refused(tmp_path: Path) -> None:
+    path = make_recordings(tmp_path)
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if "val_rir" not in line))
+    with pytest.raises(WatchwordError, match="no 'rir' recordings in split val"):
+        make_plan(path, ("val",), 1, 1)
+
+
+def test_split_names_of_other_manifests_are_understood() -> None:
+    assert split_names("dev, test,val") == ("val", "test")
+    with pytest.raises(WatchwordError, match="unknown"):
+        split_names("val,rest")
+
+
+# ── How it is counted ────────────────────────────────────────────────────────────────────────
+def trace(levels: list[float], step: int = STEP) -> Trace:
+    return Trace(np.array(levels, float), np.arange(1, len(levels) + 1) * step)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=200), st.sampled_from((160, 480, 640, 9_000)))
+def test_events_are_a_second_apart_and_the_highest_score_is_one(levels: list[int], step: int) -> None:
+    heard = trace([level / 20 for level in levels], step)
+    peaks = compare.event_peaks(heard)
+    assert peaks == sorted(peaks, reverse=True)
+    assert peaks[:1] == [max(levels) / 20] * (max(levels) > 0)
+    seconds = len(levels) * step / REPEAT_SAMPLES
+    assert len(peaks) <= np.ceil(seconds)
+    # Every score above a threshold is within a second of an event above it: nothing is left uncounted.
+    for threshold in (0.0, 0.3, 0.7):
+        assert any(level / 20 > threshold for level in levels) == any(p > threshold for p in peaks)
+
+
+def test_one_burst_is_one_event_and_two_apart_are_two() -> None:
+    burst = [0.2, 0.6, 0.9, 0.8, 0.1]
+    assert compare.event_peaks(trace(burst)) == [0.9]
+    assert compare.event_peaks(trace(burst + [0.0] * 30 + [0.5])) == [0.9, 0.5]
+
+
+def test_a_score_counts_for_a_word_until_a_second_after_it() -> None:
+    heard = Trace(np.array([0.9, 0.3, 0.5, 0.8]), np.array([9_999, 10_000, 36_000, 36_001]))
+    assert compare.word_peak(heard, (10_000, 20_000)) == 0.5
+    assert compare.word_peak(heard, (50_000, 60_000)) == 0.0
+
+
+def scores(word_peaks: list[float], alarms: list[float], hours: float = 2.0) -> Scores:
+    words = tuple(Word("clean", f"clip{i // 2}", "val", peak) for i, peak in enumerate(word_peaks))
+    return Scores(words, {"pool": np.sort(alarms)[::-1]}, {"pool": hours})
+
+
+def test_misses_at_a_number_of_false_alarms() -> None:
+    found = scores([0.95, 0.7, 0.7, 0.2], [0.9, 0.7, 0.7, 0.1])
+    frr = [compare.rate(found.misses(found.threshold("pool", k), "clean")).frr for k in range(6)]
+    assert frr == [0.75, 0.75, 0.75, 0.0, 0.0, 0.0]
+    alarms = [found.false_alarms("pool", found.threshold("pool", k)) for k in range(6)]
+    assert alarms == [0, 1, 1, 3, 4, 4]  # of two equal events, none passes when only one may
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1), st.lists(st.floats(0, 1)))
+def test_more_allowed_alarms_never_miss_more(words: list[float], alarms: list[float]) -> None:
+    found = scores(words, alarms)
+    _, frr = compare.curve(found, "pool", "clean", 10.0)
+    assert frr == sorted(frr, reverse=True)
+    assert all(found.false_alarms("pool", found.threshold("pool", k)) <= k for k in range(20))
+
+
+def test_the_bound_counts_each_clip_once() -> None:
+    once = compare.rate(np.array([[0] * 40, [1] * 40]))
+    many = compare.rate(np.array([[0] * 40, [5] * 40]))
+    assert once.upper95 == many.upper95 == pytest.approx(1 - 0.05 ** (1 / 40))
+    assert compare.rate(np.array([[5], [5]])).upper95 == 1.0
+
+
+def test_a_verdict_is_clear_only_when_many_clips_agree() -> None:
+    def misses(counts: list[int]) -> np.ndarray:
+        return np.array([counts, [3] * len(counts)])
+
+    assert compare.verdict(misses([0] * 8), misses([1] * 8)) == ("better", True)
+    assert compare.verdict(misses([1] * 8), misses([0] * 8)) == ("worse", True)
+    assert compare.verdict(misses([0, 0, 0]), misses([3, 0, 0])) == ("better", False)
+    assert compare.verdict(misses([1, 0]), misses([0, 1])) == ("equal", False)
+
+
+# ── The peer ─────────────────────────────────────────────────────────────────────────────────
+def test_the_peers_scores_arrive_with_the_time_of_their_audio(tmp_path: Path) -> None:
+    with closing(peer.Peer(make_python(tmp_path), "hey jarvis", tmp_path / "cache")) as theirs:
+        assert theirs.info.model == "hey_jarvis" and theirs.info.cutoff == 0.9
+        pcm = np.repeat(np.arange(1, 21, dtype=np.int16) * 40, 160)  # louder every 10 ms
+        heard = theirs.trace(pcm)
+        # Rows start at 30 ms; every third one is an inference.
+        assert heard.ends.tolist() == [800, 1280, 1760, 2240, 2720, 3200]
+        assert heard.levels.tolist() == [k * 160 * 40 / 160 / 1000 for k in (5, 8, 11, 14, 17, 20)]
+        assert theirs.trace(pcm[:1600]).ends.tolist() == [800, 1280]  # reset in between
+
+
+def test_what_the_peer_said_is_kept(tmp_path: Path) -> None:
+    pcm, python = sound(1), make_python(tmp_path)
+    with closing(peer.Peer(python, "alexa", tmp_path / "cache")) as theirs:
+        first = theirs.trace(pcm)
+    (kept,) = (tmp_path / "cache").rglob("*.npy")
+    with closing(peer.Peer(python, "alexa", tmp_path / "cache")) as theirs:
+        np.save(kept, np.stack([first.ends * 1.0, first.levels / 2]))
+        assert np.array_equal(theirs.trace(pcm).levels, first.levels / 2)
+        kept.write_bytes(b"damaged")
+        assert np.array_equal(theirs.trace(pcm).levels, first.levels)
+
+
+def test_a_word_the_peer_does_not_know(tmp_path: Path) -> None:
+    with closing(peer.Peer(make_python(tmp_path), "computer", tmp_path / "cache")) as theirs:
+        assert theirs.info.model is None and theirs.info.words == ("alexa", "hey jarvis")
+
+
+def test_a_peer_that_dies_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+    with (
+        closing(peer.Peer(make_python(tmp_path), "alexa", tmp_path / "cache")) as theirs,
+        pytest.raises(WatchwordError, match="the fake peer gives up"),
+    ):
+        theirs.trace(np.zeros(200 * RATE, np.int16))
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\necho no such module >&2\nexit 1\n")
+    broken.chmod(0o755)
+    with pytest.raises(WatchwordError, match=r"no such module.*--no-peer"):
+        peer.Peer(broken, "alexa", tmp_path / "cache")
+
+
+def test_a_peer_that_cannot_be_installed_is_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "PACKAGES", (f"pymicro-wakeword @ file://{tmp_path}/nothing",))
+    with pytest.raises(WatchwordError, match=r"cannot be installed.*--no-peer"):
+        peer.install(tmp_path / "home")
+    assert not list(tmp_path.rglob("ready"))
+
+
+# ── The whole ────────────────────────────────────────────────────────────────────────────────
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: object) -> int:
+    monkeypatch.setattr(bench_accuracy, "OUT", tmp_path / "out")
+    monkeypatch.setattr(bench_accuracy, "PAGE", tmp_path / "docs" / "accuracy.md")
+    monkeypatch.setattr(sys, "argv", ["bench_accuracy.py", *map(str, arguments)])
+    return bench_accuracy.main()
+
+
+def test_side_by_side_on_one_command(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    python = make_python(tmp_path)
+    monkeypatch.setattr(bench_accuracy, "install", lambda home: python)
+    monkeypatch.setattr(bench_accuracy, "PEER_HOME", tmp_path / "peer")
+    arguments = ("--data", manifest, "--model", MODEL, "--draws", 2, "--update")
+    assert run(monkeypatch, tmp_path, *arguments) == 0
+    results = json.loads((tmp_path / "out" / "alexa" / "accuracy.json").read_text())
+    assert results["data"]["words"] == {"val": 2, "test": 2}
+    # The fake peer's score is loudness: on the loud words it cannot miss, on loud negatives it fires.
+    row = results["equal_alarms"][POOLS[2]][0]
+    assert set(row["conditions"]) == set(CONDITIONS)
+    assert row["conditions"]["5 dB"]["peer"]["trials"] == 8
+    shipped = results["as_shipped"]["peer"]
+    assert shipped["threshold"] == 0.9 and shipped["conditions"]["clean"]["misses"] == 0
+    assert shipped["negatives"][POOLS[0]]["false_alarms"] > 0
+    assert results["data"]["hours"][POOLS[0]] == pytest.approx((4 * 2.0 + 4 * 3.0) / 3600)
+    assert list(results["data"]["sources"]) == ["set of negative", "set of noise"]
+    document = (tmp_path / "docs" / "accuracy.md").read_text()
+    assert "| verdict |" in document and "accuracy_alexa.png" in document
+    assert (tmp_path / "docs" / "accuracy_alexa.png").read_bytes().startswith(b"\x89PNG")
+    before = document
+    assert run(monkeypatch, tmp_path, *arguments) == 0
+    assert (tmp_path / "docs" / "accuracy.md").read_text() == before  # same seed, same page
+    assert str(manifest.parent) not in before and "peer" in capsys.readouterr().out
+
+
+def test_a_word_without_a_peer_stands_alone(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, tmp_path, "--data", manifest, "--model", MODEL, "--no-peer", "--draws", 1) == 0
+    section = (tmp_path / "out" / "alexa" / "accuracy.md").read_text()
+    assert "## alexa, alone" in section and "verdict" not in section and "--no-peer" in section
+
+
+def test_without_recordings_it_says_how_to_get_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("WATCHWORD_DATA", raising=False)
+    assert run(monkeypatch, tmp_path, "--model", MODEL) == 1
+    assert "set WATCHWORD_DATA, or give --data MANIFEST" in capsys.readouterr().err
+
+
+def test_a_section_is_replaced_and_the_rest_of_the_page_stays() -> None:
+    text = page.put_section("", "alexa", "stale")
+    text = page.put_section(text + "\nBy hand.\n", "computer", "other")
+    text = page.put_section(text, "alexa", "new\n")
+    assert text.startswith("# Accuracy") and "stale" not in text and "By hand." in text
+    assert text.index("new") < text.index("By hand.") < text.index("other")
+    assert page.put_section(text, "alexa", "new") == text
+
+
+@pytest.mark.real
+@pytest.mark.skipif("WATCHWORD_DATA" not in os.environ, reason="no real recordings")
+def test_the_peer_finds_the_words_it_is_known_to_find(real_data: Path, tmp_path: Path) -> None:
+    """Of the 80 held-out words, with a second of silence around, it misses none at its own cutoff."""
+    try:
+        python = peer.install(bench_accuracy.PEER_HOME)
+    except WatchwordError as error:
+        pytest.skip(str(error))
+    silence = np.zeros(RATE, np.int16)
+    files = [
+        f for split in ("dev", "test") for f in sorted((real_data / "clips" / split / "alexa").iterdir())
+    ]
+    with closing(peer.Peer(python, "alexa", tmp_path)) as theirs:
+        peaks = [
+            theirs.trace(np.concatenate([silence, soundfile.read(f, dtype="int16")[0], silence])).levels.max()
+            for f in files
+        ]
+        assert len(peaks) == 80 and all(peak > theirs.info.cutoff for peak in peaks)

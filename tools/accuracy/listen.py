@@ -1,0 +1,108 @@
+"""Both detectors over all trials: on this computer, and ours on a board as well."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from watchword import core, spec
+from watchword.device import ports
+from watchword.device.client import Board
+from watchword.errors import WatchwordError
+from watchword.evaluate.progress import Progress
+from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, stream_pcm
+
+from accuracy.compare import Scores, Trace, Word, event_peaks, pooled, word_peak
+from accuracy.peer import Peer
+from accuracy.trials import POOLS, Plan, Trial
+
+_ADDED_S = (LEAD_SAMPLES + TAIL_SAMPLES) / spec.SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What became of one trial."""
+
+    trial: Trial
+    scores: np.ndarray  # uint8 [n], ours, raw
+    ours: Trace
+    peer: Trace | None
+
+
+def listen(plan: Plan, image: bytes, peer: Peer | None) -> list[Heard]:
+    """Every trial through both detectors, the very same samples, over all cores; in the plan's order."""
+    # Threads suffice: the C core releases the interpreter lock and the peer is a process of its own.
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    bar = Progress("both detectors" if peer else "our detector", sum(_seconds(t) for t in plan.trials))
+    results = []
+    try:
+        for heard in pool.map(lambda trial: _listen_one(trial, image, peer), plan.trials):
+            results.append(heard)
+            bar.add(_seconds(heard.trial))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        bar.close()
+    return results
+
+
+def on_board(heard: Sequence[Heard], image: bytes, model: Path, port: str) -> None:
+    """Our side once more on the board at `port`; raises if a single score differs from the host's."""
+    bar = Progress(port, sum(_seconds(h.trial) for h in heard))
+    try:
+        with ports.open_port(port, model) as transport, Board(transport, port) as board:
+            for one, result in zip(heard, board.stream_many(_pcm(heard)), strict=True):
+                if result.lost_samples or not np.array_equal(result.scores, one.scores):
+                    raise WatchwordError(
+                        "the board's scores differ from the host's", port, f"flash it with {model}"
+                    )
+                bar.add(_seconds(one.trial))
+    finally:
+        bar.close()
+
+
+def our_scores(heard: Sequence[Heard]) -> Scores:
+    return _scores([(h.trial, h.ours) for h in heard])
+
+
+def peer_scores(heard: Sequence[Heard]) -> Scores | None:
+    """None if there was no peer."""
+    found = [(h.trial, h.peer) for h in heard if h.peer is not None]
+    return _scores(found) if found else None
+
+
+def _listen_one(trial: Trial, image: bytes, peer: Peer | None) -> Heard:
+    pcm = stream_pcm(trial.recording)
+    run = core.run_pipeline(image, pcm)
+    levels = run.smoothed_q15 / (1 << spec.THRESHOLD_FRAC_BITS)
+    other = peer.trace(pcm) if peer else None
+    return Heard(trial, run.scores, Trace(levels, run.score_samples), other)
+
+
+def _pcm(heard: Sequence[Heard]) -> Iterator[np.ndarray]:
+    for one in heard:
+        yield stream_pcm(one.trial.recording)
+
+
+def _seconds(trial: Trial) -> float:
+    return trial.seconds + _ADDED_S
+
+
+def _scores(found: Sequence[tuple[Trial, Trace]]) -> Scores:
+    words: list[Word] = []
+    events: dict[str, list[list[float]]] = {pool: [] for pool in POOLS}
+    hours = dict.fromkeys(POOLS, 0.0)
+    for trial, trace in found:
+        recording = trial.recording
+        words += [
+            Word(trial.condition, recording.name, trial.clip.split, word_peak(trace, span))
+            for span in recording.word_samples
+        ]
+        peaks = event_peaks(trace) if trial.pools else []
+        for pool in trial.pools:
+            events[pool].append(peaks)
+            hours[pool] += trial.seconds / 3600.0
+    return Scores(tuple(words), {pool: pooled(parts) for pool, parts in events.items()}, hours)
