@@ -165,6 +165,15 @@ def host_speeds(model: Path, pcm: np.ndarray) -> dict[str, float]:
     return speeds
 
 
+def training_seconds(model: Path) -> dict[str, float]:
+    """How long each stage of the model's training took, by its card; empty for a model without."""
+    try:
+        card = json.loads((model / "card.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return dict((card.get("training") or {}).get("seconds", {}))
+
+
 def measure(model: Path) -> dict[str, Any]:
     """Everything, as it goes to cost.json."""
     bar = tqdm(total=5, desc="bench", disable=None, bar_format="{desc}: {n_fmt}/{total_fmt} {postfix}")
@@ -191,6 +200,7 @@ def measure(model: Path) -> dict[str, Any]:
         "micro_frontend": other,
         "sizes": found,
         "host": host_speeds(model, pcm),
+        "training_s": training_seconds(model),
     }
     bar.close()
     return results

@@ -107,7 +107,24 @@ def _layer_table(counts: dict[str, int]) -> str:
 def markdown(results: dict[str, Any]) -> str:
     """All tables, with this computer's speeds."""
     speeds = [(name, f"{value:,.1f}") for name, value in results["host"].items()]
-    return "\n".join([document(results), "## This computer\n", _table(("", "times real time"), speeds)])
+    return "\n".join(
+        [
+            document(results),
+            "## This computer\n",
+            "Front end and pipeline: streaming through the C core on one core.\n",
+            _table(("", "times real time"), speeds),
+            training_time(results["training_s"]),
+        ]
+    )
+
+
+def training_time(seconds: dict[str, float]) -> str:
+    """What the model's training took on the computer it was trained on, features from the cache."""
+    stages = {name: value for name, value in seconds.items() if name != "features"}
+    if not stages:
+        return "Training time: not in the model's card.\n"
+    parts = ", ".join(f"{name} {value:.0f} s" for name, value in stages.items())
+    return f"Training this model from cached features took {sum(stages.values()) / 60:.1f} min: {parts}.\n"
 
 
 def document(results: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
+import bench
 import compare_cost
+import cost_report
 from cost_audio import speech_like
 
 
@@ -62,3 +65,11 @@ def test_the_audio_is_the_same_everywhere() -> None:
     assert digest == "0e27b0f0011e34bcb0b36def2e76edb127819a06e0da8c1c46760cf91efce07a", (
         "counts in docs/cost.json belong to other audio: update them"
     )
+
+
+def test_training_time_is_that_of_the_models_card_without_making_features(tmp_path: Path) -> None:
+    seconds = {"features": 1000.0, "float": 300.0, "qat": 60.0}
+    (tmp_path / "card.json").write_text(json.dumps({"training": {"seconds": seconds}}))
+    text = cost_report.training_time(bench.training_seconds(tmp_path))
+    assert "took 6.0 min: float 300 s, qat 60 s" in text
+    assert "not in the model's card" in cost_report.training_time(bench.training_seconds(tmp_path / "none"))
