@@ -25,6 +25,7 @@ VERBS = {  # in life-cycle order
     "tune": "Read or change a board's detector settings and microphone gain.",
     "monitor": "Watch a board's plain-text detections.",
     "bench": "Measure a board, physical or emulated, over its serial link.",
+    "judge": "Let a large model judge what a small one detects; or serve it to boards.",
 }
 
 

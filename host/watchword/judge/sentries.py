@@ -1,0 +1,96 @@
+"""Where the sentry runs: in the C pipeline on this computer, or on a board behind its serial link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from watchword import core
+from watchword.device.client import Board, StreamResult
+from watchword.device.ports import open_port
+from watchword.device.push import push
+from watchword.errors import WatchwordError
+from watchword.evaluate.metrics import ScoredStream
+from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording, Selection, stream_pcm
+from watchword.evaluate.stream import run_host
+from watchword.judge.cascade import redetected
+
+Say = Callable[[str], None]
+
+
+def host_streams(
+    image: bytes, selection: Selection, detector: core.DetectorConfig, workers: int | None, say: Say
+) -> Iterator[ScoredStream]:
+    """Every recording through the C pipeline on this computer, with these detector settings."""
+    run = run_host(image, selection, workers)
+    for skipped in run.skipped:
+        say(f"skipped {skipped.path}: {skipped.reason}")
+    for stream in run.streams:
+        yield redetected(stream, detector)
+
+
+def board_streams(
+    port: str, model: Path, image: bytes, selection: Selection, detector: core.DetectorConfig,
+    push_model: bool, say: Say,
+) -> Iterator[ScoredStream]:  # fmt: skip
+    """Every recording streamed to the board; its scores and detections as they come back.
+
+    The board gets `detector` for as long as this runs, and then its own settings again.
+    """
+    with open_port(port, model) as transport, Board(transport, port) as board:
+        if push_model:
+            say(push(board, image))
+        _check_model(board, image, port)
+        before = board.config_get()
+        board.config_set(detector)
+        try:
+            yield from _streamed(board, image, selection, say)
+        finally:
+            board.config_set(before)
+
+
+def _streamed(board: Board, image: bytes, selection: Selection, say: Say) -> Iterator[ScoredStream]:
+    sent: list[Recording] = []
+
+    def readable() -> Iterator[np.ndarray]:
+        for recording in selection.recordings:
+            try:
+                pcm = stream_pcm(recording)
+            except WatchwordError as error:
+                say(f"skipped {recording.path}: {error.what}")
+                continue
+            sent.append(recording)
+            yield pcm
+
+    for number, result in enumerate(board.stream_many(readable())):
+        if result.lost_samples:
+            raise WatchwordError(
+                f"{result.lost_samples} samples of {sent[number].path} were lost", board.link.name
+            )
+        yield _scored(image, sent[number], result)
+
+
+def _scored(image: bytes, recording: Recording, result: StreamResult) -> ScoredStream:
+    header = core.ModelImage(image).header
+    first, step = (
+        int(header[name]) * int(header["hop_samples"]) for name in ("receptive_rows", "stride_rows")
+    )
+    return ScoredStream(
+        recording,
+        result.samples - LEAD_SAMPLES - TAIL_SAMPLES,
+        result.scores,
+        first + step * np.arange(result.scores.size, dtype=np.int64),
+        np.asarray([detection.sample_index for detection in result.detections], np.int64),
+    )
+
+
+def _check_model(board: Board, image: bytes, port: str) -> None:
+    wanted, found = int(core.ModelImage(image).header["crc32"]), int(board.info["model_crc32"])
+    if found != wanted:
+        raise WatchwordError(
+            f"the board runs another model: '{board.info['word']}' ({found:08x}), not {wanted:08x}",
+            port,
+            "add --push, or flash it: watchword flash --model MODEL",
+        )
