@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from board_model import WORD, noise
 from click.testing import CliRunner
-from watchword import audio
+from watchword import audio, core
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
 
@@ -23,6 +23,8 @@ def test_the_board_and_the_host_are_judged_alike(tmp_path: Path, model_dir: Path
     """The board runs at the jumpy threshold; every ruling and figure is that of the host's pipeline."""
     from watchword.cli.judge import command
 
+    own = core.ModelImage((model_dir / "model.bin").read_bytes()).detector
+    jumpy = (own.low + 2 * own.high) / 3
     teacher = write_run(tmp_path / "teacher", "ds_tcn", WORD)
     for i in range(2):
         audio.save(tmp_path / "yes" / f"{i}.wav", noise(2.0, i))
@@ -30,7 +32,7 @@ def test_the_board_and_the_host_are_judged_alike(tmp_path: Path, model_dir: Path
 
     def judged(*more: object) -> dict[str, Any]:
         arguments = ["--judge", teacher, "--model", model_dir, "--positives", tmp_path / "yes"]
-        arguments += ["--negatives", tmp_path / "no", "--sentry-high", 0.3, "--out", tmp_path / "out.json"]
+        arguments += ["--negatives", tmp_path / "no", "--sentry-high", jumpy, "--out", tmp_path / "out.json"]
         result = CliRunner().invoke(command, [str(a) for a in (*arguments, *more)], catch_exceptions=False)
         assert result.exit_code == 0, result.output
         assert "cascade, judge at 0.50" in result.stdout
