@@ -11,7 +11,7 @@ from toy_corpus import write_corpus
 from watchword import core
 from watchword.data import cache as feature_cache
 from watchword.data.features import fit_normalisation
-from watchword.data.plan import Features, make_features
+from watchword.data.plan import Features, make_features, make_plan
 from watchword.errors import WatchwordError
 from watchword.train.config import AugmentConfig, DataConfig, FeaturesConfig, RunConfig, TrainConfig
 
@@ -65,12 +65,83 @@ def test_processes_give_what_one_gives(tmp_path: Path) -> None:
     assert same(alone, make_features(two, progress=False))
 
 
-def test_damaged_cache_file_is_computed_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut short", "one bit", "empty", "no checksum"])
+def test_damaged_cache_file_is_computed_again(tmp_path: Path, damage: str) -> None:
     config = config_for(tmp_path)
     first = make_features(config, progress=False)
-    for number, path in enumerate(sorted((tmp_path / "cache").rglob("*.npy"))):
-        path.write_bytes(path.read_bytes()[: 40 if number % 2 else -10])
+    files = sorted((tmp_path / "cache").glob("??/*.npy"))
+    for path in files:
+        content = bytearray(path.read_bytes())
+        if damage == "one bit":
+            content[len(content) // 2] ^= 4
+        path.write_bytes(
+            {"cut short": content[:-10], "empty": b"", "no checksum": content[:-8]}.get(damage, content)
+        )
+        assert feature_cache.read_cached(path) is None
     assert same(first, make_features(config, progress=False))
+    assert all(feature_cache.read_cached(path) is not None for path in files)
+
+
+def test_numpy_reads_a_cache_file(tmp_path: Path) -> None:
+    make_features(config_for(tmp_path), progress=False)
+    for path in (tmp_path / "cache").glob("??/*.npy"):
+        assert np.array_equal(np.load(path), feature_cache.read_cached(path))
+
+
+def test_an_interrupted_write_leaves_no_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the temporary file and its new name: nothing by that name, and the rest is there."""
+    config = config_for(tmp_path)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    rename = Path.replace
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_features(config, progress=False)
+    assert not list((tmp_path / "cache").rglob("*.npy"))
+    monkeypatch.setattr(Path, "replace", rename)
+    make_features(config, progress=False)
+
+
+def test_rebuild_computes_everything_again(tmp_path: Path) -> None:
+    config = config_for(tmp_path)
+    first = make_features(config, progress=False)
+    files = sorted((tmp_path / "cache").glob("??/*.npy"))
+    stamps = {path: path.stat().st_ino for path in files}
+    assert same(first, make_features(config, progress=False))
+    assert all(path.stat().st_ino == stamps[path] for path in files)
+    assert same(first, make_features(config, progress=False, rebuild=True))
+    assert all(path.stat().st_ino != stamps[path] for path in files)
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(feature_cache, "write_atomic", full)
+    with pytest.raises(WatchwordError, match="No space left on device"):
+        make_features(config_for(tmp_path), progress=False)
+
+
+def test_masks_do_not_ask_for_other_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_for(tmp_path)
+    first = make_features(config, progress=False)
+    monkeypatch.setattr(feature_cache, "_compute_to", lambda *_: pytest.fail("computed again"))
+    masked = replace(config, augment=AugmentConfig(specaugment_p=0.5, time_masks=3, band_mask_width=9))
+    assert same(first, make_features(masked, progress=False))
+
+
+def test_rooms_are_simulated_when_the_manifest_has_none(tmp_path: Path) -> None:
+    """Training and validation are heard in rooms, and not in the same ones."""
+    config = replace(config_for(tmp_path), augment=AugmentConfig(simulated_rooms=3))
+    manifest = Path(config.data.manifest)
+    manifest.write_text("".join(line for line in manifest.open() if "room.wav" not in line))
+    plan = make_plan(config, progress=False)
+    heard, held_out = set(plan.recipe.bank.rooms), set(plan.validation_recipe.bank.rooms)
+    assert len(heard) == 3 and len(held_out) == 1 and not heard & held_out
+    none = replace(config, augment=AugmentConfig(simulated_rooms=0))
+    assert make_plan(none, progress=False).recipe.bank.rooms == ()
 
 
 @pytest.mark.parametrize("label", ["positive", "negative"])

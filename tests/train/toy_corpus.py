@@ -34,6 +34,13 @@ def other(rng: np.random.Generator) -> np.ndarray:
     return np.concatenate(parts)
 
 
+def room(rng: np.random.Generator) -> np.ndarray:
+    """The impulse response of a small dry room, so that none needs to be simulated."""
+    response = 0.1 * rng.normal(0, 1, RATE // 10) * np.exp(-np.arange(RATE // 10) / (0.015 * RATE))
+    response[80] = 0.9
+    return response
+
+
 def write_corpus(folder: Path, words: int = 16, others: int = 16, seed: int = 0) -> Path:
     """Train and val clips below `folder`; returns the manifest."""
     rng = np.random.default_rng(seed)
@@ -52,4 +59,6 @@ def write_corpus(folder: Path, words: int = 16, others: int = 16, seed: int = 0)
             signal = other(rng)
             path = audio.save(folder / split / f"other{i}.wav", audio.to_int16(signal))
             clips.append(Clip(path, split, "negative", "", f"{split}{i}", "toy", len(signal) / RATE))
+        path = audio.save(folder / split / "room.wav", audio.to_int16(room(rng)))
+        clips.append(Clip(path, split, "rir", source="toy"))
     return write_manifest(folder / "manifest.csv", clips)

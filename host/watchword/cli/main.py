@@ -15,6 +15,7 @@ VERBS = {  # in life-cycle order
     "record": "Record your own voice as clips, or cut a long recording into them.",
     "synth": "Make speech for a wake word with text-to-speech voices.",
     "scan": "List, check and split a folder of recordings.",
+    "augment": "Hear and see what training makes of a clip.",
     "train": "Train a model, quantisation-aware, from a manifest.",
     "mine": "Cut out what a model takes for its word in training audio, to train on.",
     "export": "Turn a trained run into a C array and a loadable image.",

@@ -133,15 +133,16 @@ def _draw_noise(config: AugmentConfig, bank: Bank, rng: np.random.Generator) -> 
     return Noise(path=bank.noises[int(rng.integers(len(bank.noises)))])
 
 
-def describe(scene: Scene) -> str:
-    """What was drawn, in one line; what is not named was left out."""
+def describe(scene: Scene, word: bool) -> str:
+    """What was drawn for a word, or for other speech, in one line; what is not named was left out."""
     told = {
         f"speed {scene.speed:.2f}": scene.speed != 1.0,
         f"pitch {scene.semitones:+.1f} semitones": scene.semitones != 0.0,
         f"tempo {scene.tempo:.2f}": scene.tempo != 1.0,
         f"room {scene.room.stem if scene.room else ''}": scene.room is not None,
         f"{scene.noise} at {scene.snr_db:.0f} dB SNR": scene.noise is not None,
-        "within other speech": scene.in_talk,
+        "within other speech": word and scene.in_talk,
+        f"{1000.0 * scene.shift / RATE:+.0f} ms": word and scene.shift != 0,
         "silent lead": scene.silent_lead,
         f"{CODECS.get(scene.codec or '')} codec": scene.codec is not None,
         f"tilt {scene.tilt_db:+.1f} dB": scene.tilt_db != 0.0,

@@ -28,8 +28,8 @@ from watchword.data.features import (
     digest_file,
     make_bank,
 )
-from watchword.data.training_audio import is_mined
 from watchword.data.rooms import simulate
+from watchword.data.training_audio import is_mined
 from watchword.errors import WatchwordError
 from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 

@@ -42,7 +42,7 @@ def simulate(folder: Path, numbers: Sequence[int], seed: int, progress: bool = T
     paths = {}
     for number in numbers:
         recipe = hashlib.sha256(repr((RECIPE, version, seed, number)).encode()).hexdigest()
-        paths[number] = folder / f"simulated-{number}-{recipe[:20]}.wav"
+        paths[number] = folder / f"simulated-{number}-{recipe[:12]}.wav"
     missing = [number for number, path in paths.items() if not path.is_file()]
     for number in tqdm(missing, desc=f"{'rooms':<10}", unit=" rooms", disable=None if progress else True):
         response = room_response(np.random.default_rng([seed, number]))
