@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from watchword.errors import WatchwordError
 from watchword.export.settings import ModelSettings
 from watchword.train.architectures import require_streaming
-from watchword.train.config import load_config
+from watchword.train.config import MODEL_KEYS, ModelConfig
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,7 @@ class TrainedModel:
 def read_trained(source: Path, settings_path: Path | None = None) -> TrainedModel:
     """Read model.tflite, settings.json and metrics.json of a folder, or one file and its settings."""
     folder = source if source.is_dir() else source.parent
-    if (config := source / "config.toml").is_file():
-        require_streaming(load_config(config).model, source)
+    _refuse_teacher(source)
     model_path = source / "model.tflite" if source.is_dir() else source
     try:
         tflite = model_path.read_bytes()
@@ -39,6 +39,16 @@ def read_trained(source: Path, settings_path: Path | None = None) -> TrainedMode
         raise WatchwordError("no settings for this model", chosen, "give --settings settings.json")
     metrics = _metrics(source / "metrics.json") if source.is_dir() else {}
     return TrainedModel(tflite, ModelSettings.load(chosen), metrics)
+
+
+def _refuse_teacher(run: Path) -> None:
+    """Only the architecture is looked at: a run of an older version may have settings unknown today."""
+    try:
+        arch = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))["model"]["arch"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return  # not a run folder, or one that says nothing about it
+    if arch in MODEL_KEYS:
+        require_streaming(ModelConfig(arch=arch), run)
 
 
 def _metrics(path: Path) -> dict[str, Any]:
