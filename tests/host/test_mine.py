@@ -241,6 +241,14 @@ class TestRun:
         assert sum(is_mined(clip) for clip in merged.clips) == 2 and len(merged.clips) == 9 + 2
         assert all(clip.split == "train" for clip in merged.clips if is_mined(clip))
 
+    def test_a_corpus_whose_test_part_is_kept_elsewhere_can_be_merged(
+        self, corpus: Path, tmp_path: Path, fires: Callable
+    ) -> None:
+        write_manifest(corpus, [clip for clip in read_manifest(corpus) if clip.split != "test"])
+        fires({"negative.wav": [(2.0, 0.5)]})
+        mine(MODEL, [corpus], tmp_path / "mined", progress=False)
+        assert len(scan([corpus, tmp_path / "mined"], "alexa").clips) == 6 + 1
+
     def test_a_second_round_adds_only_what_is_new(
         self, corpus: Path, tmp_path: Path, fires: Callable
     ) -> None:

@@ -63,7 +63,8 @@ def scan(sources: Sequence[Path], word: str | None = None, seed: int = 1, progre
     clips = [item.clip for item in decoded]
     fingerprints = np.stack([item.fingerprint for item in decoded])
     clips = assign(clips, seed, leaks.same_audio(clips, fingerprints))
-    require_splits(clips, where)
+    if any(not item.clip.split for item in decoded):  # given splits are the user's own affair
+        require_splits(clips, where)
     leaks.reject(leaks.find_leaks(clips, fingerprints), where)
     left = [path for source in sources for path in _unlisted(source, found)]
     return Scan(clips, skipped + [Skipped(path, f"{MANIFEST} does not name it") for path in left])
