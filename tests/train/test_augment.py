@@ -110,3 +110,26 @@ def test_silence_and_tiny_clips_do_no_harm() -> None:
             rng = np.random.default_rng(seed)
             pcm = augment.positive_stream(clip, (0, len(clip)), AugmentConfig(), EMPTY, rng)
             assert pcm.dtype == np.int16
+
+
+def test_shift_moves_the_word_by_no_more_than_configured() -> None:
+    """A click at the word's end lands within ± shift_s of its place, and on many different samples."""
+    config = replace(OFF, shift_s=0.02)
+    clip = np.zeros(RATE, np.float32)
+    clip[12000] = 0.5
+    places = [
+        int(np.argmax(np.abs(augment.positive_stream(clip, (11000, 12000), config, EMPTY, rng)[32000:])))
+        for rng in map(np.random.default_rng, range(30))
+    ]
+    offsets = np.array(places) + 32000 - round(augment.BEFORE_END_S * RATE)
+    assert np.abs(offsets).max() <= 320 and len(set(offsets.tolist())) > 20
+
+
+def test_every_effect_at_once_is_reproducible() -> None:
+    config = replace(AugmentConfig(), pitch_p=1, stretch_p=1, mic_p=1, codec_p=1, clip_p=1, noise_p=1)
+    clip = tone([300, 900], 0.6, np.random.default_rng(1)).astype(np.float32)
+
+    def stream(seed: int) -> np.ndarray:
+        return augment.negative_stream([clip], config, EMPTY, np.random.default_rng(seed))
+
+    assert np.array_equal(stream(1), stream(1)) and not np.array_equal(stream(1), stream(2))
