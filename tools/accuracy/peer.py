@@ -50,9 +50,10 @@ def install(folder: Path) -> Path:
         return python
     print(f"installing {PACKAGES[0]} into {home}", file=sys.stderr)
     commands = (
-        [sys.executable, "-m", "venv", "--clear", str(home)],
-        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES],
-    )
+        [sys.executable, "-m", "venv", "--clear", "--without-pip", str(home)],
+        [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "install",
+         "--quiet", *PACKAGES],
+    )  # fmt: skip
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
