@@ -108,16 +108,41 @@ def line(check: Check, present: bool) -> str:
     return row if present else f"{row}\n         install with: {check.remedy}"
 
 
+def examine_run(folder: Path) -> int:
+    """Print what a training run suffers from; returns the exit status, 1 if something is an error."""
+    from watchword.errors import WatchwordError
+    from watchword.train.diagnosis import read_findings
+    from watchword.train.state import progress_of
+
+    if not (folder / "config.toml").is_file():
+        raise WatchwordError("this is no run folder: it has no config.toml", folder, "name a folder of train")
+    unfinished = progress_of(folder)
+    if unfinished:
+        again = f"watchword train --config {folder / 'config.toml'} --out {folder} --resume"
+        click.echo(f"not finished, {unfinished}; go on with: {again}")
+    findings = read_findings(folder)
+    for finding in findings:
+        click.echo(str(finding))
+    if not findings:
+        click.echo("nothing wrong was found in this run")
+    return int(any(finding.severity == "error" for finding in findings))
+
+
 @click.command()
-def command() -> None:
+@click.option("--run", "folder", type=click.Path(path_type=Path), help="Examine this training run instead.")
+def command(folder: Path | None) -> None:
     """Check compilers, emulator, speech engines and Python packages, and say how to get what is missing.
 
-    Exits with status 1 if `make demo` would lack something.
+    Exits with status 1 if `make demo` would lack something. With --run, says what a training run suffers
+    from and what to do about it, one line each; status 1 if its figures cannot be trusted.
 
     \b
-    Example:
+    Examples:
       watchword doctor
+      watchword doctor --run runs/alexa
     """
+    if folder is not None:
+        sys.exit(examine_run(folder))
     lacking = 0
     for check in CHECKS:
         present = check.present()

@@ -11,6 +11,7 @@ Examples:
   watchword train --manifest data/manifest.csv --word "hey lighthouse"
   watchword train --preset demo --manifest data/manifest.csv --word alexa --out runs/first
   watchword train --config my_run.toml --seed 2 --out runs/my_run_seed2
+  watchword train --config runs/first/config.toml --out runs/first --resume   # after Ctrl-C or a crash
 """
 
 
@@ -28,16 +29,18 @@ Examples:
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder of the feature cache.")
 @click.option("--target-fah", type=float, help="Calibrate the threshold for this many false alarms per hour.")
 @click.option("--rebuild", is_flag=True, help="Compute all features again, whatever the cache holds.")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted run in --out.")
 @click.option("--quiet", is_flag=True, help="Print only the final figures.")
 def command(
     config: Path | None, preset: str | None, manifest: Path | None, word: str | None, out: Path | None,
     epochs: int | None, steps: int | None, seed: int | None, cache: Path | None, target_fah: float | None,
-    rebuild: bool, quiet: bool,
+    rebuild: bool, resume: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Train a model for a wake word and convert it to int8.
 
-    Writes a run folder: config.toml, log.csv, curves.png, metrics.json, model.tflite, settings.json and
-    the weights. Features are cached, so a second run on the same clips starts at once.
+    Writes a run folder: config.toml, log.csv, curves.png, metrics.json, model.tflite, settings.json,
+    the weights and TensorBoard's logs. What looks wrong is said in one line with its remedy, later by
+    `watchword doctor --run` too. Features are cached, so a second run on the same clips starts at once.
     """
     from watchword.train.config import adjusted, load_config, load_preset
     from watchword.train.report import summary
@@ -59,5 +62,10 @@ def command(
         },
     )
     folder = out or Path("runs") / settings.word.phrase.replace(" ", "_")
-    metrics = train_run(settings, folder, progress=not quiet, rebuild=rebuild)
+    try:
+        metrics = train_run(settings, folder, progress=not quiet, rebuild=rebuild, resume=resume)
+    except KeyboardInterrupt as error:
+        again = f"watchword train --config {folder / 'config.toml'} --out {folder} --resume"
+        click.echo(f"interrupted; go on with: {again}", err=True)
+        raise click.exceptions.Exit(130) from error
     click.echo(summary(metrics, folder))

@@ -120,27 +120,44 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    seed: int = _number(1, 0, 2**31 - 1)
-    epochs: int = _number(20, 1, 10_000)
-    steps_per_epoch: int = _number(100, 1, 1_000_000)
-    warmup_epochs: int = _number(5, 0, 10_000)
+    seed: int = _number(1, 0, 2**31 - 1)  # of everything random: the same seed, the same model
+    epochs: int = _number(20, 1, 10_000)  # of float training
+    steps_per_epoch: int = _number(100, 1, 1_000_000)  # batches in an epoch
+    warmup_epochs: int = _number(5, 0, 10_000)  # in which the learning rate rises to its full height
     batch: int = _number(64, 2, 4096)  # segments; each holds many windows
-    negatives_per_positive: float = _number(5.0, 0.1, 100.0)
+    negatives_per_positive: float = _number(5.0, 0.1, 100.0)  # in a batch
     segment_s: float = _number(2.4, 0.5, 30.0)  # audio in one training segment
-    learning_rate: float = _number(5e-4, 1e-7, 1.0)
-    weight_decay: float = _number(1e-3, 0.0, 1.0)
-    label_smoothing: float = _number(0.0, 0.0, 0.4)
+    learning_rate: float = _number(5e-4, 1e-7, 1.0)  # of AdamW, at its highest
+    weight_decay: float = _number(1e-3, 0.0, 1.0)  # pull of the kernels towards zero
+    loss: str = _choice("bce", ("bce", "focal"))  # focal: what is right already counts less
+    focal_gamma: float = _number(2.0, 0.0, 10.0)  # how much less; only with loss = "focal"
+    label_smoothing: float = _number(0.0, 0.0, 0.4)  # 0.1: aim at 0.95 and 0.05 instead of 1 and 0
+    negative_weight: float = _number(1.0, 0.01, 100.0)  # of a negative in the loss; a positive weighs 1
+    hard_negative_weight: float = _number(1.0, 0.01, 100.0)  # times that for negatives drawn as hard ones
+    hard_share: float = _number(0.3, 0.0, 1.0)  # of the negatives, drawn where the model errs most
     ema_decay: float = _number(0.998, 0.0, 0.99999)  # of the weights that are kept; 0 = the latest
     window_start_s: float = _number(-0.06, -2.0, 2.0)  # positives: the best window ends within
     window_end_s: float = _number(0.28, -2.0, 2.0)  # these times after the word
-    hard_share: float = _number(0.3, 0.0, 1.0)  # of the negatives, drawn where the model errs most
     validate_every: int = _number(2, 1, 1000)  # epochs
+    best_by: str = _choice("rank", ("rank", "target_fah"))  # mean FRR at 1..5 false alarms, or at target_fah
+    patience: int = _number(0, 0, 10_000)  # stop after so many epochs without a better best_by; 0 = never
+    mixed_precision: str = _choice("off", ("off", "auto", "on"))  # 16-bit floats; auto = only on a GPU
+    tensorboard: bool = True  # write <run>/tensorboard
 
 
 @dataclass(frozen=True)
 class QatConfig:
-    epochs: int = _number(4, 1, 1000)
-    learning_rate: float = _number(1e-4, 1e-7, 1.0)
+    epochs: int = _number(4, 1, 1000)  # of training as the int8 engine computes
+    learning_rate: float = _number(1e-4, 1e-7, 1.0)  # at its highest
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    teacher: str = ""  # run folder, "speech-embedding" or "wav2vec2:<folder or hub name>"; "" = no teacher
+    temperature: float = _number(2.0, 0.5, 20.0)  # higher: doubts count, not only verdicts
+    weight: float = _number(1.0, 0.0, 100.0)  # of the teacher's opinion; the true labels weigh 1
+    in_qat: bool = False  # the teacher teaches the int8 stage too
+    head_steps: int = _number(2000, 10, 1_000_000)  # training of the head on a pre-trained teacher
 
 
 @dataclass(frozen=True)
@@ -149,7 +166,8 @@ class DetectorSettings:
     high: float = _number(spec.DETECTOR_HIGH, 0.0, 1.0)
     low: float = _number(spec.DETECTOR_LOW, 0.0, 1.0)
     cooldown_ms: int = _number(spec.DETECTOR_COOLDOWN_MS, 0, 65_535)
-    target_fah: float = _number(0.0, 0.0, 1000.0)  # calibrate `high` for this; 0 = keep it
+    target_fah: float = _number(0.0, 0.0, 1000.0)  # calibrate for this many an hour; 0 = keep the settings
+    calibrate: str = _choice("high", ("high", "all"))  # what is chosen: `high` alone, or smoothing, low, high
 
 
 @dataclass(frozen=True)
@@ -157,6 +175,13 @@ class SizeConfig:
     flash_kb: float = _number(200.0, 1.0, 16_384.0)  # limit for weights and tables
     ram_kb: float = _number(32.0, 1.0, 8_192.0)  # limit for the arena
     on_excess: Literal["warn", "error"] = "warn"
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    instructions_m: float = _number(6.0, 0.1, 10_000.0)  # limit: estimated millions a second of audio
+    random_trials: int = _number(8, 1, 1000)  # drawn at random, and none cut short before so many are done
+    prune_after: int = _number(6, 0, 10_000)  # epochs that every trial may train before it can be cut short
 
 
 @dataclass(frozen=True)
@@ -168,8 +193,10 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     qat: QatConfig = field(default_factory=QatConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     size: SizeConfig = field(default_factory=SizeConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -206,13 +233,23 @@ def load_preset(name: str) -> RunConfig:
     return load_config(Path(__file__).parent / "presets" / f"{name}.toml")
 
 
-def adjusted(config: RunConfig, changes: dict[tuple[str, str], Any]) -> RunConfig:
+def check_value(section: str, key: str, value: Any, where: str | Path) -> Any:
+    """`value` as `[section] key` takes it, or an error that names them."""
+    sections = get_type_hints(RunConfig)
+    if section not in sections:
+        raise WatchwordError(f"unknown section [{section}]", where, f"known: {', '.join(sections)}")
+    return getattr(_section(sections[section], {key: value}, section, where), key)
+
+
+def adjusted(
+    config: RunConfig, changes: dict[tuple[str, str], Any], where: str = "command line"
+) -> RunConfig:
     """`config` with values replaced, by (section, key), and checked again; None leaves a value as it is."""
     content: dict[str, Any] = asdict(config)
     for (section, key), value in changes.items():
         if value is not None:
             content[section][key] = value
-    return config_from_dict(content, "command line")
+    return config_from_dict(content, where)
 
 
 def config_to_toml(config: RunConfig) -> str:
@@ -308,6 +345,7 @@ def _check_together(config: RunConfig, where: str | Path) -> None:
         (t.window_start_s <= t.window_end_s, "[train] window_start_s must not exceed window_end_s"),
         (t.warmup_epochs < t.epochs or t.epochs == 1, "[train] warmup_epochs must be below epochs"),
         (d.low <= d.high, "[detector] low must not exceed high"),
+        (t.best_by == "rank" or d.target_fah > 0, "[train] best_by target_fah needs [detector] target_fah"),
         (len(m.dilations) <= 12, "[model] dilations must name at most 12 blocks"),
         (m.arch != "conformer" or m.channels % m.heads == 0, "[model] channels must be a multiple of heads"),
         (m.window_rows >= m.stem_kernel + 3 * m.stem_stride, "[model] window_rows must hold four strides"),

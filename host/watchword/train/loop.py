@@ -6,23 +6,29 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
-from watchword import spec
-from watchword.data.batches import Batches
+from watchword.data.batches import Batch, Batches
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
+from watchword.train.diagnosis import Finding, diverged
 from watchword.train.losses import SegmentLoss
-from watchword.train.tensorflow import load_tensorflow
+from watchword.train.progress import Progress
+from watchword.train.state import SavedState
+from watchword.train.trainer import StepResult, Trainer, load_weights, save_weights
 
-LOG_COLUMNS = ("stage", "epoch", "loss", "learning_rate", "segments_per_s", "rank", "frr_clean", "frr_mean")
+if TYPE_CHECKING:
+    from watchword.train.distill.lesson import Lesson
+
+LOG_COLUMNS = (
+    "stage", "epoch", "loss", "learning_rate", "segments_per_s", "wait_share", "weights", "rank", "target",
+    "frr_clean", "frr_mean", "accuracy", "fpr", "fnr", "fah", "val_loss", "raw_rank",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,11 @@ class Stage:
     weight_decay: float
     ema_decay: float
     validate_every: int  # epochs; the last one always is
+    patience: int = 0  # epochs without a better result before it ends; 0 = never
+
+    def segments(self, batch: int) -> int:
+        """How many it trains on if it runs to its end."""
+        return self.epochs * self.steps_per_epoch * batch
 
     def rate(self, step: int) -> float:
         """Learning rate: a straight warm-up, then half a cosine down to 1 %."""
@@ -52,7 +63,7 @@ class RunLog:
     """log.csv of a run, rewritten whole after every epoch."""
 
     path: Path
-    rows: list[dict[str, object]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, **values: object) -> None:
         self.rows.append(values)
@@ -65,167 +76,232 @@ class RunLog:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What validation found; `rank` decides (lower is better)."""
+    """What validation found.
 
-    rank: float
+    Accuracy, FPR and FNR are at the operating point, over words in all conditions and whole recordings
+    without the word. Accuracy alone says little: where words are rare, silence is accurate.
+    """
+
+    rank: float  # mean FRR at 1 to 5 false alarms
     frr_clean: float
     frr_mean: float
+    target: float | None = None  # mean FRR at the target of false alarms per hour, if that decides
+    accuracy: float = math.nan
+    fpr: float = math.nan
+    fnr: float = math.nan
+    fah: float = math.nan
+    val_loss: float = math.nan
+    spread: float = 1.0  # highest less lowest peak of all recordings, 0..1
+    frr: dict[str, float] = field(default_factory=dict)  # by condition, at as many alarms as frr_mean
+
+    @property
+    def decisive(self) -> float:
+        """What the best weights are chosen by; lower is better."""
+        return self.rank if self.target is None else self.target
+
+    def row(self) -> dict[str, float]:
+        """Its columns of the log."""
+        return {k: round(v, 5) for k, v in vars(self).items() if k in LOG_COLUMNS and v is not None}
 
 
 # Told of every validation: stage, epoch, what was found. What it raises ends the run.
 OnValidation = Callable[[str, int, Judgement], None]
 
 
-class Averager:
-    """A slow copy of a network's weights: what is validated and kept."""
+@dataclass
+class Course:
+    """How far a stage has come, beside the weights."""
 
-    def __init__(self, network: Any, decay: float) -> None:
-        tf = load_tensorflow()
-        live = [weight for weight in network.weights if weight.dtype.is_floating]
-        slow = [tf.Variable(weight, trainable=False) for weight in live]
-        self._live, self._slow, self._steps, self._decay = live, slow, 0, decay
+    epoch: int = 0  # done
+    best: float = math.inf
+    best_epoch: int = 0  # the latest that was better than all before it
+    kept: str = ""  # which weights the checkpoint holds, in words
+    finished: bool = False
 
-        @tf.function
-        def blend(keep: Any) -> None:
-            for target, weight in zip(slow, live, strict=True):
-                target.assign(keep * target + (1.0 - keep) * weight)
 
-        self._blend = blend
+@dataclass(frozen=True)
+class Divergence:
+    """A step whose loss is no number, looked at again with the weights of the epoch before."""
 
-    def update(self) -> None:
-        """Take in the weights after one step; the first steps weigh more."""
-        self._steps += 1
-        keep = min(self._decay, self._steps / (self._steps + 10.0)) if self._decay else 0.0
-        self._blend(load_tensorflow().constant(keep, "float32"))
+    stage: str
+    epoch: int
+    step: int
+    rate: float
+    loss: float
+    gradient_norm: float
+    before: float  # loss of the step before
+    batch: Batch
+    segment_losses: np.ndarray  # float32 [batch], with the good weights
 
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Within, the network has the slow weights; afterwards its own again."""
-        self._swap()
-        try:
-            yield
-        finally:
-            self._swap()
 
-    def _swap(self) -> None:
-        for target, weight in zip(self._slow, self._live, strict=True):
-            kept = weight.numpy()
-            weight.assign(target)
-            target.assign(kept)
+def median_speed(log: RunLog, stage: Stage) -> int:
+    """Segments per second in an epoch of `stage`."""
+    return round(float(np.median([row["segments_per_s"] for row in log.rows if row["stage"] == stage.name])))
+
+
+class Keeper:
+    """Keeps the state of a stage and hears of its epochs; this one in memory, so for no resuming."""
+
+    def __init__(self) -> None:
+        self._state = SavedState("", {}, {})
+
+    def save(self, stage: str, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+        self._state = SavedState(stage, arrays, meta)
+
+    def load(self) -> SavedState:
+        return self._state
+
+    def observe(self, stage: Stage, row: dict[str, Any], found: Judgement | None) -> None:
+        """`row` is the epoch's line of the log; `found` is what validation said, if there was one."""
+
+    def explain(self, divergence: Divergence) -> Finding:
+        return diverged(divergence, None)
 
 
 @dataclass(frozen=True)
 class Observers:
-    """What a stage calls as it goes, with the averaged weights in the network."""
+    """What a stage calls as it goes."""
 
-    judge: Callable[[], Judgement]
-    after_epoch: Callable[[int], None]
+    judge: Callable[[], Judgement]  # of the network with the weights it has then
+    after_epoch: Callable[[int], None]  # with the averaged weights in the network
     say: Callable[[str], None] | None = None
     progress: bool = True
     on_validation: OnValidation | None = None
+    keeper: Keeper = field(default_factory=Keeper)
+    bar: Progress | None = None  # of a run with several stages
+
+    def tell(self, line: str) -> None:
+        if self.say is not None:
+            self.say(line)
 
 
 def fit(
     network: Any, logits: Any, stage: Stage, loss: SegmentLoss, batches: Batches, observers: Observers,
-    log: RunLog, checkpoint: Path,
-) -> float:  # fmt: skip
+    log: RunLog, checkpoint: Path, lesson: Lesson | None = None, resume: bool = False,
+) -> None:  # fmt: skip
     """Train `network` (whose `logits` are its part before the sigmoid) and leave the best weights in it.
 
-    The best averaged weights by validation go to `checkpoint` (.npz) as soon as they are found. Returns
-    the training speed in segments per second.
+    The best weights by validation go to `checkpoint` (.npz) as soon as they are found: the averaged ones,
+    or at the end the raw ones, if those are better. After every epoch all that the rest depends on goes to
+    the keeper; with `resume` the stage goes on from there, to the same result.
     """
-    step = _train_step(network, logits, loss, stage)
-    averager = Averager(network, stage.ema_decay)
-    best, speeds = math.inf, []
-    with _bar(stage, batches, observers.progress) as bar:
-        for epoch in range(1, stage.epochs + 1):
-            row = _run_epoch(epoch, stage, step, batches, averager, bar)
-            speeds.append(float(str(row["segments_per_s"])))
-            with averager.in_place():
-                if epoch % stage.validate_every == 0 or epoch == stage.epochs:
-                    found = observers.judge()
-                    row |= {k: round(v, 5) for k, v in vars(found).items()}
-                    if found.rank <= best:
-                        best = found.rank
-                        save_weights(network, checkpoint)
-                    if observers.say is not None:
-                        observers.say(_line(stage, epoch, row))
-                    if observers.on_validation is not None:
-                        observers.on_validation(stage.name, epoch, found)
-                observers.after_epoch(epoch)
-            log.add(**row)
+    trainer = Trainer(network, logits, loss, stage, lesson)
+    bar = observers.bar or Progress(stage.segments(batches.size), observers.progress)
+    bar.stage(stage.name)
+    course = _restore(trainer, batches, observers.keeper.load()) if resume else Course()
+    bar.skip(course.epoch * stage.steps_per_epoch * batches.size)
+    if not resume:
+        _save(trainer, stage, batches, course, observers.keeper)
+    while not course.finished:
+        row = _run_epoch(course.epoch + 1, stage, trainer, batches, observers.keeper, bar)
+        found = _validate(trainer, stage, course, row, observers, checkpoint, bar)
+        log.add(**row)
+        observers.keeper.observe(stage, row, found)
+        _save(trainer, stage, batches, course, observers.keeper)
+    bar.skip((stage.epochs - course.epoch) * stage.steps_per_epoch * batches.size)
+    if observers.bar is None:
+        bar.close()
     load_weights(network, checkpoint)
-    return float(np.median(speeds))
+
+
+def _validate(
+    trainer: Trainer, stage: Stage, course: Course, row: dict[str, Any], observers: Observers,
+    checkpoint: Path, bar: Progress,
+) -> Judgement | None:  # fmt: skip
+    """Judge the epoch that `row` tells of, keep its weights if they are the best, see whether to stop."""
+    epoch = course.epoch = course.epoch + 1
+    found = None
+    with trainer.averager.in_place():
+        if epoch % stage.validate_every == 0 or epoch == stage.epochs:
+            found = observers.judge()
+            row |= found.row()
+            _keep(trainer, course, found, row, checkpoint, f"averaged weights of epoch {epoch}")
+            waited = epoch - max(course.best_epoch, stage.warmup_epochs)
+            course.finished = epoch == stage.epochs or 0 < stage.patience <= waited
+            observers.tell(_line(stage, row) + bar.left())
+            if observers.on_validation is not None:
+                observers.on_validation(stage.name, epoch, found)
+        if not course.finished:
+            observers.after_epoch(epoch)
+    if course.finished:
+        if stage.ema_decay:
+            raw = observers.judge()
+            row["raw_rank"] = round(raw.rank, 5)
+            if raw.decisive < course.best:
+                _keep(trainer, course, raw, row, checkpoint, f"raw weights of epoch {epoch}")
+        early = "" if epoch == stage.epochs else f"stopped after epoch {epoch}, no better since; "
+        observers.tell(f"{stage.name}: {early}kept the {course.kept}")
+    return found
+
+
+def _keep(
+    trainer: Trainer, course: Course, found: Judgement, row: dict[str, Any], checkpoint: Path, name: str
+) -> None:
+    """Store the weights that are in the network if none were better; among equals the latest."""
+    row.setdefault("weights", "")
+    if found.decisive > course.best:
+        return
+    if found.decisive < course.best:
+        course.best_epoch = course.epoch
+    course.best, course.kept, row["weights"] = found.decisive, name, name.split()[0]
+    save_weights(trainer.network, checkpoint)
 
 
 def _run_epoch(
-    epoch: int, stage: Stage, step: Callable[..., float], batches: Batches, averager: Averager, bar: tqdm
-) -> dict[str, object]:
+    epoch: int, stage: Stage, trainer: Trainer, batches: Batches, keeper: Keeper, bar: Progress
+) -> dict[str, Any]:
     """One epoch's steps; returns its line of the log."""
-    started, losses, rate = time.perf_counter(), [], 0.0
-    size = batches.positives + batches.negatives
+    losses, rate, waited = [math.nan], 0.0, 0.0
+    started = asked = time.perf_counter()
     for number, batch in enumerate(batches.take(stage.steps_per_epoch)):
+        waited += time.perf_counter() - asked
         rate = stage.rate((epoch - 1) * stage.steps_per_epoch + number)
-        value = step(batch.rows, batch.labels, rate)
-        if not math.isfinite(value):
-            raise WatchwordError(
-                f"the loss became {value} in epoch {epoch}", f"training ({stage.name})",
-                "lower the learning rate, or look for damaged audio",
+        result = trainer.step(batch, rate)
+        if not _sound(result, trainer):
+            course = _restore(trainer, batches, keeper.load())
+            _save(trainer, stage, batches, course, keeper, diverged=True)
+            broken = Divergence(
+                stage.name, epoch, number + 1, rate, result.loss, result.gradient_norm, losses[-1], batch,
+                trainer.segment_losses(batch),
             )  # fmt: skip
-        losses.append(value)
-        averager.update()
-        bar.update(size)
+            finding = keeper.explain(broken)
+            raise WatchwordError(finding.what, f"training ({stage.name})", finding.remedy)
+        losses.append(result.loss)
+        bar.update(batches.size)
+        asked = time.perf_counter()
     seconds = time.perf_counter() - started
-    bar.set_postfix(loss=f"{np.mean(losses):.4f}")
+    mean = float(np.mean(losses[1:]))
+    bar.show_loss(mean)
     return {
-        "stage": stage.name, "epoch": epoch, "loss": round(float(np.mean(losses)), 6),
-        "learning_rate": round(rate, 9), "segments_per_s": round(stage.steps_per_epoch * size / seconds),
+        "stage": stage.name, "epoch": epoch, "loss": round(mean, 6), "learning_rate": round(rate, 9),
+        "segments_per_s": round(stage.steps_per_epoch * batches.size / seconds),
+        "wait_share": round(waited / seconds, 4),
     }  # fmt: skip
 
 
-def _bar(stage: Stage, batches: Batches, progress: bool) -> tqdm:
-    total = stage.epochs * stage.steps_per_epoch * (batches.positives + batches.negatives)
-    hidden = None if progress else True  # None: hidden unless stderr is a terminal
-    return tqdm(total=total, desc=f"{stage.name:<10}", unit=" segments", unit_scale=True, disable=hidden)
+def _sound(result: StepResult, trainer: Trainer) -> bool:
+    steady = math.isfinite(result.gradient_norm) or trainer.skips_infinite_gradients
+    return math.isfinite(result.loss) and steady
 
 
-def _line(stage: Stage, epoch: int, row: dict[str, object]) -> str:
+def _save(
+    trainer: Trainer, stage: Stage, batches: Batches, course: Course, keeper: Keeper, diverged: bool = False
+) -> None:
+    drawn = batches.state()
+    arrays = {**trainer.arrays(), "hard": drawn.pop("hard")}
+    meta = {"course": asdict(course), "averaged_steps": trainer.averager.steps, "batches": drawn}
+    keeper.save(stage.name, arrays, meta | {"diverged": diverged})
+
+
+def _restore(trainer: Trainer, batches: Batches, saved: SavedState) -> Course:
+    trainer.restore(saved.arrays, int(saved.meta["averaged_steps"]))
+    batches.restore({**saved.meta["batches"], "hard": saved.arrays["hard"]})
+    return Course(**saved.meta["course"])
+
+
+def _line(stage: Stage, row: dict[str, Any]) -> str:
     return (
-        f"{stage.name} epoch {epoch}/{stage.epochs}: loss {row['loss']}, "
-        f"validation FRR {100 * float(str(row['frr_clean'])):.1f} % clean, "
-        f"{100 * float(str(row['frr_mean'])):.1f} % over all conditions"
+        f"{stage.name} epoch {row['epoch']}/{stage.epochs}: loss {row['loss']}, validation FRR "
+        f"{100 * row['frr_clean']:.1f} % clean, {100 * row['frr_mean']:.1f} % over all conditions; at its "
+        f"threshold FNR {100 * row['fnr']:.1f} %, FPR {100 * row['fpr']:.1f} %"
     )
-
-
-def _train_step(network: Any, logits: Any, loss: SegmentLoss, stage: Stage) -> Callable[..., float]:
-    tf = load_tensorflow()
-    optimizer = tf.keras.optimizers.AdamW(stage.learning_rate, weight_decay=stage.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    variables = network.trainable_variables
-
-    @tf.function
-    def step(rows: Any, labels: Any, rate: Any) -> Any:
-        optimizer.learning_rate.assign(rate)
-        real = tf.cast(rows, tf.float32)[:, :, None, :] * spec.INPUT_SCALE
-        with tf.GradientTape() as tape:
-            value = loss(logits(real, training=True), labels)
-        gradients, _ = tf.clip_by_global_norm(tape.gradient(value, variables), 5.0)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return value
-
-    def run(rows: np.ndarray, labels: np.ndarray, rate: float) -> float:
-        return float(step(tf.constant(rows), tf.constant(labels), tf.constant(rate, tf.float32)))
-
-    return run
-
-
-def save_weights(network: Any, path: Path) -> Path:
-    """All weights by position, atomically, as .npz."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **{f"w{i:03d}": weight for i, weight in enumerate(network.get_weights())})
-    return write_atomic(path, buffer.getvalue())
-
-
-def load_weights(network: Any, path: Path) -> None:
-    with np.load(path) as stored:
-        network.set_weights([stored[name] for name in sorted(stored.files)])

@@ -28,6 +28,7 @@ def summary(metrics: dict[str, Any], folder: Path) -> str:
         lines.append(
             f"threshold calibrated for {metrics['calibration']['target_fah']:g} false alarms per hour"
         )
+    lines += [f"{f['severity']}: {f['what']} ({f['remedy']})" for f in metrics["findings"]]
     lines += [f"warning: {text}" for text in metrics["size_warnings"]]
     return "\n".join([*lines, f"run folder: {folder}"])
 

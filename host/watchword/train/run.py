@@ -1,21 +1,19 @@
 """One training run, from manifest to run folder.
 
 The folder holds config.toml, log.csv, curves.png, metrics.json, weights_float.npz, weights_qat.npz,
-model.tflite and settings.json. Each file is written whole; an interrupted run keeps what was finished.
+model.tflite, settings.json, tensorboard/, findings.json if something was found, and until the end
+state.npz, from which an interrupted run is resumed. Each file is written whole.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from watchword import core
 from watchword.data.batches import Batches, Geometry, TrainingSet, make_training_set
@@ -27,38 +25,23 @@ from watchword.export.budget import SizeTarget
 from watchword.export.settings import ModelSettings
 from watchword.files import write_atomic
 from watchword.train import architectures, qat
-from watchword.train.config import RunConfig, save_config
+from watchword.train.calibration import calibrate_all
+from watchword.train.config import RunConfig
 from watchword.train.curves import draw_curves
-from watchword.train.loop import Judgement, Observers, OnValidation, RunLog, Stage, fit
+from watchword.train.keeping import STAGES, Run, RunKeeper, finished_metrics, open_folder
+from watchword.train.loop import Judgement, Observers, OnValidation, RunLog, Stage, fit, median_speed
 from watchword.train.losses import make_loss
+from watchword.train.progress import Progress
 from watchword.train.scoring import Scorer
-from watchword.train.tensorflow import make_reproducible
-from watchword.train.validation import Accuracy, ValidationSet, calibrate, make_validation_set
+from watchword.train.sources import Sources, find_sources
+from watchword.train.state import StateFile, comparable, data_digest
+from watchword.train.tensorflow import make_reproducible, precision
+from watchword.train.trainer import load_weights
+from watchword.train.validation import Accuracy, Score, ValidationSet, calibrate, make_validation_set
 
 _NORMALISATION_STREAMS = 400  # of each kind: enough for a mean and a variance
 _RANGE_SEGMENTS = 256  # training segments that set the activations' ranges
 _LOGGED_ALARMS = 3  # the log's FRR is at this many false alarms
-
-
-@dataclass
-class Run:
-    """A run under way: what its stages share."""
-
-    config: RunConfig
-    out: Path
-    progress: bool
-    log: RunLog
-    on_validation: OnValidation | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-    speed: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, name: str) -> Any:
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - started, 1)
-        if self.progress:
-            tqdm.write(f"{name}: {self.seconds[name]:.0f} s")
 
 
 @dataclass(frozen=True)
@@ -69,24 +52,33 @@ class Prepared:
     training: TrainingSet
     validation: ValidationSet
     settings: ModelSettings
+    sources: Sources
+    segment_rows: int
     clips: dict[str, int]
 
 
 def train_run(
-    config: RunConfig, out: Path, progress: bool = True, on_validation: OnValidation | None = None,
+    config: RunConfig,
+    out: Path,
+    progress: bool = True,
+    on_validation: OnValidation | None = None,
     rebuild: bool = False,
+    resume: bool = False,
 ) -> dict[str, Any]:
-    """Train, quantise, convert and judge; everything goes to `out`. Returns the content of metrics.json."""
-    if not config.word.phrase:
-        raise WatchwordError("no wake word given", "[word] phrase", "name it in the TOML or with --word")
-    if not config.data.manifest:
-        raise WatchwordError("no manifest given", "[data] manifest", "name it in the TOML or with --manifest")
-    architectures.architecture(config.model)  # an unknown name fails here, not after the features
+    """Train, quantise, convert and judge; everything goes to `out`. Returns the content of metrics.json.
+
+    With `resume` a run that was interrupted goes on after its latest epoch, to the same result; a complete
+    one is left as it is.
+    """
+    _check_inputs(config)
+    if resume and (complete := finished_metrics(config, out)) is not None:
+        return complete
+    open_folder(config, out, resume)
     run = Run(config, out, progress, RunLog(out / "log.csv"), on_validation)
-    save_config(config, out / "config.toml")
     with run.timed("features"):
         prepared = _prepare(config, make_features(config, progress, rebuild))
     make_reproducible(config.train.seed)
+    keeper = _begin(run, prepared, resume)
     with run.timed("float"):
         network, batches = _train_float(run, prepared)
     models: dict[str, bytes] = {}  # none of a teacher, which stays float
@@ -96,9 +88,7 @@ def train_run(
         with run.timed("convert"):
             models = _convert(run, prepared, quantised, folded, batches)
     with run.timed("judge"):
-        accuracy = _judge_all(run, prepared, network, models)
-    final = "int8" if models else "float"
-    settings, calibration = _calibrated(config, prepared.settings, accuracy[final])
+        settings, accuracy, calibration = _judge_finally(run, prepared, network, models)
     if models:
         write_atomic(out / "model.tflite", models["int8"])
     settings.save(out / "settings.json")
@@ -107,7 +97,34 @@ def train_run(
     metrics = _metrics(run, prepared, settings, accuracy, calibration, network)
     metrics["size_warnings"] = _check_size(config, models["int8"], settings) if models else []
     write_atomic(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    keeper.close()
     return metrics
+
+
+def _check_inputs(config: RunConfig) -> None:
+    if not config.word.phrase:
+        raise WatchwordError("no wake word given", "[word] phrase", "name it in the TOML or with --word")
+    if not config.data.manifest:
+        raise WatchwordError("no manifest given", "[data] manifest", "name it in the TOML or with --manifest")
+    architectures.architecture(config.model)  # an unknown name fails here, not after the features
+
+
+def _begin(run: Run, prepared: Prepared, resume: bool) -> RunKeeper:
+    """Keep the run's state from here on, or take up the one that an interrupted run left."""
+    training, config = prepared.training, run.config
+    data = data_digest(training.positives, training.negatives, training.starts, *prepared.validation.rows)
+    store = StateFile(run.out, comparable(config), data)
+    keeper = run.keeper = RunKeeper(run, store, prepared.sources)
+    if resume and store.path.is_file():
+        run.take_up(store.load())
+    stages = [_float_stage(config)]
+    if architectures.architecture(config.model).streams:
+        stages.append(_qat_stage(config))
+    run.bar = Progress(sum(stage.segments(config.train.batch) for stage in stages), run.progress)
+    hop_s = prepared.geometry.hop_s
+    positives = training.positives.shape[0] * prepared.segment_rows
+    run.diagnosis.before_training(len(training.negatives) * hop_s, positives * hop_s, run.seconds["features"])
+    return keeper
 
 
 def size_target(config: RunConfig) -> SizeTarget:
@@ -131,7 +148,8 @@ def _prepare(config: RunConfig, features: Features) -> Prepared:
     training = make_training_set(features.positives, features.negatives, normalisation, rows)
     validation = make_validation_set(features.validation, normalisation, geometry)
     settings = ModelSettings(config.word.phrase, f.hop_samples, f.coeffs, normalisation, detector)
-    return Prepared(geometry, training, validation, settings, features.plan.clips)
+    sources = find_sources(features)
+    return Prepared(geometry, training, validation, settings, sources, rows, features.plan.clips)
 
 
 def _some(streams: Sequence[np.ndarray] | np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
@@ -142,30 +160,41 @@ def _some(streams: Sequence[np.ndarray] | np.ndarray, rng: np.random.Generator) 
 def _train_float(run: Run, prepared: Prepared) -> tuple[Any, Batches]:
     config, t = run.config, run.config.train
     geometry = prepared.geometry
-    rows = geometry.segment_rows(t.segment_s, config.detector.smoothing)
     masks = make_masks(config.augment, prepared.settings.normalisation, geometry.hop_samples)
     batches = Batches(
-        prepared.training, geometry, rows, t.batch, t.negatives_per_positive, t.window_end_s, t.seed, masks
-    )
-    network = architectures.build_model(config.model, config.features.coeffs)
-    stage = Stage(
-        "float", t.epochs, t.steps_per_epoch, t.learning_rate, t.warmup_epochs, t.weight_decay, t.ema_decay,
-        t.validate_every,
+        prepared.training, geometry, prepared.segment_rows, t.batch, t.negatives_per_positive, t.window_end_s,
+        t.seed, masks,
     )  # fmt: skip
-    _fit(run, prepared, network, stage, batches)
-    return network, batches
+    with precision(t.mixed_precision):
+        network = architectures.build_model(config.model, config.features.coeffs)
+    _fit(run, prepared, network, _float_stage(config), batches)
+    full = architectures.build_model(config.model, config.features.coeffs)  # computes in float32
+    full.set_weights(network.get_weights())
+    return full, batches
 
 
 def _train_quantised(run: Run, prepared: Prepared, network: Any, batches: Batches) -> tuple[Any, Any]:
-    config, t = run.config, run.config.train
+    config = run.config
     folded = qat.fold_batch_norm(network, config.model, config.features.coeffs)
     quantised = qat.quantise(folded, _segments(batches))
-    stage = Stage(
-        "int8 QAT", config.qat.epochs, t.steps_per_epoch, config.qat.learning_rate, 0, t.weight_decay,
-        t.ema_decay, t.validate_every,
-    )  # fmt: skip
-    _fit(run, prepared, quantised, stage, batches)
+    _fit(run, prepared, quantised, _qat_stage(config), batches)
     return quantised, folded
+
+
+def _float_stage(config: RunConfig) -> Stage:
+    t = config.train
+    return Stage(
+        STAGES[0], t.epochs, t.steps_per_epoch, t.learning_rate, t.warmup_epochs, t.weight_decay, t.ema_decay,
+        t.validate_every, t.patience,
+    )  # fmt: skip
+
+
+def _qat_stage(config: RunConfig) -> Stage:
+    t, q = config.train, config.qat
+    return Stage(
+        STAGES[1], q.epochs, t.steps_per_epoch, q.learning_rate, 0, t.weight_decay, t.ema_decay,
+        t.validate_every, t.patience,
+    )  # fmt: skip
 
 
 def _segments(batches: Batches) -> np.ndarray:
@@ -176,25 +205,51 @@ def _segments(batches: Batches) -> np.ndarray:
 
 
 def _fit(run: Run, prepared: Prepared, network: Any, stage: Stage, batches: Batches) -> None:
+    name = stage.name.split()[-1].lower()
+    checkpoint = run.out / f"weights_{name}.npz"
+    assert run.bar is not None
+    if run.is_done(stage):
+        load_weights(network, checkpoint)
+        run.bar.skip(stage.segments(batches.size))
+        run.speed[name] = median_speed(run.log, stage)
+        return
     logits = architectures.logits_of(network)
     scorer = Scorer(logits, prepared.geometry)
     detector = prepared.settings.detector
 
     def judge() -> Judgement:
-        accuracy = prepared.validation.measure(scorer.scores, detector)
-        frr = accuracy.frr(_LOGGED_ALARMS)
-        return Judgement(accuracy.rank, frr["clean"], float(np.mean(list(frr.values()))))
+        return _judgement(run.config, prepared.validation.measure(scorer.scores, detector), detector)
 
     def mine(epoch: int) -> None:
         if run.config.train.hard_share > 0 and epoch % stage.validate_every == 0 and epoch < stage.epochs:
             batches.set_hardness(_hardness(scorer, prepared, batches), run.config.train.hard_share)
 
-    name = stage.name.split()[-1].lower()
     loss = make_loss(run.config.train, detector.smoothing, prepared.geometry)
-    say = tqdm.write if run.progress else None
-    observers = Observers(judge, mine, say, run.progress, run.on_validation)
-    speed = fit(network, logits, stage, loss, batches, observers, run.log, run.out / f"weights_{name}.npz")
-    run.speed[name] = round(speed)
+    observers = Observers(judge, mine, run.say, run.progress, run.on_validation, run.keeper, run.bar)
+    resume = run.goes_on_in(stage)
+    fit(network, logits, stage, loss, batches, observers, run.log, checkpoint, resume=resume)
+    run.speed[name] = median_speed(run.log, stage)
+
+
+def _judgement(config: RunConfig, accuracy: Accuracy, detector: core.DetectorConfig) -> Judgement:
+    """What validation says of the weights that training has come to."""
+    target, by_target = config.detector.target_fah, config.train.best_by == "target_fah"
+    allowed = int(target * accuracy.negative_hours)
+    high = calibrate(accuracy, detector, target)[0].high if target > 0 else detector.high
+    frr = accuracy.frr(_LOGGED_ALARMS)
+    return Judgement(
+        rank=accuracy.rank,
+        frr_clean=frr["clean"],
+        frr_mean=float(np.mean(list(frr.values()))),
+        target=float(np.mean(list(accuracy.frr(allowed).values()))) if by_target else None,
+        accuracy=accuracy.correct_at(high),
+        fpr=accuracy.fpr_at(high),
+        fnr=accuracy.fnr_at(high),
+        fah=accuracy.alarms_at(high) / accuracy.negative_hours,
+        val_loss=accuracy.loss,
+        spread=accuracy.spread,
+        frr=frr,
+    )
 
 
 def _hardness(scorer: Scorer, prepared: Prepared, batches: Batches) -> np.ndarray:
@@ -221,13 +276,33 @@ def _convert(run: Run, prepared: Prepared, quantised: Any, folded: Any, batches:
     }
 
 
-def _judge_all(run: Run, prepared: Prepared, network: Any, models: dict[str, bytes]) -> dict[str, Accuracy]:
-    """Accuracy on validation: the float network, and the .tflite files through the C engine."""
+def _judge_finally(
+    run: Run, prepared: Prepared, network: Any, models: dict[str, bytes]
+) -> tuple[ModelSettings, dict[str, Accuracy], dict[str, float] | None]:
+    """The detector's settings, calibrated if a target is given, and the accuracy with them on validation.
+
+    Of the float network, and of the .tflite files through the C engine.
+    """
     scorer = Scorer(architectures.logits_of(network), prepared.geometry)
-    scores: dict[str, Callable[[Sequence[np.ndarray]], list[np.ndarray]]] = {"float": scorer.scores}
+    scores: dict[str, Score] = {"float": scorer.scores}
     scores |= {name: _engine_scores(content, prepared.settings) for name, content in models.items()}
-    detector = prepared.settings.detector
-    return {name: prepared.validation.measure(score, detector) for name, score in scores.items()}
+    # The streams are scored once; what the detector makes of it is cheap.
+    found = {name: score(prepared.validation.rows) for name, score in scores.items()}
+    final = found["int8" if models else "float"]
+    validation, target = prepared.validation, run.config.detector.target_fah
+    detector, calibration = prepared.settings.detector, None
+    if target > 0 and run.config.detector.calibrate == "all":
+        detector, calibration = calibrate_all(validation, final, detector, target)
+    elif target > 0:
+        detector, calibration = calibrate(validation.measure(lambda _: final, detector), detector, target)
+
+    def measured(stored: list[np.ndarray]) -> Accuracy:
+        return validation.measure(lambda _: stored, detector)
+
+    accuracy = {name: measured(stored) for name, stored in found.items()}
+    shipped = accuracy["int8" if models else "float"]
+    run.diagnosis.at_the_end(shipped.fpr_at(detector.high), shipped.fnr_at(detector.high))
+    return replace(prepared.settings, detector=detector), accuracy, calibration
 
 
 def _engine_scores(
@@ -238,18 +313,6 @@ def _engine_scores(
 
     image = core.ModelImage(build_image(read_network(tflite), settings))
     return lambda streams: [image.scores(rows) for rows in streams]
-
-
-def _calibrated(
-    config: RunConfig, settings: ModelSettings, accuracy: Accuracy
-) -> tuple[ModelSettings, dict[str, float] | None]:
-    """The settings with the high threshold chosen for `[detector] target_fah`, if there is one."""
-    if config.detector.target_fah == 0:
-        return settings, None
-    detector, reasons = calibrate(accuracy, settings.detector, config.detector.target_fah)
-    return ModelSettings(
-        settings.word, settings.hop_samples, settings.coeffs, settings.normalisation, detector
-    ), reasons
 
 
 def _check_size(config: RunConfig, tflite: bytes, settings: ModelSettings) -> list[str]:
@@ -281,6 +344,7 @@ def _metrics(
             "results": {name: result.table(settings.detector) for name, result in accuracy.items()},
         },
         "calibration": calibration,
-        "seconds": run.seconds,
+        "findings": run.diagnosis.records(),
+        "seconds": run.seconds_so_far(),
         "segments_per_s": run.speed,
     }

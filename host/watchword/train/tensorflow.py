@@ -64,6 +64,22 @@ def make_reproducible(seed: int) -> None:
 
 
 @contextlib.contextmanager
+def precision(mixed: str) -> Iterator[None]:
+    """Within, layers are made to compute in 16-bit floats if `[train] mixed_precision` says so.
+
+    Their weights stay float32. "auto" asks for it only where it is faster: on a GPU.
+    """
+    tf = load_tensorflow()
+    wanted = mixed == "on" or (mixed == "auto" and bool(tf.config.list_physical_devices("GPU")))
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy("mixed_float16" if wanted else "float32")
+    try:
+        yield
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)
+
+
+@contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Keep TensorFlow's chatter (also what its C++ prints) off the terminal, unless something fails."""
     logging.getLogger("absl").setLevel(logging.ERROR)

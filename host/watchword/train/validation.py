@@ -8,7 +8,7 @@ settings that a run ends with are checked with the detector itself (`calibrate`)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from watchword import core, spec
 from watchword.data.batches import Geometry
 from watchword.data.features import CONDITIONS
 from watchword.data.plan import ValidationStream
-from watchword.evaluate.metrics import GRACE_SAMPLES, poisson_upper
+from watchword.evaluate.metrics import GRACE_SAMPLES, event_peaks, poisson_upper
 
 BUDGETS = (1, 3, 10)  # false alarms over the validation negatives, for the tables
 _RANKED_BUDGETS = range(1, 6)  # a checkpoint's figure is the mean over these
@@ -33,6 +33,8 @@ class Accuracy:
     negative_hours: float
     latencies_s: np.ndarray  # word end to detection with the detector as configured
     low_q15: int = 0  # the least a threshold can be; lower scores are no events, on words neither
+    # Of each recording without the word, under its condition: the highest average.
+    negative_peaks: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
 
     def frr(self, alarms: int) -> dict[str, float]:
         """Share of words missed in each condition when at most `alarms` false alarms are allowed."""
@@ -45,6 +47,37 @@ class Accuracy:
 
     def alarms_at(self, high: float) -> int:
         return int(np.sum(self.alarm_peaks >= high * _ONE))
+
+    def fnr_at(self, high: float) -> float:
+        """Share of all words missed, whatever the condition."""
+        return float(np.mean(self._words < high * _ONE))
+
+    def fpr_at(self, high: float) -> float:
+        """Share of the recordings without the word in which the detector fires."""
+        return float(np.mean(self.negative_peaks >= high * _ONE)) if len(self.negative_peaks) else 0.0
+
+    def correct_at(self, high: float) -> float:
+        """Accuracy over words and recordings without one; means little where one kind is rare."""
+        right = np.sum(self._words >= high * _ONE) + np.sum(self.negative_peaks < high * _ONE)
+        return float(right / (len(self._words) + len(self.negative_peaks)))
+
+    @property
+    def loss(self) -> float:
+        """Cross-entropy of the highest averages, words and recordings without one counting alike."""
+        parts = [
+            -np.log(np.clip(share, 0.5 / 256, 1.0))
+            for share in (self._words / _ONE, 1.0 - self.negative_peaks / _ONE)
+        ]
+        return float(np.mean([np.mean(part) for part in parts if len(part)]))
+
+    @property
+    def spread(self) -> float:
+        """Between the highest and the lowest of all averages that count, 0..1."""
+        return float(np.ptp(np.concatenate([self._words, self.negative_peaks]))) / _ONE
+
+    @property
+    def _words(self) -> np.ndarray:
+        return np.concatenate(list(self.word_peaks.values()))
 
     @property
     def rank(self) -> float:
@@ -84,11 +117,13 @@ class ValidationSet:
         words: dict[str, list[int]] = {name: [] for name in CONDITIONS}
         alarms: list[int] = []
         latencies: list[float] = []
+        quiet: list[int] = []
         for stream, scores in zip(self.streams, score(self.rows), strict=True):
             ends = self._ends(len(scores))
             smoothed, fired = core.detect(scores, ends, detector)
             if stream.word is None:
                 alarms += event_peaks(smoothed, detector.low_q15)
+                quiet.append(int(smoothed.max(initial=0)))
                 continue
             start, end = stream.word
             inside = (ends >= start) & (ends <= end + GRACE_SAMPLES)
@@ -97,7 +132,8 @@ class ValidationSet:
             latencies += [(hits[0] - end) / spec.SAMPLE_RATE_HZ] if hits else []
         peaks = {name: np.array(found) for name, found in words.items() if found}
         descending = np.sort(np.array(alarms, int))[::-1]
-        return Accuracy(peaks, descending, self.negative_hours, np.array(latencies), detector.low_q15)
+        times, highest = np.array(latencies), np.array(quiet, int)
+        return Accuracy(peaks, descending, self.negative_hours, times, detector.low_q15, highest)
 
     def _ends(self, scores: int) -> np.ndarray:
         geometry = self.geometry
@@ -109,13 +145,6 @@ def make_validation_set(
 ) -> ValidationSet:
     rows = tuple(core.normalise(stream.rows, normalisation) for stream in streams)
     return ValidationSet(tuple(streams), rows, geometry)
-
-
-def event_peaks(smoothed: np.ndarray, low_q15: int) -> list[int]:
-    """The highest average of every stretch that stays at or above the low threshold (uint16 [n], Q15)."""
-    above = np.concatenate(([0], (smoothed >= max(1, low_q15)).astype(np.int8), [0]))
-    edges = np.flatnonzero(np.diff(above))
-    return [int(smoothed[a:b].max()) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def calibrate(

@@ -1,0 +1,147 @@
+"""A run under way: what its stages share, what is on disk of it, and how it goes on after a kill."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from watchword.errors import WatchwordError
+from watchword.train.config import RunConfig, load_config, save_config
+from watchword.train.diagnosis import FINDINGS_FILE, Diagnosis, Finding, diverged
+from watchword.train.loop import Divergence, Judgement, Keeper, OnValidation, RunLog, Stage
+from watchword.train.progress import Progress, ScalarLog
+from watchword.train.sources import Sources
+from watchword.train.state import STATE_FILE, SavedState, StateFile, check_same_settings, comparable
+
+STAGES = ("float", "int8 QAT")  # in their order
+_LEFTOVERS = (STATE_FILE, FINDINGS_FILE, "metrics.json", "log.csv")
+
+
+@dataclass
+class Run:
+    """A run under way: what its stages share."""
+
+    config: RunConfig
+    out: Path
+    progress: bool
+    log: RunLog
+    on_validation: OnValidation | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    speed: dict[str, float] = field(default_factory=dict)
+    resumed: SavedState | None = None
+    bar: Progress | None = None
+    keeper: Keeper = field(default_factory=Keeper)
+    _part: tuple[str, float] | None = None  # that is on: its name, and when it would have begun in one go
+
+    def __post_init__(self) -> None:
+        self.diagnosis = Diagnosis(self.config, self.out, self.say)
+
+    def say(self, line: str) -> None:
+        if self.progress:
+            tqdm.write(line)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        self._part = name, time.perf_counter() - self.seconds.get(name, 0.0)
+        yield
+        self.seconds = self.seconds_so_far()
+        self._part = None
+        self.say(f"{name}: {self.seconds[name]:.0f} s")
+
+    def seconds_so_far(self) -> dict[str, float]:
+        """Of every part, with what it took before the run was resumed."""
+        if self._part is None:
+            return dict(self.seconds)
+        name, started = self._part
+        return {**self.seconds, name: round(time.perf_counter() - started, 1)}
+
+    def is_done(self, stage: Stage) -> bool:
+        """Was this stage over before the run was resumed?"""
+        saved = self.resumed
+        return saved is not None and STAGES.index(saved.stage) > STAGES.index(stage.name)
+
+    def goes_on_in(self, stage: Stage) -> bool:
+        return self.resumed is not None and self.resumed.stage == stage.name
+
+    def take_up(self, saved: SavedState) -> None:
+        """Go on from a saved state: its log, times and findings are this run's."""
+        self.resumed, self.log.rows = saved, saved.meta["log"]
+        for name, seconds in saved.meta["seconds"].items():
+            self.seconds[name] = seconds + self.seconds.get(name, 0.0)
+        self.diagnosis.restore(saved.meta["findings"])
+        self.diagnosis.rows = [row for row in self.log.rows if row["stage"] == saved.stage]
+        self.diagnosis.note("divergence", None)
+        self.say(f"resuming: {saved.stage} epoch {saved.meta['course']['epoch']} is done")
+
+
+class RunKeeper(Keeper):
+    """Keeps the state in the run folder, the findings beside it, and TensorBoard's scalars."""
+
+    def __init__(self, run: Run, store: StateFile, sources: Sources) -> None:
+        self._run, self._store, self._sources = run, store, sources
+        self._scalars = ScalarLog(run.out / "tensorboard", run.config.train.tensorboard)
+
+    def save(self, stage: str, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+        run = self._run
+        about = {
+            "log": run.log.rows,
+            "seconds": run.seconds_so_far(),
+            "findings": run.diagnosis.records(),
+        }
+        self._store.save(stage, arrays, meta | about)
+
+    def load(self) -> SavedState:
+        return self._store.load()
+
+    def observe(self, stage: Stage, row: dict[str, Any], found: Judgement | None) -> None:
+        self._run.diagnosis.after_epoch(stage, row, found)
+        names = ("loss", "learning_rate", "segments_per_s")
+        values = {f"train/{name}": float(row[name]) for name in names}
+        if found is not None:
+            for name in ("rank", "accuracy", "fpr", "fnr", "fah", "val_loss"):
+                values[f"validation/{name}"] = float(getattr(found, name))
+            values |= {f"validation FRR/{name}": value for name, value in found.frr.items()}
+        self._scalars.write(len(self._run.log.rows), values)
+
+    def explain(self, divergence: Divergence) -> Finding:
+        finding = diverged(divergence, self._sources)
+        self._run.diagnosis.note("divergence", finding)
+        return finding
+
+    def close(self) -> None:
+        self._scalars.close()
+        self._store.remove()
+
+
+def finished_metrics(config: RunConfig, out: Path) -> dict[str, Any] | None:
+    """The metrics of a run that needs no resuming because it is complete; None if it is not."""
+    path = out / "metrics.json"
+    if (out / STATE_FILE).is_file() or not path.is_file():
+        return None
+    check_same_settings(comparable(load_config(out / "config.toml")), comparable(config), out)
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise WatchwordError(f"cannot read the run's metrics: {error}", path, "train again") from error
+
+
+def open_folder(config: RunConfig, out: Path, resume: bool) -> None:
+    """Make the run folder ready, for a new run or to go on with the one that is in it."""
+    if resume and (out / STATE_FILE).is_file():
+        StateFile(out, comparable(config), "").check_settings()  # before anything is written
+    else:
+        for name in _LEFTOVERS:
+            (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / "tensorboard", ignore_errors=True)
+    for half in [*out.glob(".*.npz.*"), *out.glob(".log.csv.*")]:  # of a run that was killed
+        half.unlink(missing_ok=True)
+    save_config(config, out / "config.toml")
