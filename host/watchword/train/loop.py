@@ -300,8 +300,10 @@ def _restore(trainer: Trainer, batches: Batches, saved: SavedState) -> Course:
 
 
 def _line(stage: Stage, row: dict[str, Any]) -> str:
-    return (
+    line = (
         f"{stage.name} epoch {row['epoch']}/{stage.epochs}: loss {row['loss']}, validation FRR "
-        f"{100 * row['frr_clean']:.1f} % clean, {100 * row['frr_mean']:.1f} % over all conditions; at its "
-        f"threshold FNR {100 * row['fnr']:.1f} %, FPR {100 * row['fpr']:.1f} %"
+        f"{100 * row['frr_clean']:.1f} % clean, {100 * row['frr_mean']:.1f} % over all conditions"
     )
+    if math.isnan(row["fnr"]):
+        return line
+    return f"{line}; at its threshold FNR {100 * row['fnr']:.1f} %, FPR {100 * row['fpr']:.1f} %"
