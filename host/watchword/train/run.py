@@ -207,10 +207,10 @@ def _segments(batches: Batches) -> np.ndarray:
 def _fit(run: Run, prepared: Prepared, network: Any, stage: Stage, batches: Batches) -> None:
     name = stage.name.split()[-1].lower()
     checkpoint = run.out / f"weights_{name}.npz"
-    assert run.bar is not None
     if run.is_done(stage):
         load_weights(network, checkpoint)
-        run.bar.skip(stage.segments(batches.size))
+        if run.bar is not None:
+            run.bar.skip(stage.segments(batches.size))
         run.speed[name] = median_speed(run.log, stage)
         return
     logits = architectures.logits_of(network)
