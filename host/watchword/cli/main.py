@@ -17,6 +17,7 @@ VERBS = {  # in life-cycle order
     "scan": "List, check and split a folder of recordings.",
     "augment": "Hear and see what training makes of a clip.",
     "train": "Train a model, quantisation-aware, from a manifest.",
+    "search": "Search for better settings within the chip's limits.",
     "mine": "Cut out what a model takes for its word in training audio, to train on.",
     "export": "Turn a trained run into a C array and a loadable image.",
     "evaluate": "Measure a model on recordings with the C core on this computer.",

@@ -1,0 +1,128 @@
+"""Instructions per second of audio of a network that no board has run: an estimate from a measured one.
+
+`make bench` counts the instructions of every layer of one model on the emulated ESP32-C3 and commits them
+in docs/cost.json. A layer's count is close to linear in what it reads and multiplies, so the rates fitted
+to those layers give the count of any other network. What the fit leaves out: the share of zeros in the
+activations, which convolutions skip, and the front end's small saving with fewer coefficients.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from watchword import spec
+from watchword.errors import WatchwordError
+from watchword.export.layers import Layer, Network
+
+MEASURED = Path(__file__).resolve().parents[4] / "docs" / "cost.json"
+_LAYER = re.compile(r"layer (\d+) (\w+) (\d+)->(\d+)(?: k(\d+))?")
+_REMEDY = "measure with `make bench BENCH=--update`"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one output row of a layer takes: the figures its instructions are linear in."""
+
+    op: str  # of spec.MODEL_OPS
+    first: bool  # reads the model's input, which holds few zeros to skip
+    inputs: int  # values read: taps * input channels
+    products: int  # multiply-accumulates; for an ADD or LUT its outputs
+
+
+@dataclass(frozen=True)
+class InstructionModel:
+    """Rates fitted to a measured model. `rates`: instructions per (input, product) of an op."""
+
+    rates: dict[str, tuple[float, float]]
+    dense_factor: float  # the first layer against a later one of the same shape
+    row: dict[int, float]  # instructions of the front end for a row, by hop in samples
+    rest_per_row: float  # normaliser, ring buffers, detector
+
+    def layer(self, work: Work) -> float:
+        """Instructions of one output row."""
+        # Pooling is measured on no model: it walks its taps as a depthwise convolution does.
+        rates = self.rates.get(work.op) or self.rates.get("DEPTHWISE") or _dearest(self.rates)
+        count = rates[0] * work.inputs + rates[1] * work.products
+        return count * (self.dense_factor if work.op == "CONV" and work.first else 1.0)
+
+    def per_second(self, network: Network, hop_samples: int) -> float:
+        """Estimated instructions of the whole pipeline for a second of audio."""
+        rows = spec.SAMPLE_RATE_HZ / hop_samples
+        layers = sum(self.layer(_work(layer)) / layer.row_step for layer in network.layers)
+        return rows * (layers + self.row[hop_samples] + self.rest_per_row)
+
+
+def load_instruction_model(path: Path = MEASURED) -> InstructionModel:
+    """The rates behind a cost.json."""
+    try:
+        counts = json.loads(path.read_text())["counts"]
+        measured = _measured_layers(counts)
+        rows = {
+            ms * spec.SAMPLE_RATE_HZ // 1000: float(counts[f"frontend row, hop {ms} ms"]) for ms in (10, 20)
+        }
+        hops = counts["frontend per second"] / counts["frontend per hop, mean"]
+        scores = counts["whole windows per second"] / counts["one window from reset"]
+        # All layers of the measured model run once a score: it strides in its first layer only.
+        model_per_hop = sum(count for _, count in measured) * scores / hops
+        front_end = rows[round(spec.SAMPLE_RATE_HZ / hops)]
+        rest = counts["pipeline per second"] / hops - model_per_hop - front_end
+    except OSError as error:
+        raise WatchwordError(f"no measured costs: {error.strerror}", path, _REMEDY) from error
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise WatchwordError(f"not a table of costs ({error})", path, _REMEDY) from error
+    rates = {op: _fit([m for m in measured if m[0].op == op]) for op in {w.op for w, _ in measured}}
+    return InstructionModel(rates, _dense_factor(measured, rates), rows, max(0.0, rest))
+
+
+def _measured_layers(counts: dict[str, float]) -> list[tuple[Work, float]]:
+    found = []
+    for name, count in counts.items():
+        match = _LAYER.fullmatch(name)
+        if match is None:
+            continue
+        number, op, inner, outer, taps = (
+            match[1],
+            match[2].upper(),
+            *(int(g or 1) for g in match.groups()[2:]),
+        )
+        reads = taps * (inner if op == "CONV" else outer)
+        found.append((Work(op, number == "0", reads, reads * outer if op == "CONV" else reads), float(count)))
+    if not found:
+        raise ValueError("it names no layers")
+    return found
+
+
+def _work(layer: Layer) -> Work:
+    reads = layer.taps * (layer.in_channels if layer.op == "CONV" else layer.out_channels)
+    return Work(layer.op, layer.inputs[0] == 0, reads, layer.products if layer.op == "CONV" else reads)
+
+
+def _fit(measured: Sequence[tuple[Work, float]]) -> tuple[float, float]:
+    """Instructions per input and per product, least squares of the relative errors, none below 0."""
+    from scipy.optimize import nnls
+
+    later = [m for m in measured if not m[0].first] or list(measured)
+    if later[0][0].op != "CONV":  # one figure describes these
+        return 0.0, float(np.mean([count / work.products for work, count in later]))
+    scale = np.array([count for _, count in later])
+    columns = np.array([(work.inputs, work.products) for work, _ in later]) / scale[:, None]
+    per_input, per_product = nnls(columns, np.ones(len(later)))[0]
+    return float(per_input), float(per_product)
+
+
+def _dense_factor(measured: Sequence[tuple[Work, float]], rates: dict[str, tuple[float, float]]) -> float:
+    """Measured over fitted for the convolution that reads the input; 1 where there is none."""
+    for work, count in measured:
+        if work.first and work.op == "CONV":
+            return count / (rates["CONV"][0] * work.inputs + rates["CONV"][1] * work.products)
+    return 1.0
+
+
+def _dearest(rates: dict[str, tuple[float, float]]) -> tuple[float, float]:
+    return max(rates.values(), key=sum)

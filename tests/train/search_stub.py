@@ -1,0 +1,62 @@
+"""A training run that takes no time: its FRR is a known function of its settings."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import fields
+from math import log10
+from pathlib import Path
+from typing import Any
+
+from watchword.errors import WatchwordError
+from watchword.train.config import RunConfig
+from watchword.train.loop import Judgement, OnValidation
+from watchword.train.search.footprint import Footprint
+
+BEST_RATE = 2e-3
+EPOCHS = 4
+
+
+def footprint(config: RunConfig) -> Footprint:
+    """1 kB of flash and 100,000 instructions a channel."""
+    channels = config.model.channels
+    return Footprint(1024 * channels, 1000, 1e5 * channels)
+
+
+def frr_of(config: RunConfig) -> float:
+    """Best at one learning rate; a little better with every channel."""
+    return min(1.0, 0.3 * abs(log10(config.train.learning_rate / BEST_RATE)) + 1.0 / config.model.channels)
+
+
+def judgement(rank: float) -> Judgement:
+    return Judgement(**dict.fromkeys((f.name for f in fields(Judgement)), rank))
+
+
+def train(
+    config: RunConfig, out: Path, progress: bool, on_validation: OnValidation, epochs: int = EPOCHS
+) -> dict[str, Any]:
+    """As train_run, as far as a search can tell."""
+    frr = frr_of(config)
+    out.mkdir(parents=True)
+    (out / "pid").write_text(str(os.getpid()))
+    for epoch in range(1, epochs + 1):
+        on_validation("float", epoch, judgement(frr + (epochs - epoch) / 10))
+    on_validation("int8 QAT", 1, judgement(1.0))
+    result = {"frr_at_high": {"clean": frr / 2, "reverb": 1.5 * frr}}
+    return {"validation": {"results": {"float": result, "int8": result}}}
+
+
+def slow(config: RunConfig, out: Path, progress: bool, on_validation: OnValidation) -> dict[str, Any]:
+    time.sleep(0.3)
+    return train(config, out, progress, on_validation)
+
+
+def endless(config: RunConfig, out: Path, progress: bool, on_validation: OnValidation) -> dict[str, Any]:
+    out.mkdir(parents=True)
+    time.sleep(600)
+    raise AssertionError
+
+
+def broken(config: RunConfig, out: Path, progress: bool, on_validation: OnValidation) -> dict[str, Any]:
+    raise WatchwordError("the loss became nan", out)
