@@ -53,9 +53,9 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class FeaturesConfig:
-    hop_samples: int = _choice(320, spec.HOP_CHOICES_SAMPLES)
-    coeffs: int = _number(40, spec.MIN_COEFFS, spec.MAX_COEFFS)
-    cmvn: str = _choice("running", tuple(spec.CMVN_MODES))
+    hop_samples: int = _choice(320, spec.HOP_CHOICES_SAMPLES)  # a row of features every 10 or 20 ms
+    coeffs: int = _number(40, spec.MIN_COEFFS, spec.MAX_COEFFS)  # of the MFCC in a row; fewer cost less
+    cmvn: str = _choice("running", tuple(spec.CMVN_MODES))  # taken off: the mean so far, of all data, or none
     cmvn_tau_s: float = _number(1.5, 0.1, 60.0)  # time constant of the running mean
     spread_power: float = _number(0.5, 0.0, 1.0)  # model input: 0 = every coefficient equally wide; 1 = as is
 
@@ -65,11 +65,11 @@ class AugmentConfig:
     rir_p: float = _number(0.5, 0.0, 1.0)  # share of clips put into a room
     noise_p: float = _number(0.75, 0.0, 1.0)  # share of clips with noise added
     babble_p: float = _number(0.25, 0.0, 1.0)  # share of the noisy ones whose noise is people talking
-    snr_db_min: float = _number(0.0, -20.0, 60.0)
-    snr_db_max: float = _number(20.0, -20.0, 60.0)
+    snr_db_min: float = _number(0.0, -20.0, 60.0)  # of the added noise: the loudest
+    snr_db_max: float = _number(20.0, -20.0, 60.0)  # and the faintest
     level_dbfs_min: float = _number(-42.0, -70.0, -1.0)  # loudness of the speech (active RMS)
-    level_dbfs_max: float = _number(-14.0, -70.0, -1.0)
-    speed_p: float = _number(0.5, 0.0, 1.0)
+    level_dbfs_max: float = _number(-14.0, -70.0, -1.0)  # from the faintest above to this
+    speed_p: float = _number(0.5, 0.0, 1.0)  # share played faster or slower
     speed_max: float = _number(0.15, 0.0, 0.5)  # resampled by 1 ± this: tempo and pitch together
     tilt_db: float = _number(6.0, 0.0, 24.0)  # spectral tilt up to ± this between 100 Hz and 8 kHz
     narrow_p: float = _number(0.1, 0.0, 1.0)  # share limited to telephone bandwidth
@@ -89,7 +89,7 @@ class AugmentConfig:
     specaugment_p: float = _number(0.0, 0.0, 1.0)  # share of training segments with masks
     time_masks: int = _number(2, 0, 20)  # in each of them
     time_mask_s: float = _number(0.1, 0.0, 2.0)  # length of one, at most
-    band_masks: int = _number(2, 0, 20)
+    band_masks: int = _number(2, 0, 20)  # in each of them, over some mel bands
     band_mask_width: int = _number(6, 0, spec.MEL_BANDS)  # mel bands under one, at most
 
 
@@ -162,10 +162,10 @@ class DistillConfig:
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    smoothing: int = _number(spec.DETECTOR_SMOOTHING, 1, spec.DETECTOR_MAX_SMOOTHING)
-    high: float = _number(spec.DETECTOR_HIGH, 0.0, 1.0)
-    low: float = _number(spec.DETECTOR_LOW, 0.0, 1.0)
-    cooldown_ms: int = _number(spec.DETECTOR_COOLDOWN_MS, 0, 65_535)
+    smoothing: int = _number(spec.DETECTOR_SMOOTHING, 1, spec.DETECTOR_MAX_SMOOTHING)  # scores in the average
+    high: float = _number(spec.DETECTOR_HIGH, 0.0, 1.0)  # an average that reaches this is a detection
+    low: float = _number(spec.DETECTOR_LOW, 0.0, 1.0)  # it must fall below this before the next one
+    cooldown_ms: int = _number(spec.DETECTOR_COOLDOWN_MS, 0, 65_535)  # least time between two detections
     target_fah: float = _number(0.0, 0.0, 1000.0)  # calibrate for this many an hour; 0 = keep the settings
     calibrate: str = _choice("high", ("high", "all"))  # what is chosen: `high` alone, or smoothing, low, high
 
@@ -174,7 +174,7 @@ class DetectorSettings:
 class SizeConfig:
     flash_kb: float = _number(200.0, 1.0, 16_384.0)  # limit for weights and tables
     ram_kb: float = _number(32.0, 1.0, 8_192.0)  # limit for the arena
-    on_excess: Literal["warn", "error"] = "warn"
+    on_excess: Literal["warn", "error"] = "warn"  # what a run does when its model is larger
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ def config_to_toml(config: RunConfig) -> str:
         values = getattr(config, section.name)
         unread = _unread(values) if isinstance(values, ModelConfig) else ()
         names = [f.name for f in fields(values) if f.name not in unread]
-        lines += [f"{name} = {_toml_value(getattr(values, name))}" for name in names]
+        lines += [f"{name} = {toml_value(getattr(values, name))}" for name in names]
         lines.append("")
     return "\n".join(lines)
 
@@ -269,9 +269,10 @@ def save_config(config: RunConfig, path: Path) -> Path:
     return write_atomic(path, config_to_toml(config))
 
 
-def _toml_value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A setting as it stands in a TOML file."""
     if isinstance(value, tuple):
-        return "[" + ", ".join(_toml_value(v) for v in value) + "]"
+        return "[" + ", ".join(toml_value(v) for v in value) + "]"
     return json.dumps(value, ensure_ascii=False)  # TOML's strings, numbers and booleans look the same
 
 

@@ -1,0 +1,63 @@
+"""docs/settings.md: every setting is there with its effect, as the code has it now."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+import settings_table
+from watchword.train.config import RunConfig
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert settings_table.PAGE.read_text() == settings_table.page(), "run python tools/settings_table.py"
+
+
+def test_every_setting_says_its_effect() -> None:
+    rows = settings_table.settings()
+    silent = [f"[{row.section}] {row.key}" for row in rows if not row.effect]
+    assert not silent, "write a comment beside the field in train/config.py"
+    config = RunConfig()
+    wanted = {(s.name, f.name) for s in fields(config) for f in fields(getattr(config, s.name))}
+    assert {(row.section, row.key) for row in rows} == wanted
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "default", "allowed"),
+    [
+        ("train", "epochs", "`20`", "1 … 10000, whole"),
+        ("train", "learning_rate", "`0.0005`", "1e-07 … 1"),
+        ("features", "cmvn", '`"running"`', '`"none"`, `"global"`, `"running"`'),
+        ("model", "dilations", "`[1, 1, 2, 2, 2]`", "list of whole numbers 1 … 32"),
+        ("word", "phrase", '`""`', "text"),
+        ("size", "on_excess", '`"warn"`', '`"warn"`, `"error"`'),
+    ],
+)
+def test_rows_read_as_people_write_them(section: str, key: str, default: str, allowed: str) -> None:
+    row = next(r for r in settings_table.settings() if (r.section, r.key) == (section, key))
+    assert (row.default, row.allowed) == (default, allowed)
+
+
+def test_comments_beside_and_above_are_the_effect() -> None:
+    source = (
+        "class A:\n"
+        "    # of another kind\n"
+        "\n"
+        "    x: int = 1  # beside\n"
+        "    # above, in\n"
+        "    # two lines\n"
+        "    y: int = field(\n"
+        "        default=1\n"
+        "    )\n"
+        "    z: int = 3\n"
+    )
+    assert settings_table.effects(source) == {
+        ("A", "x"): "beside",
+        ("A", "y"): "above, in two lines",
+        ("A", "z"): "",
+    }
