@@ -54,7 +54,7 @@ SOURCES = (
     Source("hedgewars-data", "train", "negative", "/Sounds/voices/"),
     Source("ktuberling-data", "train", "negative", "/sounds/", ("/sounds/it/", "/sounds/nl/", "/sounds/fr/")),
     Source("asterisk-core-sounds-it-wav", "val", "negative"),
-    Source("fillets-ng-data-nl", "val", "negative", "/sound/"),
+    Source("fillets-ng-data-nl", "train", "negative", "/sound/"),
     Source("asterisk-moh-opsound-wav", "train", "noise"),
     Source("wesnoth-1.16-music", "train", "noise"),
     Source("hedgewars-data", "train", "noise", "/Data/", ("/voices/",)),

@@ -36,6 +36,15 @@ def load(path: Path | str) -> np.ndarray:
     return to_int16(signal)
 
 
+def count_samples(path: Path | str) -> int:
+    """How many samples `load` returns, from the file's header where no resampling is needed."""
+    try:
+        info = soundfile.info(str(path))
+    except soundfile.LibsndfileError:
+        return len(load(path))  # says what is wrong
+    return int(info.frames) if info.samplerate == spec.SAMPLE_RATE_HZ else len(load(path))
+
+
 def to_int16(signal: np.ndarray) -> np.ndarray:
     """Round float samples (±1 is full scale) to int16 [same shape], clipping what is beyond."""
     return np.clip(np.rint(signal * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
