@@ -15,7 +15,7 @@ CORE_BUILT := $(VENV)/core.stamp
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  Settings: WORD="hey lighthouse"  BOARD=emu-c3  PORT=emu:c3  MODEL=models/<word>'
 
 system: ## Debian packages (compilers, QEMU, voices); uses sudo where needed
@@ -41,6 +41,15 @@ test: setup ## All tests, fast ones first, the emulated board's included
 
 bench: setup ## Instructions, sizes and speeds of MODEL; fails if one rose by over 2 % (docs/cost.md)
 	@$(BIN)/python tools/bench.py --model $(MODEL) $(BENCH)
+
+bench-accuracy: setup ## alexa beside PyPI's pymicro-wakeword on the recordings of WATCHWORD_DATA (docs/accuracy.md)
+	@$(BIN)/python tools/bench_accuracy.py $(BENCH)
+
+pareto: setup ## What each architecture costs, and what RUNS of it miss (docs/pareto.md)
+	@$(BIN)/python tools/pareto.py $(RUNS)
+
+settings: setup ## Write docs/settings.md from the code
+	@$(BIN)/python tools/settings_table.py
 
 lint: setup ## ruff, mypy, clang-format, generated files
 	@$(BIN)/ruff check host tests tools setup.py
@@ -71,4 +80,4 @@ doctor: setup ## What is installed and what is missing
 clean: ## Remove build products; keeps data, runs and sessions
 	rm -rf .cache/firmware .cache/pio build/bench $(VENV)/core.stamp host/watchword/_core*
 
-.PHONY: help system setup demo test bench lint format gen gen-check flash monitor doctor clean
+.PHONY: help system setup demo test bench bench-accuracy pareto settings lint format gen gen-check flash monitor doctor clean
