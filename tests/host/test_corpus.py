@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from sounds import RATE, sound
 from watchword import audio
 from watchword.cli.scan import command
@@ -287,3 +287,35 @@ def test_real_manifest_gives_the_documented_counts(real_data: Path) -> None:
     assert sum(c.synthetic for c in found.clips if c.label == "positive") == 108
     assert all(skipped.reason.startswith("clipped") for skipped in found.skipped)
     assert not [s for s in found.skipped if "/alexa/" in str(s.path)]
+
+
+def again(folder: Path, word: str) -> Result:
+    """The command repeated on a folder with its own manifest."""
+    return CliRunner().invoke(command, [str(folder), "--word", word, "--out", str(folder / "manifest.csv")])
+
+
+def test_another_word_on_a_scanned_folder_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    """It would turn every earlier positive into a negative, and call what was added since by the new word."""
+    fill(tmp_path, people("positive", 5) | people("negative", 5))
+    assert again(tmp_path, "hey").exit_code == 0
+    fill(tmp_path, {"positive/new": 4}, 300)
+    before = (tmp_path / "manifest.csv").read_bytes()
+    result = again(tmp_path, "hay")
+    assert isinstance(result.exception, WatchwordError)
+    assert "20 positives say 'hey', none says 'hay'" in str(result.exception)
+    assert "give --word 'hey'" in str(result.exception)
+    assert (tmp_path / "manifest.csv").read_bytes() == before
+    assert again(tmp_path, "Hey").exit_code == 0, "how the word is written does not matter"
+
+
+def test_positives_of_another_words_manifest_are_negatives_and_it_is_said(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    fill(old, people("positive", 5) | people("negative", 5))
+    assert again(old, "hey").exit_code == 0
+    with pytest.raises(WatchwordError, match="nothing says 'ho'"):
+        scan([old / "manifest.csv"], "ho")
+    fill(new, people("positive", 5) | people("negative", 5), 500)
+    found = scan([new, old / "manifest.csv"], "ho")
+    assert {clip.phrase for clip in found.clips if clip.label == "positive"} == {"ho"}
+    assert len(found.notes) == 1 and "20 positives" in found.notes[0] and "'hey'" in found.notes[0]
+    assert scan([new], "ho").notes == []

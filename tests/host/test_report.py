@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import io
 import json
 import re
 import shutil
@@ -11,10 +13,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import synthetic
+from matplotlib import image as images
+from sounds_of_rooms import corpus
+from watchword import audio
 from watchword.errors import WatchwordError
 from watchword.evaluate import report, session
+from watchword.evaluate.excerpts import add_excerpts
 from watchword.evaluate.results import MAX_TRACES, SCHEMA, read_results, to_json
 
 LIMITS = {
@@ -267,22 +275,184 @@ class TestSessionFolder:
             assert session.exit_status({**good, part: {**good[part], key: 1}}) == 3
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this computer")
-@pytest.mark.parametrize("width", [390, 1200])
-def test_a_browser_shows_the_page_without_sideways_scrolling(
-    tmp_path: Path, results: dict[str, Any], width: int
-) -> None:
-    """Asks the browser itself for the width it laid the page out in."""
-    probe = (
-        "<script>addEventListener('load', () => { const d = document.documentElement;"
-        "document.title = 'widths ' + d.scrollWidth + ' ' + d.clientWidth; })</script></body>"
+@pytest.fixture(scope="module")
+def playable(results: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return with_recordings(results, tmp_path_factory.mktemp("sounds"))
+
+
+@pytest.fixture(scope="module")
+def html(playable: dict[str, Any]) -> str:
+    return report.render(playable)
+
+
+class TestWhatOneCanHear:
+    """Recordings that are still there are shown and played on the page itself."""
+
+    def test_every_worst_event_has_a_picture_and_a_player(self, html: str, playable: dict[str, Any]) -> None:
+        shown = sum("trace" in e for k in ("false_alarms", "misses") for e in playable["details"][k])
+        assert html.count('src="data:audio/flac;base64,') == shown
+        assert html.count('src="data:image/png;base64,') == shown
+        assert Page(html).outside == [] and Page(html).problems == []
+        assert len(html) < 5_000_000
+
+    def test_the_player_plays_what_is_around_the_event(self, playable: dict[str, Any]) -> None:
+        copied = copy.deepcopy(playable)
+        add_excerpts(copied)
+        event = copied["details"]["false_alarms"][0]
+        sound, rate = soundfile.read(io.BytesIO(decode(event["excerpt"].sound)), dtype="int16")
+        first = round((event["time_s"] + event["trace"]["first_s"]) * rate)
+        assert (rate, sound.ndim) == (16_000, 1)
+        whole = audio.load(event["path"])
+        assert first > 0 and sound.size > 3 * rate
+        np.testing.assert_array_equal(sound, whole[first : first + sound.size])
+
+    def test_the_page_stays_below_its_budget(self, playable: dict[str, Any]) -> None:
+        copied = copy.deepcopy(playable)
+        add_excerpts(copied, 300_000)
+        made = [
+            e["excerpt"] for k in ("false_alarms", "misses") for e in copied["details"][k] if "excerpt" in e
+        ]
+        assert 0 < sum(len(e.sound) + len(e.picture) for e in made) <= 300_000
+
+
+def with_recordings(results: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The results with a sound file behind every recording: a rising tone in noise, as long as needed."""
+    copied = copy.deepcopy(results)
+    rng = np.random.default_rng(0)
+    times = np.arange(0, 240, 1 / 16_000)
+    tone = 4_000 * np.sin(2 * np.pi * (300 * times + 400 * times * (times % 4))) + rng.normal(
+        0, 200, times.size
     )
-    (tmp_path / "report.html").write_text(report.render(results).replace("</body>", probe))
+    path = audio.save(folder / "one.flac", tone.astype(np.int16))
+    for key in ("false_alarms", "misses"):
+        for event in copied["details"][key]:
+            event["path"] = str(path)
+    return copied
+
+
+def decode(uri: str) -> bytes:
+    return base64.b64decode(uri.split(",", 1)[1])
+
+
+def conditions_block(results: dict[str, Any]) -> dict[str, Any]:
+    """Made-up figures of every acoustic condition, and its misses."""
+    rows = [
+        {
+            "condition": name, "positives": 114, "misses": misses, "frr": misses / 114, "frr_upper95": 0.2,
+            "frr_at_false_alarms": {"1": 0.05, "3": 0.02}, "frr_by_false_alarms": [0.08, 0.05, 0.03, 0.02],
+            "negative_hours": 1.25, "false_alarms": 2, "fah": 1.6, "fah_upper95": 5.04,
+            "latency_ms": {"p50": 100.0, "p95": 180.0},
+        }
+        for name, misses in (("clean", 1), ("reverb", 4), ("10 dB", 5), ("5 dB", 13), ("reverb + 10 dB", 9))
+    ]  # fmt: skip
+    sound = {"condition": "5 dB", "draw": 0, "start": 0, "stop": 240 * 16_000}
+    misses = [{**event, "sound": sound} for event in results["details"]["misses"]]
+    return {
+        "draws": 3, "seed": 1, "rooms": 10, "noises": 6, "thresholds": {"1": 0.4, "3": 0.3}, "rows": rows,
+        "misses": misses, "false_alarms": [],
+    }  # fmt: skip
+
+
+TRAINING = [
+    {"stage": "float", "epoch": "1", "loss": "1.1", "frr_clean": "", "frr_mean": ""},
+    {"stage": "float", "epoch": "2", "loss": "0.2", "frr_clean": "0.2", "frr_mean": "0.3"},
+    {"stage": "qat", "epoch": "1", "loss": "0.1", "frr_clean": "0.1", "frr_mean": "0.2"},
+]
+
+
+@pytest.fixture(scope="module")
+def full_page(results: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page with everything on it."""
+    folder = tmp_path_factory.mktemp("sounds")
+    everything = with_recordings(results, folder)
+    everything["origin"] = {"data": str(corpus(folder / "corpus")), "split": "val"}
+    everything["conditions"] = conditions_block(everything)
+    return report.render(everything, TRAINING)
+
+
+def test_conditions_and_training_are_on_the_page(full_page: str, results: dict[str, Any]) -> None:
+    page = Page(full_page)
+    assert page.problems == []
+    shown = sum("trace" in e for e in results["details"]["misses"])
+    alarms = sum("trace" in e for e in results["details"]["false_alarms"])
+    assert full_page.count("data:audio/flac") == 2 * shown + alarms, "those under a condition too"
+    assert len(full_page) < 5_000_000
+    text = page.text["conditions"]
+    for expected in ("reverb + 10 dB", "11.4 %", "5 %", "5.04", "3 draws of every word", "10 rooms"):
+        assert expected in text
+    assert page.text["misses-elsewhere"].count("5 dB") == results["misses"]
+    assert "None in any room" in page.text["false-alarms-elsewhere"]
+    assert "training" in page.text and "training" not in Page(report.render(results)).text
+
+
+def test_confusion_and_rates_are_on_the_page(page: Page, results: dict[str, Any]) -> None:
+    text, found = page.text["confusion"], results["trials"]["seconds"]
+    assert found["hits"] + found["misses"] == results["positives"]
+    for key in ("hits", "misses", "false_alarms", "correct_rejections"):
+        assert f"{found[key]:,}" in text
+    for key in ("fpr", "fnr", "eer", "accuracy"):
+        assert report.percent(found[key]) in text
+    assert f"{found['partial_auc']:.4f}" in text
+
+
+def test_latency_says_what_it_holds(results: dict[str, Any]) -> None:
+    counted = report.latency_remark(results)
+    assert "301,000 instructions" in counted and counted.endswith("more") and "ms" not in counted
+    timed = {**results, "cost": {**results["cost"], "unit": "cycles"}}
+    assert "holds the board's computing" in report.latency_remark(timed)
+    assert report.latency_remark({"cost": {}}) == ""
+
+
+def test_report_with_the_run_that_made_the_model(tmp_path: Path, results: dict[str, Any]) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "s" / "results.json").write_text(to_json(results))
+    with pytest.raises(WatchwordError, match="no log of a training"):
+        session.rerender(tmp_path / "s", tmp_path / "run")
+    lines = [",".join(TRAINING[0]), *(",".join(row.values()) for row in TRAINING)]
+    (tmp_path / "run" / "log.csv").write_text("\n".join(lines) + "\n")
+    html = session.rerender(tmp_path / "s", tmp_path / "run").read_text()
+    assert 'id="training"' in html and html.count("<svg") > report.render(results).count("<svg")
+
+
+def chromium(tmp_path: Path, width: int, *arguments: str) -> str:
     command = [
         "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--no-first-run", f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},2000",
-        "--dump-dom", (tmp_path / "report.html").as_uri(),
+        "--no-first-run", "--disable-quic", "--hide-scrollbars", f"--user-data-dir={tmp_path / 'profile'}",
+        f"--window-size={width},3000", *arguments,
     ]  # fmt: skip
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    found = re.search(r"<title>widths (\d+) (\d+)", dom)
-    assert found and int(found[1]) <= int(found[2])
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this computer")
+class TestInABrowser:
+    @pytest.mark.parametrize("width", [500, 1200])  # 500: no window of this browser is narrower
+    def test_nothing_sticks_out(self, tmp_path: Path, full_page: str, width: int) -> None:
+        """Asks the browser for the elements that lie beyond the page, or their box, and do not scroll."""
+        probe = """<script>addEventListener('load', () => {
+          const width = document.documentElement.clientWidth, bad = [];
+          for (const e of document.querySelectorAll('main *')) {
+            if (e.closest('svg') && e.tagName != 'svg') continue;
+            const box = e.getBoundingClientRect();
+            const scrolls = e.closest('.wide');
+            if (!scrolls && (box.right > width + 1 || box.left < -1)) bad.push(e.tagName + '.' + e.className);
+            if (e.classList.contains('wide') && e.scrollWidth > e.clientWidth + 1) bad.push('scrolls');
+          }
+          const all = document.documentElement.scrollWidth;
+          document.title = `out: ${bad.join(' ')}; ${all} of ${width}`;
+        })</script></body>"""
+        (tmp_path / "report.html").write_text(full_page.replace("</body>", probe))
+        dom = chromium(tmp_path, width, "--dump-dom", (tmp_path / "report.html").as_uri())
+        found = re.search(r"<title>out: (.*); (\d+) of (\d+)</title>", dom)
+        assert found and found[1] == "" and int(found[2]) <= int(found[3])
+
+    def test_a_picture_of_the_page_is_not_empty(self, tmp_path: Path, full_page: str) -> None:
+        (tmp_path / "report.html").write_text(full_page)
+        target = tmp_path / "page.png"
+        chromium(tmp_path, 1200, f"--screenshot={target}", (tmp_path / "report.html").as_uri())
+        picture = images.imread(target)[..., :3]
+        rows, background = picture.shape[0], picture[0, 0]
+        covered = (np.abs(picture - background).max(axis=2) > 0.05).mean(axis=1)
+        assert picture.shape[1] == 1200 and rows == 3000
+        assert (covered > 0.005).mean() > 0.5, "most lines of the picture show text or a figure"
+        assert len(np.unique((picture[::7, ::7] * 15).astype(int).reshape(-1, 3), axis=0)) > 60

@@ -7,7 +7,8 @@ import pytest
 from watchword import core
 from watchword.data.batches import Geometry
 from watchword.data.plan import ValidationStream
-from watchword.train.validation import Accuracy, ValidationSet, calibrate, event_peaks
+from watchword.evaluate.metrics import event_peaks
+from watchword.train.validation import Accuracy, ValidationSet, calibrate
 
 GEOMETRY = Geometry(320, 69, 2)
 ONE = 1 << 15

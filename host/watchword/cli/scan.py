@@ -15,7 +15,24 @@ from watchword.data.corpus import LABELS, SPLITS, Clip
 @click.option("--word", help="The wake word: names the positives, chooses them in a list of many words.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the manifest here.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Decides the split.")
-def command(sources: tuple[Path, ...], word: str | None, out: Path | None, seed: int) -> None:
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    help="Only draw SOURCES, sound files, as the chip sees them: a .png, or a folder for several files.",
+)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="With --plot: a model folder; adds its input after normalisation and its scores.",
+)
+def command(
+    sources: tuple[Path, ...],
+    word: str | None,
+    out: Path | None,
+    seed: int,
+    plot: Path | None,
+    model: Path | None,
+) -> None:
     """Check the recordings of SOURCES, split them 80/10/10 by speaker and look for leaks.
 
     \b
@@ -29,16 +46,33 @@ def command(sources: tuple[Path, ...], word: str | None, out: Path | None, seed:
       watchword scan recordings/ --word "hey lighthouse" --out manifest.csv
       watchword scan recordings/ data/hey_lighthouse/manifest.csv --word "hey lighthouse" --out all.csv
       watchword scan corpus/manifest.csv --word alexa
+      watchword scan wakes/anna/3.wav --plot 3.png --model models/hey_lighthouse
     """
+    if plot:
+        draw(sources, plot, model)
+        return
+    if model:
+        raise click.UsageError("--model is for --plot")
     from watchword.data.corpus import write_manifest
     from watchword.data.scan import scan
 
     found = scan(sources, word, seed, progress=True)
     print_table(found.clips)
+    for note in found.notes:
+        click.echo(f"note: {note}")
     for skipped in found.skipped:
         click.echo(f"skipped {skipped.path}: {skipped.reason}")
     if out:
         click.echo(f"{len(found.clips)} clips in {write_manifest(out, found.clips)}")
+
+
+def draw(files: Sequence[Path], out: Path, model: Path | None) -> None:
+    """A picture of every file."""
+    from watchword.data.plots import plot_files
+    from watchword.export import load_image
+
+    for picture in plot_files(list(files), out, load_image(model) if model else None):
+        click.echo(picture)
 
 
 def print_table(clips: Sequence[Clip]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ class Scan:
 
     clips: list[Clip]
     skipped: list[Skipped]
+    notes: list[str] = field(default_factory=list)  # what a user may not expect
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ def scan(sources: Sequence[Path], word: str | None = None, seed: int = 1, progre
     """
     found = [clip for source in sources for clip in find(source, word)]
     where = ", ".join(str(source) for source in sources)
+    notes = [_demoted(source, word) for source in sources] if word else []
+    notes = [note for note in notes if note]
+    if notes and not any(clip.label == "positive" for clip in found):
+        raise WatchwordError(f"nothing says '{word}': {notes[0]}", where, "correct --word, or leave it out")
     if not found:
         raise WatchwordError("no wav or flac file", where, "expected folders positive/ and negative/")
     decoded, skipped = _decode_all(found, progress)
@@ -67,7 +73,7 @@ def scan(sources: Sequence[Path], word: str | None = None, seed: int = 1, progre
         require_splits(clips, where)
     leaks.reject(leaks.find_leaks(clips, fingerprints), where)
     left = [path for source in sources for path in _unlisted(source, found)]
-    return Scan(clips, skipped + [Skipped(path, f"{MANIFEST} does not name it") for path in left])
+    return Scan(clips, skipped + [Skipped(path, f"{MANIFEST} does not name it") for path in left], notes)
 
 
 def find(source: Path, word: str | None = None) -> list[Clip]:
@@ -86,6 +92,8 @@ def find(source: Path, word: str | None = None) -> list[Clip]:
         raise WatchwordError("is neither a folder nor a manifest", source, "name a folder or a .csv file")
     named = _from_manifest(manifest, word)
     if source.is_dir() and "label" in read_table(manifest)[0]:
+        if word and not any(_same_phrase(clip.phrase, word) for clip in named):
+            _refuse_other_word(manifest, word)
         return named + _unnamed(source, named, word)
     return named
 
@@ -151,6 +159,36 @@ def _from_manifest(manifest: Path, word: str | None) -> list[Clip]:
         known = ", ".join(sorted(phrases - {""})) or "none"
         raise WatchwordError("lists several words", manifest, f"choose one with --word; it has: {known}")
     return [_from_kind(row, manifest, line, word) for line, row in enumerate(rows, start=2)]
+
+
+def _other_positives(manifest: Path, word: str) -> Counter[str]:
+    """Positives of a manifest of ours that say something else than `word`, by what they say."""
+    if "label" not in read_table(manifest)[0]:
+        return Counter()
+    phrases = [clip.phrase for clip in read_manifest(manifest) if clip.label == "positive"]
+    return Counter(phrase for phrase in phrases if phrase and not _same_phrase(phrase, word))
+
+
+def _refuse_other_word(manifest: Path, word: str) -> None:
+    """A folder that was scanned for one word, now for one that none of its clips says."""
+    others = _other_positives(manifest, word)
+    if others:
+        said = others.most_common(1)[0][0]
+        raise WatchwordError(
+            f"its {others.total()} positives say '{said}', none says '{word}'",
+            manifest,
+            f"give --word '{said}' or leave it out; another word needs a folder of its own",
+        )
+
+
+def _demoted(source: Path, word: str) -> str:
+    """Which positives of a source's manifest are negatives now, or an empty string."""
+    manifest = source / MANIFEST if source.is_dir() else source
+    others = _other_positives(manifest, word) if manifest.is_file() else Counter()
+    if not others:
+        return ""
+    said = ", ".join(f"'{phrase}'" for phrase, _ in others.most_common(3))
+    return f"{others.total()} positives of {manifest} say {said}: they count as negatives for '{word}'"
 
 
 def _relabel(clip: Clip, word: str | None) -> Clip:

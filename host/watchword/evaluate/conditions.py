@@ -73,11 +73,9 @@ class Heard:
         rng = np.random.default_rng([self.seed, int.from_bytes(scene[:8], "little")])
         return audio.to_int16(job.heard(self.bank, rng))
 
-    def describe(self) -> dict[str, str | int]:
+    def describe(self) -> dict[str, str | int | None]:
         piece, job = self.job.piece, self.job
-        return {
-            "condition": job.condition, "draw": job.draw, "start": piece.start, "stop": piece.stop or -1,
-        }  # fmt: skip
+        return {"condition": job.condition, "draw": job.draw, "start": piece.start, "stop": piece.stop}
 
 
 def hear_again(results: Results, event: Results) -> np.ndarray:

@@ -35,7 +35,7 @@ class Sound(Protocol):
     def __call__(self) -> np.ndarray:
         """Make it: int16 [samples]."""
 
-    def describe(self) -> dict[str, str | int]:
+    def describe(self) -> dict[str, str | int | None]:
         """What it takes to make it again, beside the file; JSON-able."""
 
 
