@@ -28,6 +28,7 @@ from watchword.train import architectures, qat
 from watchword.train.calibration import calibrate_all
 from watchword.train.config import RunConfig
 from watchword.train.curves import draw_curves
+from watchword.train.distill.choose import Taught, check_teacher, make_lesson
 from watchword.train.keeping import STAGES, Run, RunKeeper, finished_metrics, open_folder
 from watchword.train.loop import Judgement, Observers, OnValidation, RunLog, Stage, fit, median_speed
 from watchword.train.losses import make_loss
@@ -41,6 +42,7 @@ from watchword.train.validation import Accuracy, Score, ValidationSet, calibrate
 
 _NORMALISATION_STREAMS = 400  # of each kind: enough for a mean and a variance
 _RANGE_SEGMENTS = 256  # training segments that set the activations' ranges
+_DISTANCE_BATCHES = 20
 _LOGGED_ALARMS = 3  # the log's FRR is at this many false alarms
 
 
@@ -76,15 +78,17 @@ def train_run(
     open_folder(config, out, resume)
     run = Run(config, out, progress, RunLog(out / "log.csv"), on_validation)
     with run.timed("features"):
-        prepared = _prepare(config, make_features(config, progress, rebuild))
+        features = make_features(config, progress, rebuild)
+        prepared = _prepare(config, features)
+    taught = _taught(run, features, prepared)
     make_reproducible(config.train.seed)
     keeper = _begin(run, prepared, resume)
     with run.timed("float"):
-        network, batches = _train_float(run, prepared)
+        network, batches = _train_float(run, prepared, taught)
     models: dict[str, bytes] = {}  # none of a teacher, which stays float
     if architectures.architecture(config.model).streams:
         with run.timed("qat"):
-            quantised, folded = _train_quantised(run, prepared, network, batches)
+            quantised, folded = _train_quantised(run, prepared, network, batches, taught)
         with run.timed("convert"):
             models = _convert(run, prepared, quantised, folded, batches)
     with run.timed("judge"):
@@ -95,6 +99,8 @@ def train_run(
     shown: dict[str, Accuracy] = {n: accuracy[n] for n in ("float", "int8") if n in accuracy}
     draw_curves(run.log, shown, out / "curves.png")
     metrics = _metrics(run, prepared, settings, accuracy, calibration, network)
+    if taught is not None:
+        metrics["distillation"] = _distillation(taught, network, batches)
     metrics["size_warnings"] = _check_size(config, models["int8"], settings) if models else []
     write_atomic(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     keeper.close()
@@ -107,6 +113,15 @@ def _check_inputs(config: RunConfig) -> None:
     if not config.data.manifest:
         raise WatchwordError("no manifest given", "[data] manifest", "name it in the TOML or with --manifest")
     architectures.architecture(config.model)  # an unknown name fails here, not after the features
+    check_teacher(config)
+
+
+def _taught(run: Run, features: Features, prepared: Prepared) -> Taught | None:
+    """The lesson of the run's teacher, if it has one."""
+    if not run.config.distill.teacher:
+        return None
+    with run.timed("teacher"):
+        return make_lesson(run.config, features, prepared.geometry, run.progress)
 
 
 def _begin(run: Run, prepared: Prepared, resume: bool) -> RunKeeper:
@@ -157,7 +172,7 @@ def _some(streams: Sequence[np.ndarray] | np.ndarray, rng: np.random.Generator) 
     return [streams[i] for i in picks]
 
 
-def _train_float(run: Run, prepared: Prepared) -> tuple[Any, Batches]:
+def _train_float(run: Run, prepared: Prepared, taught: Taught | None) -> tuple[Any, Batches]:
     config, t = run.config, run.config.train
     geometry = prepared.geometry
     masks = make_masks(config.augment, prepared.settings.normalisation, geometry.hop_samples)
@@ -167,17 +182,19 @@ def _train_float(run: Run, prepared: Prepared) -> tuple[Any, Batches]:
     )  # fmt: skip
     with precision(t.mixed_precision):
         network = architectures.build_model(config.model, config.features.coeffs)
-    _fit(run, prepared, network, _float_stage(config), batches)
+    _fit(run, prepared, network, _float_stage(config), batches, taught)
     full = architectures.build_model(config.model, config.features.coeffs)  # computes in float32
     full.set_weights(network.get_weights())
     return full, batches
 
 
-def _train_quantised(run: Run, prepared: Prepared, network: Any, batches: Batches) -> tuple[Any, Any]:
+def _train_quantised(
+    run: Run, prepared: Prepared, network: Any, batches: Batches, taught: Taught | None
+) -> tuple[Any, Any]:
     config = run.config
     folded = qat.fold_batch_norm(network, config.model, config.features.coeffs)
     quantised = qat.quantise(folded, _segments(batches))
-    _fit(run, prepared, quantised, _qat_stage(config), batches)
+    _fit(run, prepared, quantised, _qat_stage(config), batches, taught if config.distill.in_qat else None)
     return quantised, folded
 
 
@@ -204,7 +221,15 @@ def _segments(batches: Batches) -> np.ndarray:
     return np.concatenate(taken)
 
 
-def _fit(run: Run, prepared: Prepared, network: Any, stage: Stage, batches: Batches) -> None:
+def _distillation(taught: Taught, network: Any, batches: Batches) -> dict[str, Any]:
+    """The teacher, and how far the float student's scores are from its own on training segments."""
+    logits = architectures.logits_of(network)
+    return {**taught.facts, "distance": taught.lesson.distance(logits, batches.take(_DISTANCE_BATCHES))}
+
+
+def _fit(
+    run: Run, prepared: Prepared, network: Any, stage: Stage, batches: Batches, taught: Taught | None
+) -> None:
     name = stage.name.split()[-1].lower()
     checkpoint = run.out / f"weights_{name}.npz"
     if run.is_done(stage):
@@ -227,7 +252,8 @@ def _fit(run: Run, prepared: Prepared, network: Any, stage: Stage, batches: Batc
     loss = make_loss(run.config.train, detector.smoothing, prepared.geometry)
     observers = Observers(judge, mine, run.say, run.progress, run.on_validation, run.keeper, run.bar)
     resume = run.goes_on_in(stage)
-    fit(network, logits, stage, loss, batches, observers, run.log, checkpoint, resume=resume)
+    lesson = taught.lesson if taught is not None else None
+    fit(network, logits, stage, loss, batches, observers, run.log, checkpoint, lesson, resume)
     run.speed[name] = median_speed(run.log, stage)
 
 

@@ -1,0 +1,87 @@
+"""Other rows of the same audio: what a teacher hears where the student has its MFCC rows.
+
+The audio of a job is drawn from the job's own randomness, so a second pass hears every augmented sample
+again, and what an encoder makes of it goes into the same cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from watchword import core
+from watchword.data.cache import compute_rows
+from watchword.data.features import Job, Recipe, job_key, job_rng
+from watchword.train.config import FeaturesConfig
+
+
+class Encoder(Protocol):
+    """Turns audio into rows. Sent to worker processes, so it loads what it needs when first used."""
+
+    @property
+    def identity(self) -> str:
+        """Hash of everything the rows depend on."""
+
+    @property
+    def hop_samples(self) -> int:
+        """Row j is of the audio up to sample (j + 1) · hop_samples."""
+
+    def rows(self, pcm: np.ndarray) -> np.ndarray:
+        """pcm: int16 [samples] at 16 kHz. Returns [samples // hop_samples, width]."""
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """The C front end with a teacher's settings, where they differ from the student's."""
+
+    features: FeaturesConfig
+
+    @property
+    def identity(self) -> str:
+        return f"front end, hop {self.hop_samples}, {self.features.coeffs} coefficients"
+
+    @property
+    def hop_samples(self) -> int:
+        return self.features.hop_samples
+
+    def rows(self, pcm: np.ndarray) -> np.ndarray:
+        return core.frontend_rows(pcm, self.hop_samples, self.features.coeffs)
+
+
+@dataclass(frozen=True)
+class _Hearing(Recipe):
+    """A recipe whose rows are an encoder's."""
+
+    encoder: Encoder
+
+    def rows(self, pcm: np.ndarray) -> np.ndarray:
+        return self.encoder.rows(pcm)
+
+
+@dataclass(frozen=True)
+class EncodedJob:
+    """The audio of `job` as `encoder` hears it."""
+
+    job: Job
+    encoder: Encoder
+
+    def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+        """`rng` stays unused: the audio is drawn as for `job` itself."""
+        shared = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
+        return self.job.compute(_Hearing(**shared, encoder=self.encoder), job_rng(job_key(self.job, recipe)))
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        return "encoded", self.encoder.identity, self.job.identity
+
+
+def encode(
+    jobs: Sequence[Job], recipe: Recipe, encoder: Encoder, cache: Path, workers: int, label: str,
+    progress: bool = True,
+) -> list[np.ndarray]:  # fmt: skip
+    """What `encoder` makes of the audio of every job, in order, from the cache or computed."""
+    return compute_rows([EncodedJob(j, encoder) for j in jobs], recipe, cache, workers, label, progress)

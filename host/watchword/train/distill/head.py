@@ -1,0 +1,172 @@
+"""A small network on top of pre-trained embeddings, trained on the run's own data: together, a teacher.
+
+Embeddings are standardised to int8, as the student's rows are, so that batches, loss, loop and
+validation are the student's own. The head is kept in the cache under a hash of all it was made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from watchword import core, spec
+from watchword.data.batches import Batches, Geometry, join_training_set
+from watchword.data.features import INPUT_STEPS_PER_SIGMA, job_key
+from watchword.data.plan import Features
+from watchword.files import write_atomic
+from watchword.train import architectures
+from watchword.train.config import ModelConfig, RunConfig
+from watchword.train.distill.encoding import Encoder, encode
+from watchword.train.distill.teacher import NetworkTeacher
+from watchword.train.loop import Stage
+from watchword.train.losses import make_loss
+from watchword.train.scoring import Scorer
+from watchword.train.trainer import Trainer, load_weights, save_weights
+from watchword.train.validation import Accuracy, ValidationSet
+
+_VERSION = 1  # of how heads are made
+_WEIGHTS, _NOTES = "head.npz", "head.json"
+_EPOCHS = 10
+_LEARNING_RATE = 1e-3
+_STANDARD_STREAMS = 400  # of each kind: enough for a mean and a deviation
+
+
+class Listener(Encoder, Protocol):
+    """A pre-trained encoder, and the head that suits its rows."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def head(self) -> ModelConfig: ...
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Mean and deviation of each dimension over the training streams."""
+
+    mean: np.ndarray  # float32 [width]
+    deviation: np.ndarray  # float32 [width]
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Rows as int8: INPUT_STEPS_PER_SIGMA steps are one standard deviation."""
+        steps = (rows.astype(np.float32) - self.mean) / self.deviation * INPUT_STEPS_PER_SIGMA
+        return np.clip(np.rint(steps), -128, 127).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class _Material:
+    """The run's streams as the encoder hears them."""
+
+    positives: np.ndarray  # [draws, rows, width]
+    negatives: list[np.ndarray]
+    validation: list[np.ndarray]
+    standard: Standard
+
+
+def train_headed_teacher(
+    listener: Listener, config: RunConfig, features: Features, progress: bool = True
+) -> NetworkTeacher:
+    """The teacher that `listener` and a head make."""
+    identity = _identity(listener, config, features)
+    kept = Path(config.data.cache) / "teachers" / identity[:32]
+    geometry = _geometry(listener)
+    if not (kept / _NOTES).is_file():
+        material = _hear(listener, config, features, progress)
+        network = architectures.build_model(listener.head, len(material.standard.mean))
+        validation = _train(network, geometry, material, config, features, kept, progress)
+        notes = {name: values.tolist() for name, values in vars(material.standard).items()}
+        write_atomic(kept / _NOTES, json.dumps({**notes, "validation": validation}))  # last: all is there
+    notes = json.loads((kept / _NOTES).read_text("utf-8"))
+    standard = Standard(*(np.array(notes[name], np.float32) for name in ("mean", "deviation")))
+    network = architectures.build_model(listener.head, len(standard.mean))
+    load_weights(network, kept / _WEIGHTS)
+    facts = {"teacher": listener.name, "head_parameters": int(network.count_params())}
+    scorer = Scorer(architectures.logits_of(network), geometry)
+    return NetworkTeacher(identity, listener, standard, scorer, facts | {"validation": notes["validation"]})
+
+
+def _geometry(listener: Listener) -> Geometry:
+    head = listener.head
+    return Geometry(listener.hop_samples, architectures.receptive_rows(head), head.stem_stride)
+
+
+def _identity(listener: Listener, config: RunConfig, features: Features) -> str:
+    """Hash of what was heard, by whom, and of how the head is trained."""
+    plan, t = features.plan, config.train
+    jobs = [job_key(job, plan.recipe) for job in (*plan.positives, *plan.negatives)]
+    jobs += [job_key(job, plan.validation_recipe) for job, _ in plan.validation]
+    parts = (
+        "head", _VERSION, listener.identity, asdict(listener.head), jobs, asdict(t),
+        config.detector.smoothing, config.distill.head_steps,
+    )  # fmt: skip
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _hear(listener: Listener, config: RunConfig, features: Features, progress: bool) -> _Material:
+    plan, cache, workers = features.plan, Path(config.data.cache), config.data.workers
+
+    def heard(jobs: Sequence[Any], recipe: Any, label: str) -> list[np.ndarray]:
+        return encode(jobs, recipe, listener, cache, workers, label, progress)
+
+    positives = np.concatenate(heard(plan.positives, plan.recipe, "heard +"))
+    negatives = heard(plan.negatives, plan.recipe, "heard -")
+    validation = heard([job for job, _ in plan.validation], plan.validation_recipe, "heard val")
+    rng = np.random.default_rng([config.train.seed, 4])
+    some = [positives[i] for i in rng.permutation(len(positives))[:_STANDARD_STREAMS]]
+    some += [negatives[i] for i in rng.permutation(len(negatives))[:_STANDARD_STREAMS]]
+    joined = np.concatenate(some).astype(np.float32)
+    standard = Standard(joined.mean(axis=0), np.maximum(joined.std(axis=0), 1e-3))
+    return _Material(positives, negatives, validation, standard)
+
+
+def _train(
+    network: Any, geometry: Geometry, material: _Material, config: RunConfig, features: Features, kept: Path,
+    progress: bool,
+) -> dict[str, object]:  # fmt: skip
+    """Train the head and leave its best weights in `kept`; returns how it does on validation."""
+    t, standard = config.train, material.standard
+    detector = _detector(config, geometry)
+    heard = tuple(standard(stream) for stream in material.validation)
+    validation = ValidationSet(tuple(features.validation), heard, geometry)
+    batches = _batches(geometry, material, config, detector.smoothing)
+    steps = -(-config.distill.head_steps // _EPOCHS)
+    stage = Stage("teacher", _EPOCHS, steps, _LEARNING_RATE, 1, t.weight_decay, t.ema_decay, 1)
+    logits = architectures.logits_of(network)
+    trainer = Trainer(network, logits, make_loss(t, detector.smoothing, geometry), stage)
+    scorer = Scorer(logits, geometry)
+    best: Accuracy | None = None
+    hidden = None if progress else True  # None: hidden unless stderr is a terminal
+    for epoch in tqdm(range(_EPOCHS), desc="teacher   ", unit=" epochs", disable=hidden):
+        for number, batch in enumerate(batches.take(steps)):
+            trainer.step(batch, stage.rate(epoch * steps + number))
+        with trainer.averager.in_place():
+            found = validation.measure(scorer.scores, detector)
+            if best is None or found.rank <= best.rank:
+                best = found
+                save_weights(network, kept / _WEIGHTS)
+    assert best is not None
+    return best.table(detector)
+
+
+def _detector(config: RunConfig, geometry: Geometry) -> core.DetectorConfig:
+    """The student's detector, averaging over the same time at the pace of the head's scores."""
+    d = config.detector
+    student_score_s = config.model.stem_stride * config.features.hop_samples / spec.SAMPLE_RATE_HZ
+    smoothing = max(1, round(d.smoothing * student_score_s / geometry.score_s))
+    return core.DetectorConfig(smoothing, d.high, d.low, d.cooldown_ms)
+
+
+def _batches(geometry: Geometry, material: _Material, config: RunConfig, smoothing: int) -> Batches:
+    t, standard = config.train, material.standard
+    rows = geometry.segment_rows(t.segment_s, smoothing)
+    words = np.stack([standard(stream) for stream in material.positives])
+    training = join_training_set(words, [standard(stream) for stream in material.negatives], rows)
+    return Batches(training, geometry, rows, t.batch, t.negatives_per_positive, t.window_end_s, t.seed)

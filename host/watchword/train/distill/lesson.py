@@ -1,0 +1,56 @@
+"""The part of the loss that a teacher adds: its soft opinion of every window of a batch.
+
+Hinton, Vinyals, Dean: "Distilling the Knowledge in a Neural Network" (2015), for a two-way softmax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from watchword import spec
+from watchword.data.batches import Batch, Geometry
+from watchword.train.distill.soft_labels import SoftLabels
+from watchword.train.tensorflow import load_tensorflow
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Soft labels, and how much they count beside the hard ones."""
+
+    labels: SoftLabels
+    geometry: Geometry  # the student's
+    temperature: float
+    weight: float
+
+    def targets(self, batch: Batch) -> np.ndarray:
+        """The teacher's logits for every score of `batch`, float32 [size, scores]; NaN where it has none."""
+        return self.labels.of(batch, self.geometry)
+
+    def loss(self, logits: Any, targets: Any) -> Any:
+        """weight · T² · mean KL divergence; logits: float [size, scores, 1, 1]. A scalar."""
+        return self.weight * self.temperature**2 * self.divergence(logits, targets)
+
+    def divergence(self, logits: Any, targets: Any) -> Any:
+        """Mean KL divergence, in nats, of the student's from the teacher's scores, both at temperature T."""
+        tf = load_tensorflow()
+        known = tf.math.is_finite(targets)
+        teacher = tf.where(known, targets, 0.0) / self.temperature
+        student = tf.cast(logits[:, :, 0, 0], tf.float32) / self.temperature
+        score = tf.sigmoid(teacher)
+        apart = tf.nn.softplus(student) - tf.nn.softplus(teacher) - score * (student - teacher)
+        known = tf.cast(known, tf.float32)
+        return tf.reduce_sum(apart * known) / tf.maximum(tf.reduce_sum(known), 1.0)
+
+    def distance(self, logits: Callable[..., Any], batches: Iterable[Batch]) -> float:
+        """The divergence over `batches` of a student's network, which gives `logits`."""
+        tf = load_tensorflow()
+        found = []
+        for batch in batches:
+            real = tf.cast(batch.rows, tf.float32)[:, :, None, :] * spec.INPUT_SCALE
+            targets = tf.constant(self.targets(batch))
+            found.append(float(self.divergence(logits(real, training=False), targets)))
+        return float(np.mean(found))
