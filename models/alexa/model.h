@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /* word: alexa */
-#define WW_MODEL_IMAGE_BYTES 28720u
-#define WW_MODEL_ARENA_BYTES 2588u
+#define WW_MODEL_IMAGE_BYTES 35480u
+#define WW_MODEL_ARENA_BYTES 2972u
 #define WW_MODEL_COEFFS 40u
 #define WW_MODEL_RECEPTIVE_ROWS 69u
 #define WW_MODEL_STRIDE_ROWS 2u
