@@ -169,10 +169,10 @@ def test_a_head_on_embeddings_learns_the_word_and_is_kept(
     from watchword.train.distill import head
 
     features = runs.make_features(config, progress=False)
-    settings = replace(config, distill=DistillConfig(teacher="", head_steps=150))
+    settings = replace(config, distill=DistillConfig(teacher="", head_steps=800))
     teacher = head.train_headed_teacher(Spectrum(), settings, features, progress=False)
-    found: dict[str, Any] = teacher.facts["validation"]["frr_at_false_alarms"]["3"]
-    assert found["clean"] <= 0.25, found
+    found: dict[str, Any] = teacher.facts["validation"]
+    assert found["rank"] <= 0.4, found  # share of words missed; an untrained head misses all
 
     def fail(*_: object) -> None:
         raise AssertionError("trained again")
@@ -182,7 +182,7 @@ def test_a_head_on_embeddings_learns_the_word_and_is_kept(
     rows = [np.random.default_rng(0).normal(0, 9, (40, 20)).astype(np.float16)]
     assert np.array_equal(teacher.logits(rows)[0], again.logits(rows)[0])
     with pytest.raises(AssertionError, match="trained again"):
-        more = replace(settings, distill=DistillConfig(head_steps=160))
+        more = replace(settings, distill=DistillConfig(head_steps=810))
         head.train_headed_teacher(Spectrum(), more, features, progress=False)
 
 
