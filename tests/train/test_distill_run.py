@@ -160,7 +160,6 @@ def test_a_teacher_of_another_word(config: RunConfig, teacher: Path) -> None:
         check_teacher(other)
 
 
-@pytest.mark.xfail(strict=True, reason="the head does not learn the toy word yet: every word is missed")
 def test_a_head_on_embeddings_learns_the_word_and_is_kept(
     config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
