@@ -172,7 +172,7 @@ def _some(streams: Sequence[np.ndarray] | np.ndarray, rng: np.random.Generator) 
     return [streams[i] for i in picks]
 
 
-def _train_float(run: Run, prepared: Prepared, taught: Taught | None) -> tuple[Any, Batches]:
+def _train_float(run: Run, prepared: Prepared, taught: Taught | None = None) -> tuple[Any, Batches]:
     config, t = run.config, run.config.train
     geometry = prepared.geometry
     masks = make_masks(config.augment, prepared.settings.normalisation, geometry.hop_samples)
