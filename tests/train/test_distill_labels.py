@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_corpus import write_corpus
 from watchword.data.batches import Batches, Geometry, TrainingSet
 from watchword.data.plan import Features, make_features
-from watchword.train.config import DataConfig, FeaturesConfig, RunConfig
-from watchword.train.distill.encoding import Encoder, FrontEnd, encode
+from watchword.train.config import DataConfig, DistillConfig, FeaturesConfig, RunConfig
+from watchword.train.distill.encoding import Encoder, FrontEnd, encode, share_of
 from watchword.train.distill.soft_labels import SoftLabels, at_row_ends, make_soft_labels
 
 STUDENT = Geometry(hop_samples=320, receptive_rows=69, stride_rows=2)
@@ -95,7 +95,8 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
         manifest=str(write_corpus(folder, words=4, others=6)), cache=str(folder / "cache"), positive_draws=2,
         synthetic_draws=2, negative_draws=2, workers=1,
     )  # fmt: skip
-    return RunConfig(data=data, features=FeaturesConfig(coeffs=16))
+    all_taught = DistillConfig(negative_share=1.0)
+    return RunConfig(data=data, features=FeaturesConfig(coeffs=16), distill=all_taught)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,36 @@ def test_opinions_are_kept_by_teacher_and_audio(config: RunConfig, features: Fea
         path.write_bytes(path.read_bytes()[:40])
     asked, mended = judge(LoudnessTeacher(), config)
     assert asked > 0 and np.array_equal(first.negatives, mended.negatives, equal_nan=True)
+
+
+def test_a_share_of_the_negatives(config: RunConfig, features: Features) -> None:
+    """Whole streams have the opinion they have anyway, the rest none; positives always have one."""
+    everything = make_soft_labels(LoudnessTeacher(), features, config, progress=False)
+    some = replace(config, distill=DistillConfig(negative_share=0.4))
+    teacher = LoudnessTeacher(identity="asked for a share")
+    labels = make_soft_labels(teacher, features, some, progress=False)
+    count, jobs = len(features.negatives), features.plan.negatives
+    chosen = share_of(jobs, features.plan.recipe, 0.4)
+    assert count > 1 and 0 < len(chosen) == max(1, round(0.4 * count)) < count
+    assert teacher.asked == len(features.positives) + len(chosen)
+    assert np.array_equal(labels.positives, everything.positives, equal_nan=True)
+    ends = np.cumsum([len(stream) for stream in features.negatives])[:-1]
+    pairs = zip(np.split(labels.negatives, ends), np.split(everything.negatives, ends), strict=True)
+    for i, (found, whole) in enumerate(pairs):
+        assert np.array_equal(found, whole, equal_nan=True) if i in chosen else np.isnan(found).all()
+
+
+@given(a=st.floats(0.001, 1.0), b=st.floats(0.001, 1.0), seed=st.integers(0, 99))
+@settings(deadline=None)
+def test_shares_nest_and_do_not_depend_on_order(features: Features, a: float, b: float, seed: int) -> None:
+    """More of the share adds streams to those judged already; a job is in for what it holds."""
+    jobs, recipe = features.plan.negatives + features.plan.positives, features.plan.recipe
+    small, large = share_of(jobs, recipe, min(a, b)), share_of(jobs, recipe, max(a, b))
+    assert small and set(small) <= set(large) and small == sorted(small)
+    order = np.random.default_rng(seed).permutation(len(jobs))
+    shuffled = share_of([jobs[i] for i in order], recipe, min(a, b))
+    assert {int(order[i]) for i in shuffled} == set(small)
+    assert share_of(jobs, recipe, 1.0) == list(range(len(jobs)))
 
 
 def test_a_teacher_can_take_the_students_rows(config: RunConfig, features: Features) -> None:

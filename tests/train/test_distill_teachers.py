@@ -168,7 +168,8 @@ def test_wav2vec2_that_is_not_there(wav2vec2: Wav2Vec2, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("temperature", 0.1), ("weight", -1.0), ("head_steps", 0), ("in_qat", 1)]
+    ("key", "value"),
+    [("temperature", 0.1), ("weight", -1.0), ("negative_share", 0), ("head_steps", 0), ("in_qat", 1)],
 )
 def test_settings_are_checked(key: str, value: object) -> None:
     with pytest.raises(WatchwordError, match=rf"\[distill\] {key}"):

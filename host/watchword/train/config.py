@@ -157,6 +157,7 @@ class DistillConfig:
     temperature: float = _number(2.0, 0.5, 20.0)  # higher: doubts count, not only verdicts
     weight: float = _number(1.0, 0.0, 100.0)  # of the teacher's opinion; the true labels weigh 1
     in_qat: bool = False  # the teacher teaches the int8 stage too
+    negative_share: float = _number(0.25, 0.001, 1.0)  # of the streams without the word that it judges
     head_steps: int = _number(2000, 10, 1_000_000)  # training of the head on a pre-trained teacher
 
 

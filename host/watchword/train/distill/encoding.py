@@ -79,6 +79,16 @@ class EncodedJob:
         return "encoded", self.encoder.identity, self.job.identity
 
 
+def share_of(jobs: Sequence[Job], recipe: Recipe, share: float) -> list[int]:
+    """Which of `jobs` make up `share` of them, ascending, at least one: those with the lowest keys.
+
+    A matter of what they hold, not of their order; a larger share holds all of a smaller one.
+    """
+    keys = [job_key(job, recipe) for job in jobs]
+    lowest = sorted(range(len(jobs)), key=keys.__getitem__)
+    return sorted(lowest[: max(1, round(share * len(jobs)))])
+
+
 def encode(
     jobs: Sequence[Job], recipe: Recipe, encoder: Encoder, cache: Path, workers: int, label: str,
     progress: bool = True,

@@ -18,12 +18,12 @@ from tqdm import tqdm
 
 from watchword import core, spec
 from watchword.data.batches import Batches, Geometry, join_training_set
-from watchword.data.features import INPUT_STEPS_PER_SIGMA, job_key
+from watchword.data.features import INPUT_STEPS_PER_SIGMA, Job, job_key
 from watchword.data.plan import Features
 from watchword.files import write_atomic
 from watchword.train import architectures
 from watchword.train.config import ModelConfig, RunConfig
-from watchword.train.distill.encoding import Encoder, encode
+from watchword.train.distill.encoding import Encoder, encode, share_of
 from watchword.train.distill.teacher import NetworkTeacher
 from watchword.train.loop import Stage
 from watchword.train.losses import make_loss
@@ -101,13 +101,19 @@ def _geometry(listener: Listener) -> Geometry:
 def _identity(listener: Listener, config: RunConfig, features: Features) -> str:
     """Hash of what was heard, by whom, and of how the head is trained."""
     plan, t = features.plan, config.train
-    jobs = [job_key(job, plan.recipe) for job in (*plan.positives, *plan.negatives)]
+    jobs = [job_key(job, plan.recipe) for job in (*plan.positives, *_negatives(features, config))]
     jobs += [job_key(job, plan.validation_recipe) for job, _ in plan.validation]
     parts = (
         "head", _VERSION, listener.identity, asdict(listener.head), jobs, asdict(t),
         config.detector.smoothing, config.distill.head_steps,
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _negatives(features: Features, config: RunConfig) -> list[Job]:
+    """Those that it will judge, and no more: what they cost is the listening."""
+    plan = features.plan
+    return [plan.negatives[i] for i in share_of(plan.negatives, plan.recipe, config.distill.negative_share)]
 
 
 def _hear(listener: Listener, config: RunConfig, features: Features, progress: bool) -> _Material:
@@ -117,7 +123,7 @@ def _hear(listener: Listener, config: RunConfig, features: Features, progress: b
         return encode(jobs, recipe, listener, cache, workers, label, progress)
 
     positives = np.concatenate(heard(plan.positives, plan.recipe, "heard +"))
-    negatives = heard(plan.negatives, plan.recipe, "heard -")
+    negatives = heard(_negatives(features, config), plan.recipe, "heard -")
     validation = heard([job for job, _ in plan.validation], plan.validation_recipe, "heard val")
     rng = np.random.default_rng([config.train.seed, 4])
     some = [positives[i] for i in rng.permutation(len(positives))[:_STANDARD_STREAMS]]

@@ -21,7 +21,7 @@ from watchword.data.cache import cache_path, compute_rows, read_cached, write_ca
 from watchword.data.features import Job, Recipe, job_key
 from watchword.data.plan import Features
 from watchword.train.config import RunConfig
-from watchword.train.distill.encoding import encode
+from watchword.train.distill.encoding import encode, share_of
 from watchword.train.distill.teacher import Teacher
 
 _VERSION = 1  # of what the files hold
@@ -57,12 +57,21 @@ def at_row_ends(due: np.ndarray, logits: np.ndarray, rows: int, hop_samples: int
 def make_soft_labels(
     teacher: Teacher, features: Features, config: RunConfig, progress: bool = True
 ) -> SoftLabels:
-    """The teacher's logits for the rows of `features`: from the cache, or computed and cached."""
+    """The teacher's logits for the rows of `features`: from the cache, or computed and cached.
+
+    Of the streams without the word it judges a share only, and of the others it has no opinion.
+    """
     plan, rows = features.plan, features.positives.shape[1]
+    judged = share_of(plan.negatives, plan.recipe, config.distill.negative_share)
     desk = _Desk(teacher, plan.recipe, config, progress)
     words = desk.judge(plan.positives, [rows] * len(plan.positives), "soft words")
-    others = desk.judge(plan.negatives, [len(s) for s in features.negatives], "soft others")
-    return SoftLabels(np.concatenate(words), np.concatenate([labels[0] for labels in others]))
+    others = [np.full(len(stream), np.nan, np.float16) for stream in features.negatives]
+    opinions = desk.judge(
+        [plan.negatives[i] for i in judged], [len(others[i]) for i in judged], "soft others"
+    )
+    for i, labels in zip(judged, opinions, strict=True):
+        others[i] = labels[0]
+    return SoftLabels(np.concatenate(words), np.concatenate(others))
 
 
 @dataclass(frozen=True)
