@@ -152,9 +152,10 @@ def best_rate(seconds: float, action: Any) -> float:
 def host_speeds(model: Path, pcm: np.ndarray) -> dict[str, float]:
     """Times real time on this computer, one core; and of the board's links, by the clock."""
     image, long = load_image(model), np.tile(pcm, round(HOST_SECONDS / AUDIO_SECONDS))
-    hop, coeffs = (int(core.ModelImage(image).header[name]) for name in ("hop_samples", "coeffs"))
+    checked = core.ModelImage(image)
+    hop, coeffs = int(checked.header["hop_samples"]), int(checked.header["coeffs"])
     speeds = {
-        "front end": best_rate(HOST_SECONDS, lambda: core.frontend_rows(long, hop, coeffs)),
+        "front end": best_rate(HOST_SECONDS, lambda: core.frontend_rows(long, hop, coeffs, checked.kind)),
         "pipeline": best_rate(HOST_SECONDS, lambda: core.run_pipeline(image, long)),
     }
     for port, seconds in (("emu:c3", AUDIO_SECONDS), ("emu:c3-uart", UART_SECONDS)):

@@ -101,7 +101,7 @@ static void measure_frontend(uint16_t hop_samples, const char *name) {
     int16_t row[WW_MAX_COEFFS];
     uint32_t rows = 0;
     size_t used, left = cost_pcm_samples;
-    if (ww_frontend_init(&frontend, hop_samples, WW_MAX_COEFFS) != WW_OK) return;
+    if (ww_frontend_init(&frontend, WW_FEATURES_MFCC, hop_samples, WW_MAX_COEFFS) != WW_OK) return;
     uint32_t started = board_counter();
     for (const int16_t *samples = cost_pcm; left > 0; samples += used, left -= used)
         rows += ww_frontend_push(&frontend, samples, left, &used, row);

@@ -83,7 +83,8 @@ def architecture_row(text: str, features: FeaturesConfig, pcm: np.ndarray) -> Ro
     settings = random_settings(features, pcm)
     with tempfile.TemporaryDirectory() as folder:
         rows = core.normalise(
-            core.frontend_rows(pcm, features.hop_samples, features.coeffs), settings.normalisation
+            core.frontend_rows(pcm, features.hop_samples, features.coeffs, features.kind),
+            settings.normalisation,
         )
         tflite = int8_file(network, model, rows)
         export_model(tflite, settings, Path(folder), SizeTarget(), {"random_weights": True})
@@ -192,10 +193,15 @@ def random_settings(features: FeaturesConfig, pcm: np.ndarray) -> ModelSettings:
     """The normalisation that training would fit to this audio."""
     from watchword.data.features import fit_normalisation
 
-    rows = core.frontend_rows(pcm, features.hop_samples, features.coeffs)
+    rows = core.frontend_rows(pcm, features.hop_samples, features.coeffs, features.kind)
     normalisation = fit_normalisation([rows], features)
     return ModelSettings(
-        "random weights", features.hop_samples, features.coeffs, normalisation, core.DetectorConfig()
+        "random weights",
+        features.hop_samples,
+        features.coeffs,
+        normalisation,
+        core.DetectorConfig(),
+        features.kind,
     )
 
 

@@ -90,12 +90,16 @@ class DetectorConfig:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """How int16 MFCC rows become int8 input rows; mean in MFCC LSB, gain in Q2.14, both [coeffs]."""
+    """How int16 rows become int8 input rows; mean in row LSB, gain in Q2.14, both [coeffs].
+
+    `running_mv` alone has `spread` [coeffs]: the typical mean absolute deviation, in row LSB.
+    """
 
     mode: str
     alpha_q15: int
     mean: NDArray[np.int16]
     gain: NDArray[np.uint16]
+    spread: NDArray[np.uint16] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,19 +121,22 @@ class PipelineRun:
     rows: int
 
 
-def frontend_rows(pcm: Pcm, hop_samples: int, coeffs: int) -> Rows:
-    """MFCC rows [len(pcm) // hop_samples, coeffs] in Q9.7 log2-power units."""
+def frontend_rows(pcm: Pcm, hop_samples: int, coeffs: int, kind: str = "mfcc") -> Rows:
+    """Rows of this kind, [len(pcm) // hop_samples, coeffs], in Q9.7 log2-power units."""
+    if kind not in spec.FEATURE_KINDS:
+        raise WatchwordError(f"unknown kind '{kind}'", "front end", f"one of {', '.join(spec.FEATURE_KINDS)}")
     pcm = np.ascontiguousarray(pcm, np.int16)
     rows = np.empty((len(pcm) // hop_samples if hop_samples > 0 else 0, coeffs), np.int16)
     count = lib.wwb_frontend_rows(
-        _pointer(pcm, "int16_t *"), len(pcm), hop_samples, coeffs, _pointer(rows, "int16_t *"), len(rows)
-    )
-    _check(count, f"front end (hop {hop_samples}, {coeffs} coefficients)")
+        _pointer(pcm, "int16_t *"), len(pcm), spec.FEATURE_KINDS[kind], hop_samples, coeffs,
+        _pointer(rows, "int16_t *"), len(rows),
+    )  # fmt: skip
+    _check(count, f"front end ({kind}, hop {hop_samples}, {coeffs} coefficients)")
     return rows
 
 
 def normalise(rows: Rows, normalisation: Normalisation) -> InputRows:
-    """int8 model input [rows, coeffs]; running CMVN starts afresh at the first row."""
+    """int8 model input [rows, coeffs]; running CMVN starts afresh at the first row (docs/frontend.md)."""
     rows = np.ascontiguousarray(rows, np.int16)
     mean = np.ascontiguousarray(normalisation.mean, np.int16)
     gain = np.ascontiguousarray(normalisation.gain, np.uint16)
@@ -139,7 +146,8 @@ def normalise(rows: Rows, normalisation: Normalisation) -> InputRows:
             "normalisation",
             f"one of {', '.join(spec.CMVN_MODES)}",
         )
-    if not len(mean) == len(gain) == rows.shape[1]:
+    spread = None if normalisation.spread is None else np.ascontiguousarray(normalisation.spread, np.uint16)
+    if not len(mean) == len(gain) == rows.shape[1] or (spread is not None and len(spread) != len(mean)):
         raise WatchwordError(
             "mean, gain and rows differ in length", "normalisation", "export the model again"
         )
@@ -147,7 +155,7 @@ def normalise(rows: Rows, normalisation: Normalisation) -> InputRows:
     status = lib.wwb_normalise(
         _pointer(rows, "int16_t *"), len(rows), rows.shape[1], spec.CMVN_MODES[normalisation.mode],
         normalisation.alpha_q15, _pointer(mean, "int16_t *"), _pointer(gain, "uint16_t *"),
-        _pointer(out, "int8_t *"),
+        ffi.NULL if spread is None else _pointer(spread, "uint16_t *"), _pointer(out, "int8_t *"),
     )  # fmt: skip
     _check(status, "normalisation")
     return out
@@ -189,6 +197,13 @@ class ModelImage:
             _pointer(out, "uint8_t *"), len(out),
         )  # fmt: skip
         return out[: _check(count, "model image")]
+
+    @property
+    def kind(self) -> str:
+        """The kind of features it was trained on: a key of spec.FEATURE_KINDS."""
+        return next(
+            name for name, value in spec.FEATURE_KINDS.items() if value == self.header["feature_kind"]
+        )
 
     @property
     def detector(self) -> DetectorConfig:

@@ -18,17 +18,24 @@ MEL_BANDS = 40
 MEL_LOW_HZ = 60.0
 MEL_HIGH_HZ = 7_600.0
 HOP_CHOICES_SAMPLES = (160, 320)  # 10 ms and 20 ms
+FEATURE_KINDS = {"mfcc": 0, "logmel": 1}  # a row is the DCT of the log-mel bands, or all MEL_BANDS of them
 MAX_COEFFS = MEL_BANDS
 MIN_COEFFS = 13
 # A soft floor: log2(1 + E / floor). The floor is the spectrum of white noise at this level, so
 # digital silence gives 0 and a whisper below it cannot swing the features.
 FLOOR_DBFS = -75.0
-MFCC_FRAC_BITS = 7  # int16 rows, 1 LSB = 1/128 of a log2 power unit = 0.0235 dB
+MFCC_FRAC_BITS = 7  # int16 rows of either kind, 1 LSB = 1/128 of a log2 power unit = 0.0235 dB
 
 # ── Normalisation of rows to the model's int8 input ─────────────────────────────────────────
-CMVN_MODES = {"none": 0, "global": 1, "running": 2}
+CMVN_MODES = {"none": 0, "global": 1, "running": 2, "running_mv": 3}  # mv: mean and variance
 NORM_GAIN_FRAC_BITS = 14  # int8 = (mfcc - mean) * gain, gain as unsigned Q2.14
 CMVN_ALPHA_FRAC_BITS = 15  # running mean: mean += alpha * (mfcc - mean), alpha as Q15
+# Running spread (mean absolute deviation): how much slower than the mean it moves, how far it may leave
+# the model's typical spread either way (so the gain stays within 1/4 .. 4), and the spreads a model may name.
+CMVN_SPREAD_SLOWER_BITS = 2
+CMVN_SPREAD_RANGE_BITS = 2
+CMVN_MIN_SPREAD = 16
+CMVN_MAX_SPREAD = 8_191
 INPUT_SCALE = 1.0 / 32.0  # real value of one int8 step at the model input; zero point 0
 
 # ── Detector (defaults; a model image carries its own, the link can change them live) ────────
@@ -240,7 +247,7 @@ MODEL_HEADER_FIELDS = (
     ("frontend_id", "u32"),
     ("arena_bytes", "u32"),
     ("layers_offset", "u32"),
-    ("norm_mean_offset", "u32"),  # int16 [coeffs]
+    ("norm_mean_offset", "u32"),  # int16 [coeffs]; running_mv: uint16 [coeffs] follow, the typical spreads
     ("norm_gain_offset", "u32"),  # uint16 [coeffs]
     ("weights_offset", "u32"),  # the blob all layer offsets point into
     ("weights_bytes", "u32"),
@@ -249,7 +256,8 @@ MODEL_HEADER_FIELDS = (
     ("layer_count", "u16"),
     ("hop_samples", "u16"),
     ("coeffs", "u16"),
-    ("cmvn_mode", "u16"),
+    ("cmvn_mode", "u8"),
+    ("feature_kind", "u8"),  # 0 in the images of earlier versions: MFCC
     ("cmvn_alpha_q15", "u16"),
     ("receptive_rows", "u16"),  # input rows before the first score
     ("stride_rows", "u16"),  # input rows from one score to the next

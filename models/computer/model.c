@@ -8,7 +8,7 @@
 #if WW_FRONTEND_ID != 0xbb2128a4u
 #error "this model was trained for another front end: train it again"
 #endif
-#if WW_MODEL_FORMAT_ID != 0xff6ed4f6u
+#if WW_MODEL_FORMAT_ID != 0x2b38c856u
 #error "this model has another image format: export it again"
 #endif
 

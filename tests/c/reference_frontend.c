@@ -33,12 +33,18 @@ static int leading_zeros32(uint32_t v) {
     return v ? __builtin_clz(v) : 32;
 }
 
-ww_status ww_frontend_init(ww_frontend *fe, uint16_t hop_samples, uint16_t coeffs) {
+bool ww_frontend_makes(uint16_t kind, uint16_t hop_samples, uint16_t coeffs) {
     static const uint16_t choices[] = WW_HOP_CHOICES;
     bool known = false;
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
         known |= hop_samples == choices[i];
-    if (!known || coeffs < WW_MIN_COEFFS || coeffs > WW_MAX_COEFFS) return WW_ERR_ARGUMENT;
+    if (kind == WW_FEATURES_LOGMEL) return known && coeffs == WW_MEL_BANDS;
+    return known && kind == WW_FEATURES_MFCC && coeffs >= WW_MIN_COEFFS && coeffs <= WW_MAX_COEFFS;
+}
+
+ww_status ww_frontend_init(ww_frontend *fe, uint16_t kind, uint16_t hop_samples, uint16_t coeffs) {
+    if (!ww_frontend_makes(kind, hop_samples, coeffs)) return WW_ERR_ARGUMENT;
+    fe->kind = kind;
     fe->hop_samples = hop_samples;
     fe->coeffs = coeffs;
     ww_frontend_reset(fe);
@@ -207,6 +213,12 @@ static void dct(const int32_t *logmel, uint16_t coeffs, int16_t *row) {
     }
 }
 
+/* Q8 to Q7, halves up. */
+static void bands(const int32_t *logmel, int16_t *row) {
+    for (int band = 0; band < WW_MEL_BANDS; band++)
+        row[band] = (int16_t)(logmel[band] / 2 + logmel[band] % 2);
+}
+
 static void compute_row(const ww_frontend *fe, int16_t *row) {
     bin bins[WW_FFT_POINTS];
     int32_t logmel[WW_MEL_BANDS] = {0};
@@ -217,7 +229,10 @@ static void compute_row(const ww_frontend *fe, int16_t *row) {
         real_power(bins);
         log_mel(bins, shift, logmel);
     }
-    dct(logmel, fe->coeffs, row);
+    if (fe->kind == WW_FEATURES_LOGMEL)
+        bands(logmel, row);
+    else
+        dct(logmel, fe->coeffs, row);
 }
 
 bool ww_frontend_push(ww_frontend *fe, const int16_t *samples, size_t count, size_t *used,

@@ -40,6 +40,7 @@ def pooling_seed(b: TfliteBuilder) -> T:
 def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tmp_path_factory.mktemp("fuzz") / "fuzz_model"
     sources = [CORE / "src" / name for name in ("model.c", "model_check.c", "kernels.c", "crc32.c")]
+    sources += [CORE / "src" / "frontend.c", CORE / "src" / "normaliser.c", CORE / "gen" / "ww_tables.c"]
     includes = [f"-I{CORE / part}" for part in ("include", "gen", "src")]
     harness = Path(__file__).with_name("fuzz_model.c")
     flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", *SANITIZE, *includes]
@@ -57,7 +58,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         network = read_network(b.build(b.score_head(make(b))))
         ops |= {layer.op for layer in network.layers}
         paths.append(folder / f"{make.__name__}.bin")
-        paths[-1].write_bytes(build_image(network, settings(13)))
+        paths[-1].write_bytes(build_image(network, settings(13, mode=("running", "running_mv")[number])))
     assert ops == set(spec.MODEL_OPS)
     return paths
 

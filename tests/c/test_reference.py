@@ -19,6 +19,7 @@ from watchword.export.settings import ModelSettings
 
 HERE = Path(__file__).parent
 REPLACED = ("kernels", "frontend", "normaliser")
+UNDEFINED_ENDS_IT = ("-fsanitize=undefined", "-fno-sanitize-recover=all")  # an overflow prints and aborts
 EXTRA = "int32_t ww_requantise(int32_t x, uint32_t multiplier, int shift);"
 SEEDS = st.integers(0, 2**32 - 1)
 SLOW = settings(deadline=None, max_examples=150)
@@ -29,7 +30,7 @@ for header in ("bind_model.h", "bind_pipeline.h"):
 ffi.cdef(EXTRA)
 
 
-def build(folder: Path, name: str, sources: list[Path]) -> Any:
+def build(folder: Path, name: str, sources: list[Path], more: tuple[str, ...] = ()) -> Any:
     library = folder / f"{name}.so"
     includes = [f"-I{CORE / part}" for part in ("include", "gen", "bind", "src")]
     shared = [CORE / "src" / f"{n}.c" for n in ("model", "model_check", "crc32", "detector", "pipeline")]
@@ -38,7 +39,7 @@ def build(folder: Path, name: str, sources: list[Path]) -> Any:
         CORE / "bind" / "bind_model.c",
         CORE / "bind" / "bind_pipeline.c",
     ]
-    flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", *includes]
+    flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", *more, *includes]
     subprocess.run(["gcc", *flags, "-o", library, *sources, *shared], check=True)
     return ffi.dlopen(str(library))
 
@@ -47,7 +48,7 @@ def build(folder: Path, name: str, sources: list[Path]) -> Any:
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     """(the product, the reference): the same core but for the files that have a reference."""
     folder = tmp_path_factory.mktemp("reference")
-    product = build(folder, "product", [CORE / "src" / f"{n}.c" for n in REPLACED])
+    product = build(folder, "product", [CORE / "src" / f"{n}.c" for n in REPLACED], UNDEFINED_ENDS_IT)
     return product, build(folder, "reference", [HERE / f"reference_{n}.c" for n in REPLACED])
 
 
@@ -197,10 +198,10 @@ def test_kernels(both: tuple[Any, Any], seed: int) -> None:
 
 
 # ── Front end and normaliser ────────────────────────────────────────────────────────────────────
-def frontend_rows(lib: Any, pcm: np.ndarray, hop: int, coeffs: int) -> np.ndarray:
+def frontend_rows(lib: Any, pcm: np.ndarray, kind: int, hop: int, coeffs: int) -> np.ndarray:
     rows = np.empty((len(pcm) // hop, coeffs), np.int16)
     count = lib.wwb_frontend_rows(
-        ffi.from_buffer("int16_t[]", pcm), len(pcm), hop, coeffs,
+        ffi.from_buffer("int16_t[]", pcm), len(pcm), kind, hop, coeffs,
         ffi.from_buffer("int16_t[]", rows), len(rows),
     )  # fmt: skip
     assert count == len(rows)
@@ -226,8 +227,12 @@ def some_audio(rng: np.random.Generator, samples: int) -> np.ndarray:
 @given(SEEDS, st.sampled_from(spec.HOP_CHOICES_SAMPLES), st.integers(spec.MIN_COEFFS, spec.MAX_COEFFS))
 def test_frontend(both: tuple[Any, Any], seed: int, hop: int, coeffs: int) -> None:
     pcm = some_audio(np.random.default_rng(seed), 3_200)
-    got, expected = (frontend_rows(lib, pcm, hop, coeffs) for lib in both)
-    np.testing.assert_array_equal(got, expected)
+    for kind, length in (
+        (spec.FEATURE_KINDS["mfcc"], coeffs),
+        (spec.FEATURE_KINDS["logmel"], spec.MEL_BANDS),
+    ):
+        got, expected = (frontend_rows(lib, pcm, kind, hop, length) for lib in both)
+        np.testing.assert_array_equal(got, expected)
 
 
 @SLOW
@@ -236,12 +241,19 @@ def test_normaliser(both: tuple[Any, Any], seed: int, mode: int, alpha: int) -> 
     rng = np.random.default_rng(seed)
     rows, mean = (rng.integers(-32_768, 32_768, (n, 40)).astype(np.int16) for n in (30, 1))
     gain = (2.0 ** rng.uniform(0, 16, 40)).astype(np.uint16)
+    spread = (2.0 ** rng.uniform(4, 13, 40)).astype(np.uint16)
+    if rng.random() < 0.3:  # the extremes of everything
+        rows = np.where(rows < 0, -32_768, 32_767).astype(np.int16)
+        mean = np.where(mean < 0, -32_768, 32_767).astype(np.int16)
+        gain, alpha = np.full(40, 65_535, np.uint16), int(rng.choice([1, 32_767]))
+        spread = rng.choice([spec.CMVN_MIN_SPREAD, spec.CMVN_MAX_SPREAD], 40).astype(np.uint16)
     results = []
     for lib in both:
         out = np.empty((30, 40), np.int8)
         status = lib.wwb_normalise(
             ffi.from_buffer("int16_t[]", rows), 30, 40, mode, alpha, ffi.from_buffer("int16_t[]", mean),
-            ffi.from_buffer("uint16_t[]", gain), ffi.from_buffer("int8_t[]", out),
+            ffi.from_buffer("uint16_t[]", gain), ffi.from_buffer("uint16_t[]", spread),
+            ffi.from_buffer("int8_t[]", out),
         )  # fmt: skip
         assert status == 0
         results.append(out)

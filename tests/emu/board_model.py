@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from tflite_builder import TfliteBuilder
-from watchword import core
+from watchword import core, spec
 from watchword.export import c_writer
 from watchword.export.graph import read_network
 from watchword.export.image import build_image
@@ -42,20 +42,29 @@ def _network(seed: int, channels: int) -> Network:
     )
 
 
-def _settings(detector: core.DetectorConfig) -> ModelSettings:
-    rows = core.frontend_rows(noise(20, 0), HOP_SAMPLES, COEFFS)
+def _settings(detector: core.DetectorConfig, kind: str, cmvn: str) -> ModelSettings:
+    rows = core.frontend_rows(noise(20, 0), HOP_SAMPLES, COEFFS, kind)
     one = 1 << 14
     gain = np.clip(one * ROW_SPREAD / rows.std(0), 1, 65_535).astype(np.uint16)
     mean = rows.mean(0).astype(np.int16)
-    return ModelSettings(WORD, HOP_SAMPLES, COEFFS, core.Normalisation("global", 0, mean, gain), detector)
+    spread = None
+    if cmvn == "running_mv":
+        deviation = np.abs(rows - mean).mean(0)
+        spread = np.clip(deviation, spec.CMVN_MIN_SPREAD, spec.CMVN_MAX_SPREAD).astype(np.uint16)
+    normalisation = core.Normalisation(cmvn, 436, mean, gain, spread)
+    return ModelSettings(WORD, HOP_SAMPLES, COEFFS, normalisation, detector, kind)
 
 
-def write_model(folder: Path, seed: int = SEED, channels: int = CHANNELS) -> Path:
+def write_model(
+    folder: Path, seed: int = SEED, channels: int = CHANNELS, kind: str = "mfcc", cmvn: str = "global"
+) -> Path:
     """model.bin, model.c and model.h; the detector fires where scores are above their usual."""
     network = _network(seed, channels)
-    scores = core.run_pipeline(build_image(network, _settings(core.DetectorConfig())), noise(20, 0)).scores
+    untuned = build_image(network, _settings(core.DetectorConfig(), kind, cmvn))
+    scores = core.run_pipeline(untuned, noise(20, 0)).scores
     low, high = np.percentile(scores, [40, 60]) / 256
-    image = build_image(network, _settings(core.DetectorConfig(2, float(high), float(low), 200)))
+    detector = core.DetectorConfig(2, float(high), float(low), 200)
+    image = build_image(network, _settings(detector, kind, cmvn))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.bin").write_bytes(image)
     (folder / "model.h").write_text(c_writer.render_header(image, network, WORD))

@@ -1,4 +1,4 @@
-"""Golden rows: the front end's exact integers, committed, so that no compiler or edit changes a bit.
+"""Golden rows: exact integers of front end and normaliser, committed, so that no edit changes a bit.
 
 After an intended change: `python tests/golden/test_frontend_golden.py` writes them anew.
 """
@@ -27,13 +27,22 @@ def signal() -> np.ndarray:
 
 
 def rows() -> dict[str, np.ndarray]:
-    return {f"hop{hop}": core.frontend_rows(signal(), hop, 40) for hop in (160, 320)}
+    made = {f"hop{hop}": core.frontend_rows(signal(), hop, 40) for hop in (160, 320)}
+    logmel = {f"logmel_hop{hop}": core.frontend_rows(signal(), hop, 40, "logmel") for hop in (160, 320)}
+    mean, gain = np.full(40, 900, np.int16), np.full(40, 1_500, np.uint16)
+    for mode in ("running", "running_mv"):
+        spread = np.arange(100, 500, 10, dtype=np.uint16) if mode == "running_mv" else None
+        normalisation = core.Normalisation(mode, 436, mean, gain, spread)
+        made[f"{mode}_hop160"] = core.normalise(logmel["logmel_hop160"], normalisation)
+    return made | logmel
 
 
 def test_rows_are_the_committed_integers() -> None:
     golden = np.load(GOLDEN)
-    for name, got in rows().items():
-        assert np.array_equal(got, golden[name]), f"{name}: the front end's bits changed"
+    made = rows()
+    assert set(made) == set(golden.files)
+    for name, got in made.items():
+        assert np.array_equal(got, golden[name]), f"{name}: the bits changed"
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ def feature_like_rows(rng: np.random.Generator, count: int, coeffs: int) -> np.n
     return np.clip(np.round(np.where(use_noise, noise, walk)), -128, 127).astype(np.int8)
 
 
-def settings(coeffs: int = 40, word: str = "random word") -> ModelSettings:
+def settings(coeffs: int = 40, word: str = "random word", mode: str = "running") -> ModelSettings:
     mean, gain = np.arange(coeffs, dtype=np.int16), np.full(coeffs, 900, np.uint16)
-    normalisation = core.Normalisation("running", 164, mean, gain)
+    spread = np.full(coeffs, 300, np.uint16) if mode == "running_mv" else None
+    normalisation = core.Normalisation(mode, 164, mean, gain, spread)
     return ModelSettings(word, 320, coeffs, normalisation, core.DetectorConfig())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
@@ -15,9 +17,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from watchword import core, spec
 from watchword.cli.export import command
+from watchword.data.plots import normalisation_of
 from watchword.errors import WatchwordError
 from watchword.export import export_model, load_image
 from watchword.export.budget import SizeTarget, parse_bytes
+from watchword.export.layers import Network
 from watchword.export.run_folder import folder_name
 from watchword.export.settings import ModelSettings
 
@@ -26,7 +30,7 @@ pytest.importorskip("tflite_micro", reason="export needs it: pip install -e .[tr
 from ds_tcn import ds_tcn, feature_like_rows, settings
 from tflite_builder import SAME, TfliteBuilder, schema
 from watchword.export.graph import read_network
-from watchword.export.image import build_image
+from watchword.export.image import build_image, seal
 
 CORE = Path(core.__file__).resolve().parents[2] / "firmware" / "core"
 FILES = {"model.tflite", "model.bin", "model.c", "model.h", "golden.npz", "card.json"}
@@ -281,3 +285,61 @@ def test_damaged_image_is_refused_by_name(folder: Path, tmp_path: Path) -> None:
 
 def test_folder_names() -> None:
     assert folder_name("Hey, Lighthouse!") == "hey_lighthouse"
+
+
+def small_network(coeffs: int) -> Network:
+    b = builder(9, coeffs)
+    return read_network(b.build(b.score_head(b.conv(b.input, 4, 3))))
+
+
+@pytest.mark.parametrize("mode", ["running", "running_mv"])
+def test_feature_kind_and_spreads_go_into_settings_and_image(mode: str) -> None:
+    plain = settings(spec.MEL_BANDS, mode=mode)
+    chosen = ModelSettings.from_json(replace(plain, kind="logmel").to_json())
+    assert chosen.kind == "logmel"
+    network = small_network(spec.MEL_BANDS)
+    image = build_image(network, chosen)
+    assert core.ModelImage(image).kind == "logmel"
+    carried = normalisation_of(image)
+    assert carried.mode == mode
+    for name in ("mean", "gain", "spread"):  # no spread without running_mv
+        np.testing.assert_array_equal(getattr(carried, name), getattr(plain.normalisation, name))
+
+
+def test_settings_and_images_of_earlier_versions_are_mfcc() -> None:
+    content = json.loads(settings(13).to_json())
+    del content["kind"]
+    assert ModelSettings.from_json(json.dumps(content)).kind == "mfcc"
+    image = build_image(small_network(13), settings(13))
+    names = [name for name, _ in spec.MODEL_HEADER_FIELDS]
+    at = struct.calcsize(spec.fields_format(spec.MODEL_HEADER_FIELDS[: names.index("cmvn_mode")]))
+    mode = spec.CMVN_MODES["running"]
+    assert image[at : at + 2] == struct.pack("<H", mode)  # what version 2 images had there: 16 bits of mode
+    assert core.ModelImage(image).kind == "mfcc"
+
+
+def test_log_mel_rows_are_all_bands() -> None:
+    with pytest.raises(WatchwordError, match="must be 40, the number of mel bands, not 13"):
+        replace(settings(13), kind="logmel")
+
+
+def test_spreads_belong_to_running_mv() -> None:
+    with_spread = settings(13, mode="running_mv").normalisation
+    for wrong in (replace(with_spread, mode="running"), replace(with_spread, spread=None),
+                  replace(with_spread, spread=np.zeros(13, np.uint16))):  # fmt: skip
+        with pytest.raises(WatchwordError, match="spread"):
+            replace(settings(13), normalisation=wrong)
+
+
+def test_an_image_with_a_bad_spread_or_kind_is_refused() -> None:
+    image = build_image(small_network(13), settings(13, mode="running_mv"))
+    spread_at = int(core.ModelImage(image).header["norm_mean_offset"]) + 26
+    broken = bytearray(image)
+    broken[spread_at : spread_at + 2] = b"\0\0"  # a division by zero, were it let in
+    names = [name for name, _ in spec.MODEL_HEADER_FIELDS]
+    kind_at = struct.calcsize(spec.fields_format(spec.MODEL_HEADER_FIELDS[: names.index("feature_kind")]))
+    unknown = bytearray(image)
+    unknown[kind_at] = len(spec.FEATURE_KINDS)
+    for bad in (broken, unknown):
+        with pytest.raises(WatchwordError, match="ERR_FRONTEND"):
+            core.ModelImage(seal(bytes(bad)))

@@ -1,4 +1,4 @@
-"""The fixed-point front end against librosa's float MFCC of the same parameters (ladder rung 2)."""
+"""The fixed-point front end against librosa's float log-mel and MFCC of the same parameters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import fft
 from watchword import core, spec
 from watchword.errors import WatchwordError
 
@@ -15,8 +16,8 @@ LSB_DB = 10 * np.log10(2) / (1 << spec.MFCC_FRAC_BITS)  # one int16 step of an M
 BOUND_LSB, BOUND_RMS_LSB = 3.0, 1.0
 
 
-def float_mfcc(pcm: np.ndarray, hop: int, coeffs: int) -> np.ndarray:
-    """[rows, coeffs] in log2 power units; librosa's window, mel filters and DCT."""
+def float_logmel(pcm: np.ndarray, hop: int) -> np.ndarray:
+    """[bands, rows] in log2 power units; librosa's window and mel filters."""
     padded = np.concatenate([np.zeros(spec.WINDOW_SAMPLES - hop), pcm.astype(np.float64)])
     spectrum = librosa.stft(padded, n_fft=spec.WINDOW_SAMPLES, hop_length=hop, window="hann", center=False)
     filters = librosa.filters.mel(
@@ -24,8 +25,13 @@ def float_mfcc(pcm: np.ndarray, hop: int, coeffs: int) -> np.ndarray:
         fmax=spec.MEL_HIGH_HZ, htk=True, norm=None, dtype=np.float64,
     )  # fmt: skip
     filters /= filters.sum(axis=1, keepdims=True)
-    log_mel = np.log2(1 + filters @ np.abs(spectrum) ** 2 / spec.floor_power())
-    return librosa.feature.mfcc(S=log_mel, n_mfcc=coeffs).T
+    levels: np.ndarray = np.log2(1 + filters @ np.abs(spectrum) ** 2 / spec.floor_power())
+    return levels
+
+
+def float_mfcc(pcm: np.ndarray, hop: int, coeffs: int) -> np.ndarray:
+    """[rows, coeffs] in log2 power units; librosa's DCT of it."""
+    return librosa.feature.mfcc(S=float_logmel(pcm, hop), n_mfcc=coeffs).T
 
 
 def signals() -> dict[str, np.ndarray]:
@@ -63,6 +69,17 @@ def test_rows_match_librosa_within_the_bound(name: str, hop: int, coeffs: int) -
     assert np.sqrt((error**2).mean()) <= BOUND_RMS_LSB
 
 
+@pytest.mark.parametrize("name", list(signals()))
+@pytest.mark.parametrize("hop", spec.HOP_CHOICES_SAMPLES)
+def test_logmel_rows_match_librosa_within_the_bound(name: str, hop: int) -> None:
+    pcm = as_pcm(signals()[name])
+    rows = core.frontend_rows(pcm, hop, 40, "logmel")
+    error = np.abs(rows - (1 << spec.MFCC_FRAC_BITS) * float_logmel(pcm, hop).T[: len(rows)])
+    print(f"{name}: max {error.max():.2f} LSB = {error.max() * LSB_DB:.3f} dB")
+    assert error.max() <= BOUND_LSB
+    assert np.sqrt((error**2).mean()) <= BOUND_RMS_LSB
+
+
 @pytest.mark.real
 def test_real_speech_matches_librosa_within_the_bound(real_data) -> None:
     from watchword import audio
@@ -75,7 +92,16 @@ def test_real_speech_matches_librosa_within_the_bound(real_data) -> None:
 
 
 def test_silence_is_exactly_zero() -> None:
-    assert not core.frontend_rows(np.zeros(3200, np.int16), 320, 40).any()
+    for kind in spec.FEATURE_KINDS:
+        assert not core.frontend_rows(np.zeros(3200, np.int16), 320, 40, kind).any()
+
+
+def test_mfcc_are_the_dct_of_the_logmel_rows() -> None:
+    """One front end: the two kinds differ by the transform alone, within the rounding of both."""
+    pcm = as_pcm(signals()["speech-like"])
+    logmel = core.frontend_rows(pcm, 320, 40, "logmel")
+    transformed = fft.dct(logmel.astype(float), norm="ortho", axis=1)
+    assert np.abs(transformed - core.frontend_rows(pcm, 320, 40)).max() <= BOUND_LSB
 
 
 @settings(max_examples=50, deadline=None)
@@ -96,7 +122,16 @@ def test_fewer_coefficients_are_a_prefix() -> None:
     assert np.array_equal(core.frontend_rows(pcm, 320, 13), core.frontend_rows(pcm, 320, 40)[:, :13])
 
 
-@pytest.mark.parametrize(("hop", "coeffs"), [(0, 40), (200, 40), (320, 12), (320, 41)])
-def test_unsupported_settings_are_refused(hop: int, coeffs: int) -> None:
+@pytest.mark.parametrize(
+    ("hop", "coeffs", "kind"),
+    [(0, 40, "mfcc"), (200, 40, "mfcc"), (320, 12, "mfcc"), (320, 41, "mfcc"), (320, 39, "logmel"),
+     (200, 40, "logmel")],
+)  # fmt: skip
+def test_unsupported_settings_are_refused(hop: int, coeffs: int, kind: str) -> None:
     with pytest.raises(WatchwordError, match="ERR_ARGUMENT"):
-        core.frontend_rows(np.zeros(640, np.int16), hop, coeffs)
+        core.frontend_rows(np.zeros(640, np.int16), hop, coeffs, kind)
+
+
+def test_an_unknown_kind_is_named() -> None:
+    with pytest.raises(WatchwordError, match="unknown kind 'plp'"):
+        core.frontend_rows(np.zeros(640, np.int16), 320, 40, "plp")

@@ -52,7 +52,7 @@ def test_what_is_drawn_is_what_the_pipeline_computes(model: Path) -> None:
     run = core.run_pipeline(content, stream)
     assert views.scores is not None and views.normalised is not None and views.score_s is not None
     np.testing.assert_array_equal(views.scores, run.scores)
-    rows = core.frontend_rows(stream, views.hop_samples, views.mfcc.shape[1])
+    rows = core.frontend_rows(stream, views.hop_samples, views.features.shape[1])
     inputs = core.normalise(rows, plots.normalisation_of(content))
     np.testing.assert_array_equal(core.ModelImage(content).scores(inputs), run.scores)
     np.testing.assert_array_equal(views.normalised, inputs[LEAD_SAMPLES // views.hop_samples :])

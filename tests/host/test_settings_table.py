@@ -32,7 +32,7 @@ def test_every_setting_says_its_effect() -> None:
     [
         ("train", "epochs", "`20`", "1 … 10000, whole"),
         ("train", "learning_rate", "`0.0005`", "1e-07 … 1"),
-        ("features", "cmvn", '`"running"`', '`"none"`, `"global"`, `"running"`'),
+        ("features", "cmvn", '`"running"`', '`"none"`, `"global"`, `"running"`, `"running_mv"`'),
         ("model", "dilations", "`[1, 1, 2, 2, 2]`", "list of whole numbers 1 … 32"),
         ("word", "phrase", '`""`', "text"),
         ("size", "on_excess", '`"warn"`', '`"warn"`, `"error"`'),

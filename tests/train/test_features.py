@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from toy_corpus import write_corpus
-from watchword import core
+from watchword import core, spec
 from watchword.data import cache as feature_cache
 from watchword.data.features import fit_normalisation
 from watchword.data.plan import Features, make_features, make_plan
@@ -53,9 +53,9 @@ def test_seed_decides_everything_and_a_second_run_computes_nothing(
 
     monkeypatch.setattr(feature_cache, "_compute_to", fail)
     assert same(first, make_features(config_for(tmp_path, seed=1), progress=False))
-    changed = replace(config_for(tmp_path, seed=1), augment=AugmentConfig(rir_p=0.1))
-    with pytest.raises(AssertionError, match="computed again"):
-        make_features(changed, progress=False)
+    for change in ({"augment": AugmentConfig(rir_p=0.1)}, {"features": FeaturesConfig(kind="logmel")}):
+        with pytest.raises(AssertionError, match="computed again"):
+            make_features(replace(config_for(tmp_path, seed=1), **change), progress=False)
 
 
 def test_processes_give_what_one_gives(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_split_without_clips_is_an_error(tmp_path: Path, label: str) -> None:
         make_features(config_for(tmp_path), progress=False)
 
 
-@pytest.mark.parametrize("cmvn", ["none", "global", "running"])
+@pytest.mark.parametrize("cmvn", list(spec.CMVN_MODES))
 @pytest.mark.parametrize("power", [0.0, 0.5])
 def test_spread_of_the_model_input(cmvn: str, power: float) -> None:
     """The widest coefficient has a standard deviation of 32 steps, the others as the power says."""

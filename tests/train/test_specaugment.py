@@ -113,3 +113,15 @@ def test_masks_fit_the_normalisation_of_a_run() -> None:
     made = make_masks(CONFIG, fitted, 160)
     assert made is not None and made.time_rows == 20
     assert made.to_bands.shape == (16, 40) and made.from_bands.shape == (40, 16)
+
+
+def test_log_mel_rows_are_masked_band_by_band() -> None:
+    """Without a transform in between, a masked band is 0 and every other keeps its exact value."""
+    made = make_masks(replace(CONFIG, time_masks=0), normalisation(), HOP, "logmel")
+    assert made is not None
+    rows = np.random.default_rng(2).integers(-128, 128, (20, 60, 40)).astype(np.int8)
+    out = made.apply(rows, np.random.default_rng(3))
+    changed = (out != rows).any(axis=1)  # [segments, bands]
+    assert changed.any() and changed.sum(axis=1).max() <= 8
+    for segment, bands_of_it in enumerate(changed):
+        assert not out[segment][:, bands_of_it].any()

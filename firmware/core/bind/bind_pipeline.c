@@ -8,10 +8,10 @@ uint32_t wwb_spec_id(void) {
     return WW_SPEC_ID;
 }
 
-long wwb_frontend_rows(const int16_t *pcm, long count, uint16_t hop_samples, uint16_t coeffs,
-                       int16_t *rows, long capacity) {
+long wwb_frontend_rows(const int16_t *pcm, long count, uint16_t kind, uint16_t hop_samples,
+                       uint16_t coeffs, int16_t *rows, long capacity) {
     ww_frontend fe;
-    ww_status status = ww_frontend_init(&fe, hop_samples, coeffs);
+    ww_status status = ww_frontend_init(&fe, kind, hop_samples, coeffs);
     if (status != WW_OK) return -(long)status;
     long written = 0;
     while (count > 0 && written < capacity) {
@@ -24,9 +24,10 @@ long wwb_frontend_rows(const int16_t *pcm, long count, uint16_t hop_samples, uin
 }
 
 int wwb_normalise(const int16_t *rows, long count, uint16_t coeffs, uint16_t mode,
-                  uint16_t alpha_q15, const int16_t *mean, const uint16_t *gain, int8_t *out) {
+                  uint16_t alpha_q15, const int16_t *mean, const uint16_t *gain,
+                  const uint16_t *spread, int8_t *out) {
     ww_normaliser n;
-    ww_normaliser_config config = {mode, alpha_q15, coeffs, mean, gain};
+    ww_normaliser_config config = {mode, alpha_q15, coeffs, mean, gain, spread};
     ww_status status = ww_normaliser_init(&n, &config);
     if (status != WW_OK) return -(int)status;
     for (long i = 0; i < count; i++)

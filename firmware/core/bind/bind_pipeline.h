@@ -5,12 +5,13 @@ uint32_t wwb_spec_id(void);
 
 /* Rows of the front end over pcm[count]; returns the number written (rows[capacity][coeffs]), or
  * -status. */
-long wwb_frontend_rows(const int16_t *pcm, long count, uint16_t hop_samples, uint16_t coeffs,
-                       int16_t *rows, long capacity);
+long wwb_frontend_rows(const int16_t *pcm, long count, uint16_t kind, uint16_t hop_samples,
+                       uint16_t coeffs, int16_t *rows, long capacity);
 
-/* rows[count][coeffs] -> out[count][coeffs]; 0 or -status. */
+/* rows[count][coeffs] -> out[count][coeffs]; spread: NULL but for running_mv. 0 or -status. */
 int wwb_normalise(const int16_t *rows, long count, uint16_t coeffs, uint16_t mode,
-                  uint16_t alpha_q15, const int16_t *mean, const uint16_t *gain, int8_t *out);
+                  uint16_t alpha_q15, const int16_t *mean, const uint16_t *gain,
+                  const uint16_t *spread, int8_t *out);
 
 /* scores[count] whose windows end at samples[count] -> smoothed_q15[count], fired[count] (0, 1);
  * 0 or -status. */

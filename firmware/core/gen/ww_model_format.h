@@ -22,7 +22,7 @@
 #define WW_MODEL_HEADER_BYTES 0x68u
 #define WW_MODEL_CRC_FROM 0x10u
 #define WW_LAYER_BYTES 0x38u
-#define WW_MODEL_FORMAT_ID 0xff6ed4f6u
+#define WW_MODEL_FORMAT_ID 0x2b38c856u
 
 #define WW_OP_CONV 1u
 #define WW_OP_DEPTHWISE 2u
@@ -49,7 +49,8 @@ typedef struct {
     uint16_t layer_count;
     uint16_t hop_samples;
     uint16_t coeffs;
-    uint16_t cmvn_mode;
+    uint8_t cmvn_mode;
+    uint8_t feature_kind;
     uint16_t cmvn_alpha_q15;
     uint16_t receptive_rows;
     uint16_t stride_rows;

@@ -31,12 +31,18 @@ static int leading_zeros32(uint32_t v) {
     return v ? __builtin_clz(v) : 32;
 }
 
-ww_status ww_frontend_init(ww_frontend *fe, uint16_t hop_samples, uint16_t coeffs) {
+bool ww_frontend_makes(uint16_t kind, uint16_t hop_samples, uint16_t coeffs) {
     static const uint16_t choices[] = WW_HOP_CHOICES;
     bool known = false;
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
         known |= hop_samples == choices[i];
-    if (!known || coeffs < WW_MIN_COEFFS || coeffs > WW_MAX_COEFFS) return WW_ERR_ARGUMENT;
+    if (kind == WW_FEATURES_LOGMEL) return known && coeffs == WW_MEL_BANDS;
+    return known && kind == WW_FEATURES_MFCC && coeffs >= WW_MIN_COEFFS && coeffs <= WW_MAX_COEFFS;
+}
+
+ww_status ww_frontend_init(ww_frontend *fe, uint16_t kind, uint16_t hop_samples, uint16_t coeffs) {
+    if (!ww_frontend_makes(kind, hop_samples, coeffs)) return WW_ERR_ARGUMENT;
+    fe->kind = kind;
     fe->hop_samples = hop_samples;
     fe->coeffs = coeffs;
     ww_frontend_reset(fe);
@@ -259,6 +265,13 @@ static void dct(const int32_t *logmel, uint16_t coeffs, int16_t *row) {
     }
 }
 
+/* The bands themselves, from Q8 to the rows' Q7; at most 32 log2 units. */
+static void bands(const int32_t *logmel, int16_t *row) {
+    enum { SHIFT = WW_LOGMEL_FRAC_BITS - WW_MFCC_FRAC_BITS };
+    for (int band = 0; band < WW_MEL_BANDS; band++)
+        row[band] = (int16_t)((logmel[band] + (1 << (SHIFT - 1))) >> SHIFT);
+}
+
 static void compute_row(const ww_frontend *fe, int16_t *row) {
     bin bins[WW_FFT_POINTS];
     uint64_t energies[WW_MEL_BANDS];
@@ -273,7 +286,10 @@ static void compute_row(const ww_frontend *fe, int16_t *row) {
         mel_energies(bins, energies);
         log_mel(energies, shift, logmel);
     }
-    dct(logmel, fe->coeffs, row);
+    if (fe->kind == WW_FEATURES_LOGMEL)
+        bands(logmel, row);
+    else
+        dct(logmel, fe->coeffs, row);
 }
 
 /* C libraries for small chips copy byte by byte. */

@@ -94,6 +94,9 @@ ww_status ww_model_init(ww_model *m, const void *image, size_t image_bytes, void
     m->layers = (const ww_layer *)(const void *)(bytes + m->header->layers_offset);
     m->norm_mean = (const int16_t *)(const void *)(bytes + m->header->norm_mean_offset);
     m->norm_gain = (const uint16_t *)(const void *)(bytes + m->header->norm_gain_offset);
+    m->norm_spread = m->header->cmvn_mode == WW_CMVN_RUNNING_MV
+                         ? (const uint16_t *)(const void *)(m->norm_mean + m->header->coeffs)
+                         : NULL;
     m->arena = arena;
     ww_model_reset(m);
     return WW_OK;

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "watchword/crc32.h"
+#include "watchword/frontend.h"
 #include "watchword/model.h"
+#include "watchword/normaliser.h"
 
 typedef struct {
     const uint8_t *image;
@@ -53,28 +55,26 @@ static ww_status check_envelope(const uint8_t *image, size_t image_bytes) {
     return crc == header->crc32 ? WW_OK : WW_ERR_CRC;
 }
 
-static bool hop_is_known(uint32_t hop_samples) {
-    static const uint16_t choices[] = WW_HOP_CHOICES;
-    for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
-        if (choices[i] == hop_samples) return true;
-    }
-    return false;
+/* The means, behind them the spreads where there are any, and the gains. */
+static bool tables_are_good(const checker *c) {
+    const ww_model_header *h = c->header;
+    bool variance = h->cmvn_mode == WW_CMVN_RUNNING_MV;
+    if (!in_image(c, h->norm_mean_offset, (variance ? 4u : 2u) * h->coeffs)) return false;
+    if (!in_image(c, h->norm_gain_offset, 2u * h->coeffs)) return false;
+    const void *at = c->image + h->norm_mean_offset + 2u * h->coeffs;
+    return !variance || ww_spreads_fit(at, h->coeffs);
 }
 
 static ww_status check_frontend(const checker *c) {
     const ww_model_header *h = c->header;
-    if (h->frontend_id != WW_FRONTEND_ID || !hop_is_known(h->hop_samples)) return WW_ERR_FRONTEND;
-    if (!in_range(h->coeffs, WW_MIN_COEFFS, WW_MAX_COEFFS)) return WW_ERR_FRONTEND;
-    bool running = h->cmvn_mode == WW_CMVN_RUNNING;
-    if (!running && h->cmvn_mode != WW_CMVN_NONE && h->cmvn_mode != WW_CMVN_GLOBAL) {
-        return WW_ERR_FRONTEND;
-    }
+    if (h->frontend_id != WW_FRONTEND_ID) return WW_ERR_FRONTEND;
+    if (!ww_frontend_makes(h->feature_kind, h->hop_samples, h->coeffs)) return WW_ERR_FRONTEND;
+    if (h->cmvn_mode > WW_CMVN_RUNNING_MV) return WW_ERR_FRONTEND;
+    bool running = h->cmvn_mode == WW_CMVN_RUNNING || h->cmvn_mode == WW_CMVN_RUNNING_MV;
     if (running && !in_range(h->cmvn_alpha_q15, 1, (1u << WW_CMVN_ALPHA_FRAC_BITS) - 1u)) {
         return WW_ERR_FRONTEND;
     }
-    bool tables = in_image(c, h->norm_mean_offset, 2u * h->coeffs) &&
-                  in_image(c, h->norm_gain_offset, 2u * h->coeffs);
-    return tables ? WW_OK : WW_ERR_FRONTEND;
+    return tables_are_good(c) ? WW_OK : WW_ERR_FRONTEND;
 }
 
 /* The word goes to terminals and logs: printable, terminated, padded with zeros. */

@@ -8,12 +8,14 @@ static ww_status init_stages(ww_pipeline *p) {
                                  .alpha_q15 = header->cmvn_alpha_q15,
                                  .coeffs = header->coeffs,
                                  .mean = p->model.norm_mean,
-                                 .gain = p->model.norm_gain};
+                                 .gain = p->model.norm_gain,
+                                 .spread = p->model.norm_spread};
     ww_detector_config detector = {.smoothing = header->smoothing,
                                    .high_q15 = header->high_q15,
                                    .low_q15 = header->low_q15,
                                    .cooldown_ms = header->cooldown_ms};
-    ww_status status = ww_frontend_init(&p->frontend, header->hop_samples, header->coeffs);
+    ww_status status =
+        ww_frontend_init(&p->frontend, header->feature_kind, header->hop_samples, header->coeffs);
     if (status == WW_OK) status = ww_normaliser_init(&p->normaliser, &norm);
     if (status == WW_OK) status = ww_detector_init(&p->detector, &detector);
     return status;

@@ -1,4 +1,4 @@
-"""Augmented audio -> MFCC rows by the C front end, cached on disk under a hash of all that made them.
+"""Augmented audio -> rows by the C front end, cached on disk under a hash of all that made them.
 
 Each job (one clip with its draws, or one stream of negatives) is one `.npy` in the cache (see cache.py).
 """
@@ -9,7 +9,7 @@ import ast
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -70,7 +70,8 @@ class Recipe:
     seed: int
 
     def rows(self, pcm: np.ndarray) -> np.ndarray:
-        return core.frontend_rows(pcm, self.features.hop_samples, self.features.coeffs)
+        f = self.features
+        return core.frontend_rows(pcm, f.hop_samples, f.coeffs, f.kind)
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def job_key(job: Job, recipe: Recipe) -> str:
     """Hash of everything the job's rows depend on: audio, settings, seed, augmentation code, front end."""
     parts = (
         job.identity, _audible(recipe.augment), recipe.features.hop_samples, recipe.features.coeffs,
-        recipe.bank_digest, recipe.seed, *_code_fingerprint(),
+        recipe.features.kind, recipe.bank_digest, recipe.seed, *_code_fingerprint(),
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -217,7 +218,8 @@ def _code_fingerprint() -> tuple[str, ...]:
     sources = [ast.dump(ast.parse(path.read_text("utf-8"))).encode() for path in files]
     versions = [f"{name} {_version(name)}".encode() for name in _SOUND_PACKAGES]
     probe = np.random.default_rng(0).normal(0.0, 3000.0, spec.SAMPLE_RATE_HZ).astype(np.int16)
-    answers = [core.frontend_rows(probe, spec.HOP_CHOICES_SAMPLES[0], spec.MAX_COEFFS).tobytes()]
+    hop = spec.HOP_CHOICES_SAMPLES[0]
+    answers = [core.frontend_rows(probe, hop, spec.MEL_BANDS, kind).tobytes() for kind in spec.FEATURE_KINDS]
     return tuple(hashlib.sha256(part).hexdigest() for part in (*sources, *versions, *answers))
 
 
@@ -242,14 +244,28 @@ def fit_normalisation(streams: Sequence[np.ndarray], features: FeaturesConfig) -
     spread = np.sqrt(np.mean((joined - around) ** 2, axis=0))
     mean16 = np.clip(np.rint(mean), -32768, 32767).astype(np.int16)
     first = core.Normalisation(features.cmvn, _alpha_q15(features), mean16, _gain(spread))
-    levels = np.concatenate([core.normalise(rows, first) for rows in streams]).astype(np.float64)
+    if features.cmvn == "running_mv":
+        first = replace(first, spread=_typical_spread(streams, replace(first, mode="running")))
+    levels = _levels(streams, first)
     measured = spread * np.sqrt(np.mean(levels**2, axis=0)) / INPUT_STEPS_PER_SIGMA
     target = np.maximum(measured / measured.max(), 1e-3) ** features.spread_power
-    return core.Normalisation(features.cmvn, first.alpha_q15, mean16, _gain(measured / target))
+    return replace(first, gain=_gain(measured / target))
+
+
+def _levels(streams: Sequence[np.ndarray], normalisation: core.Normalisation) -> np.ndarray:
+    """The normaliser's output, float64 [rows, coeffs]."""
+    return np.concatenate([core.normalise(rows, normalisation) for rows in streams]).astype(np.float64)
+
+
+def _typical_spread(streams: Sequence[np.ndarray], running: core.Normalisation) -> np.ndarray:
+    """Mean absolute deviation of each coefficient from its running mean, uint16 [coeffs], in row steps."""
+    steps = np.abs(_levels(streams, running)).mean(axis=0)
+    spread = steps / running.gain * (1 << spec.NORM_GAIN_FRAC_BITS)
+    return np.clip(np.rint(spread), spec.CMVN_MIN_SPREAD, spec.CMVN_MAX_SPREAD).astype(np.uint16)
 
 
 def _gain(spread: np.ndarray) -> np.ndarray:
-    """Q2.14 int8 steps per MFCC step, uint16 [coeffs], for a standard deviation in MFCC steps."""
+    """Q2.14 int8 steps per row step, uint16 [coeffs], for a standard deviation in row steps."""
     gain = INPUT_STEPS_PER_SIGMA / np.maximum(spread, 1e-3) * (1 << spec.NORM_GAIN_FRAC_BITS)
     return np.clip(np.rint(gain), 1, 65_535).astype(np.uint16)
 

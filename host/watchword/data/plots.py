@@ -30,9 +30,10 @@ class Views:
 
     pcm: np.ndarray  # int16 [samples] of the recording
     word: tuple[int, int]  # samples, by energy
+    kind: str  # of the rows
     hop_samples: int
     mel_db: np.ndarray  # float64 [rows, MEL_BANDS] above the front end's floor
-    mfcc: np.ndarray  # int16 [rows, coeffs]
+    features: np.ndarray  # int16 [rows, coeffs] of the front end
     normalised: np.ndarray | None  # int8 [rows, coeffs], the model's input
     scores: np.ndarray | None  # uint8 [n]
     smoothed: np.ndarray | None  # float64 [n], 0..1
@@ -45,19 +46,19 @@ def view(pcm: np.ndarray, image: bytes | None = None) -> Views:
     pcm = pcm[: round(MOST_S * spec.SAMPLE_RATE_HZ)]
     lead, tail = np.zeros(LEAD_SAMPLES, np.int16), np.zeros(TAIL_SAMPLES, np.int16)
     stream = np.concatenate([lead, pcm, tail])
-    if image is None:
-        hop, coeffs = HOP_SAMPLES, spec.MAX_COEFFS
-    else:
-        header = core.ModelImage(image).header
-        hop, coeffs = int(header["hop_samples"]), int(header["coeffs"])
-    rows, first = core.frontend_rows(stream, hop, coeffs), LEAD_SAMPLES // hop
+    kind, hop, coeffs = "mfcc", HOP_SAMPLES, spec.MAX_COEFFS
+    if image is not None:
+        model = core.ModelImage(image)
+        kind, hop, coeffs = model.kind, int(model.header["hop_samples"]), int(model.header["coeffs"])
+    rows, first = core.frontend_rows(stream, hop, coeffs, kind), LEAD_SAMPLES // hop
     mel = log_mel(stream, hop)[first:]
     if image is None:
-        return Views(pcm, word_bounds(pcm), hop, mel, rows[first:], None, None, None, None, 0.0)
+        return Views(pcm, word_bounds(pcm), kind, hop, mel, rows[first:], None, None, None, None, 0.0)
     run = core.run_pipeline(image, stream)
     return Views(
         pcm,
         word_bounds(pcm),
+        kind,
         hop,
         mel,
         rows[first:],
@@ -76,7 +77,9 @@ def normalisation_of(image: bytes) -> core.Normalisation:
     mean = np.frombuffer(image, "<i2", count, int(header["norm_mean_offset"]))
     gain = np.frombuffer(image, "<u2", count, int(header["norm_gain_offset"]))
     mode = next(name for name, value in spec.CMVN_MODES.items() if value == header["cmvn_mode"])
-    return core.Normalisation(mode, int(header["cmvn_alpha_q15"]), mean, gain)
+    spreads_at = int(header["norm_mean_offset"]) + mean.nbytes
+    spread = np.frombuffer(image, "<u2", count, spreads_at) if mode == "running_mv" else None
+    return core.Normalisation(mode, int(header["cmvn_alpha_q15"]), mean, gain, spread)
 
 
 def plot_files(files: list[Path], out: Path, image: bytes | None = None) -> list[Path]:
@@ -98,7 +101,7 @@ def draw(views: Views, title: str) -> bytes:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    panels = [_waveform, _mel, _mfcc]
+    panels = [_waveform, _mel, _features]
     if views.normalised is not None:
         panels += [_normalised, _scores]
     with rc_context({"font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left"}):
@@ -138,7 +141,7 @@ def _names(files: list[Path]) -> list[str]:
 
 def _frame(axes: Axes, views: Views) -> None:
     """The same seconds in every panel, and where the word is."""
-    axes.set_xlim(0.0, len(views.mfcc) * views.hop_samples / spec.SAMPLE_RATE_HZ)
+    axes.set_xlim(0.0, len(views.features) * views.hop_samples / spec.SAMPLE_RATE_HZ)
     for at in views.word:
         axes.axvline(at / spec.SAMPLE_RATE_HZ, color=_ORANGE, lw=1.4, ls="--")
 
@@ -155,15 +158,18 @@ def _mel(axes: Axes, views: Views) -> Any:
     return _image(axes, views, views.mel_db, "magma", 0.0, max(1.0, float(views.mel_db.max())))
 
 
-def _mfcc(axes: Axes, views: Views) -> Any:
-    rows = views.mfcc
+def _features(axes: Axes, views: Views) -> Any:
+    rows = views.features
+    if views.kind == "logmel":
+        axes.set(title="log-mel rows, int16 (1 = 0.0235 dB)", ylabel="band")
+        return _image(axes, views, rows, "magma", 0.0, max(1.0, float(rows.max())))
     limit = max(1.0, float(np.percentile(np.abs(rows[:, 1:].astype(np.int32)), 99.5)))
     axes.set(title="MFCC rows, int16 (1 = 0.0235 dB); coefficient 0 beyond the scale", ylabel="coefficient")
     return _image(axes, views, rows, "RdBu_r", -limit, limit)
 
 
 def _normalised(axes: Axes, views: Views) -> Any:
-    axes.set(title="after normalisation, int8: the model's input", ylabel="coefficient")
+    axes.set(title="after normalisation, int8: the model's input", ylabel="band or coefficient")
     rows = np.zeros((1, 1)) if views.normalised is None else views.normalised
     limit = max(1.0, float(np.percentile(np.abs(rows.astype(np.int32)), 99.5)))
     return _image(axes, views, rows, "RdBu_r", -limit, limit)

@@ -4,8 +4,10 @@ A time mask sets rows to 0, which is the mean. A band mask sets mel bands to the
 cepstral coefficients: those of mean-free log-mel bands b are x = G·D·b, with D the orthonormal DCT-II
 [coeffs, bands] of the front end and G the normaliser's gains, so the masked bands B are taken away as
 x - G·D_B·D_Bᵀ·G⁻¹·x. With all 40 coefficients that is exact but for rounding; with fewer, the part of the
-bands that the truncation left away counts as 0. Without CMVN the mean is not taken off, and 0 stands for
-the lowest level that the front end knows.
+bands that the truncation left away counts as 0. Log-mel rows are the bands themselves: D is the identity,
+masked values become 0. Without CMVN the mean is not taken off, and 0 stands for the lowest level that the
+front end knows. With running_mv the gains change over time; those at the typical spread stand for them,
+which is exact for log-mel only.
 """
 
 from __future__ import annotations
@@ -48,12 +50,15 @@ class Masks:
         return out
 
 
-def make_masks(config: AugmentConfig, normalisation: core.Normalisation, hop_samples: int) -> Masks | None:
-    """The masks of `[augment]` for rows under this normalisation; None without SpecAugment."""
+def make_masks(
+    config: AugmentConfig, normalisation: core.Normalisation, hop_samples: int, kind: str = "mfcc"
+) -> Masks | None:
+    """The masks of `[augment]` for rows of this kind and normalisation; None without SpecAugment."""
     if config.specaugment_p == 0.0:
         return None
     gain = normalisation.gain.astype(np.float64)[:, None]
-    basis = fft.dct(np.eye(spec.MEL_BANDS), axis=0, norm="ortho")[: len(gain)]
+    bands = np.eye(spec.MEL_BANDS)
+    basis = bands if kind == "logmel" else fft.dct(bands, axis=0, norm="ortho")[: len(gain)]
     time_rows = round(config.time_mask_s * spec.SAMPLE_RATE_HZ / hop_samples)
     return Masks(
         config.specaugment_p, config.time_masks, time_rows, config.band_masks, config.band_mask_width,

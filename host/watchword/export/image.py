@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from watchword import spec
+from watchword import core, spec
 from watchword.export.layers import Layer, Network
 from watchword.export.settings import ModelSettings
 
@@ -35,7 +35,7 @@ class _Blob:
 def build_image(network: Network, settings: ModelSettings) -> bytes:
     """The whole image, CRC included."""
     blob = _Blob(spec.MODEL_HEADER_BYTES + len(network.layers) * spec.LAYER_BYTES)
-    mean = blob.put(settings.normalisation.mean, "<i2")
+    mean = blob.put(_means_and_spreads(settings.normalisation), "<i2")
     gain = blob.put(settings.normalisation.gain, "<u2")
     weights = blob.end
     records = b"".join(_layer_record(network, i, blob) for i in range(len(network.layers)))
@@ -62,6 +62,13 @@ def build_image(network: Network, settings: ModelSettings) -> bytes:
     return seal(_pack(spec.MODEL_HEADER_FIELDS, fields) + records + bytes(blob.content))
 
 
+def _means_and_spreads(normalisation: core.Normalisation) -> np.ndarray:
+    """int16 [coeffs], or [2 · coeffs] where spreads, which fit int16, follow the means."""
+    if normalisation.spread is None:
+        return normalisation.mean
+    return np.concatenate([normalisation.mean, normalisation.spread.astype(np.int16)])
+
+
 def seal(image: bytes) -> bytes:
     """The image with its CRC field set to fit."""
     at = spec.MODEL_CRC_FROM
@@ -73,6 +80,7 @@ def _settings_fields(settings: ModelSettings) -> dict[str, int | bytes]:
         "hop_samples": settings.hop_samples,
         "coeffs": settings.coeffs,
         "cmvn_mode": spec.CMVN_MODES[settings.normalisation.mode],
+        "feature_kind": spec.FEATURE_KINDS[settings.kind],
         "cmvn_alpha_q15": settings.normalisation.alpha_q15,
         "smoothing": settings.detector.smoothing,
         "high_q15": settings.detector.high_q15,

@@ -24,6 +24,7 @@ class ModelSettings:
     coeffs: int
     normalisation: Normalisation
     detector: DetectorConfig
+    kind: str = "mfcc"  # of features; not in the files of earlier versions
 
     def __post_init__(self) -> None:
         _check_word(self.word)
@@ -31,17 +32,27 @@ class ModelSettings:
             _refuse("hop_samples", f"one of {spec.HOP_CHOICES_SAMPLES}, not {self.hop_samples}")
         if not spec.MIN_COEFFS <= self.coeffs <= spec.MAX_COEFFS:
             _refuse("coeffs", f"{spec.MIN_COEFFS}..{spec.MAX_COEFFS}, not {self.coeffs}")
+        if self.kind not in spec.FEATURE_KINDS:
+            _refuse("kind", f"one of {', '.join(spec.FEATURE_KINDS)}, not {self.kind}")
+        if self.kind == "logmel" and self.coeffs != spec.MEL_BANDS:
+            _refuse("coeffs", f"{spec.MEL_BANDS}, the number of mel bands, not {self.coeffs}")
         if self.normalisation.mode not in spec.CMVN_MODES:
             _refuse("normalisation mode", f"one of {', '.join(spec.CMVN_MODES)}")
         if not len(self.normalisation.mean) == len(self.normalisation.gain) == self.coeffs:
             _refuse("normalisation", f"a mean and a gain for each of {self.coeffs} coefficients")
         alpha_limit = 1 << spec.CMVN_ALPHA_FRAC_BITS
-        if self.normalisation.mode == "running" and not 1 <= self.normalisation.alpha_q15 < alpha_limit:
+        _check_spread(self.normalisation)
+        if (
+            self.normalisation.mode.startswith("running")
+            and not 1 <= self.normalisation.alpha_q15 < alpha_limit
+        ):
             _refuse("alpha_q15", f"1..{alpha_limit - 1}, not {self.normalisation.alpha_q15}")
 
     def to_json(self) -> str:
+        spread = self.normalisation.spread
         content = {
             "word": self.word,
+            "kind": self.kind,
             "hop_samples": self.hop_samples,
             "coeffs": self.coeffs,
             "normalisation": {
@@ -49,6 +60,7 @@ class ModelSettings:
                 "alpha_q15": int(self.normalisation.alpha_q15),
                 "mean": [int(v) for v in self.normalisation.mean],
                 "gain": [int(v) for v in self.normalisation.gain],
+                **({} if spread is None else {"spread": [int(v) for v in spread]}),
             },
             "detector": asdict(self.detector),
         }
@@ -60,14 +72,22 @@ class ModelSettings:
             content = json.loads(text)
         except json.JSONDecodeError as error:
             raise WatchwordError(f"not JSON: {error}", where, "train again to write it anew") from error
-        top = _exact_keys(content, {"word", "hop_samples", "coeffs", "normalisation", "detector"}, where)
-        norm = _exact_keys(top["normalisation"], {"mode", "alpha_q15", "mean", "gain"}, where)
+        if isinstance(content, dict):
+            content.setdefault("kind", "mfcc")
+        top = _exact_keys(
+            content, {"word", "kind", "hop_samples", "coeffs", "normalisation", "detector"}, where
+        )
+        tables = {"mean", "gain", "spread"} if "spread" in top["normalisation"] else {"mean", "gain"}
+        norm = _exact_keys(top["normalisation"], {"mode", "alpha_q15", *tables}, where)
         detector = _exact_keys(top["detector"], {"smoothing", "high", "low", "cooldown_ms"}, where)
         try:
             mean, gain = np.array(norm["mean"], np.int16), np.array(norm["gain"], np.uint16)
-            normalisation = Normalisation(norm["mode"], norm["alpha_q15"], mean, gain)
+            spread = np.array(norm["spread"], np.uint16) if "spread" in norm else None
+            normalisation = Normalisation(norm["mode"], norm["alpha_q15"], mean, gain, spread)
             config = DetectorConfig(**detector)
-            return ModelSettings(top["word"], top["hop_samples"], top["coeffs"], normalisation, config)
+            return ModelSettings(
+                top["word"], top["hop_samples"], top["coeffs"], normalisation, config, top["kind"]
+            )
         except (TypeError, ValueError, OverflowError) as error:
             raise WatchwordError(f"bad value: {error}", where, "train again to write it anew") from error
 
@@ -92,6 +112,18 @@ def _check_word(word: str) -> None:
         _refuse("word", "printable text")
     if len(word.encode()) >= spec.WORD_BYTES:
         _refuse("word", f"shorter than {spec.WORD_BYTES} bytes of UTF-8")
+
+
+def _check_spread(normalisation: Normalisation) -> None:
+    """A spread within its range for each coefficient with running_mv, none with the other modes."""
+    spread, low, high = normalisation.spread, spec.CMVN_MIN_SPREAD, spec.CMVN_MAX_SPREAD
+    if normalisation.mode != "running_mv":
+        if spread is not None:
+            _refuse("normalisation spread", "left out but for mode running_mv")
+    elif spread is None or len(spread) != len(normalisation.mean):
+        _refuse("normalisation spread", "one for each coefficient with mode running_mv")
+    elif not all(low <= int(v) <= high for v in spread):
+        _refuse("normalisation spread", f"{low}..{high}")
 
 
 def _exact_keys(content: Any, keys: set[str], where: str | Path) -> dict[str, Any]:

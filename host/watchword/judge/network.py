@@ -54,7 +54,9 @@ class Judge:
         """
         hop = self.settings.hop_samples
         silence = np.zeros(max(0, self._least_rows * hop - len(pcm)), np.int16)
-        rows = core.frontend_rows(np.concatenate([silence, pcm]), hop, self.settings.coeffs)
+        rows = core.frontend_rows(
+            np.concatenate([silence, pcm]), hop, self.settings.coeffs, self.settings.kind
+        )
         return float(self._run(core.normalise(rows, self.settings.normalisation)[None]))
 
     def around(self, pcm: np.ndarray, sample: int, after_samples: int) -> np.ndarray:

@@ -53,10 +53,16 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class FeaturesConfig:
+    kind: str = _choice("mfcc", tuple(spec.FEATURE_KINDS))  # a row: the MFCC, or the mel bands before the DCT
     hop_samples: int = _choice(320, spec.HOP_CHOICES_SAMPLES)  # a row of features every 10 or 20 ms
-    coeffs: int = _number(40, spec.MIN_COEFFS, spec.MAX_COEFFS)  # of the MFCC in a row; fewer cost less
-    cmvn: str = _choice("running", tuple(spec.CMVN_MODES))  # taken off: the mean so far, of all data, or none
-    cmvn_tau_s: float = _number(1.5, 0.1, 60.0)  # time constant of the running mean
+    coeffs: int = _number(
+        40, spec.MIN_COEFFS, spec.MAX_COEFFS
+    )  # of the MFCC in a row; fewer cost less. logmel: 40
+    # taken off: nothing, the mean of all data, the mean so far; mv: and divided by the spread so far
+    cmvn: str = _choice("running", tuple(spec.CMVN_MODES))
+    cmvn_tau_s: float = _number(
+        1.5, 0.1, 60.0
+    )  # time constant of the running mean; the spread's is 4 times it
     spread_power: float = _number(0.5, 0.0, 1.0)  # model input: 0 = every coefficient equally wide; 1 = as is
 
 
@@ -342,6 +348,10 @@ def _check_together(config: RunConfig, where: str | Path) -> None:
     _refuse_unread(changed, config.model.arch, where)
     a, t, d, m = config.augment, config.train, config.detector, config.model
     pairs = (
+        (
+            config.features.kind != "logmel" or config.features.coeffs == spec.MEL_BANDS,
+            f"[features] coeffs must be {spec.MEL_BANDS}, the number of mel bands, with kind = 'logmel'",
+        ),
         (a.snr_db_min <= a.snr_db_max, "[augment] snr_db_min must not exceed snr_db_max"),
         (a.level_dbfs_min <= a.level_dbfs_max, "[augment] level_dbfs_min must not exceed level_dbfs_max"),
         (t.window_start_s <= t.window_end_s, "[train] window_start_s must not exceed window_end_s"),

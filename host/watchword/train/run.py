@@ -162,7 +162,7 @@ def _prepare(config: RunConfig, features: Features) -> Prepared:
     rows = geometry.segment_rows(t.segment_s, detector.smoothing)
     training = make_training_set(features.positives, features.negatives, normalisation, rows)
     validation = make_validation_set(features.validation, normalisation, geometry)
-    settings = ModelSettings(config.word.phrase, f.hop_samples, f.coeffs, normalisation, detector)
+    settings = ModelSettings(config.word.phrase, f.hop_samples, f.coeffs, normalisation, detector, f.kind)
     sources = find_sources(features)
     return Prepared(geometry, training, validation, settings, sources, rows, features.plan.clips)
 
@@ -175,13 +175,16 @@ def _some(streams: Sequence[np.ndarray] | np.ndarray, rng: np.random.Generator) 
 def _train_float(run: Run, prepared: Prepared, taught: Taught | None = None) -> tuple[Any, Batches]:
     config, t = run.config, run.config.train
     geometry = prepared.geometry
-    masks = make_masks(config.augment, prepared.settings.normalisation, geometry.hop_samples)
+    masks = make_masks(
+        config.augment, prepared.settings.normalisation, geometry.hop_samples, config.features.kind
+    )
     batches = Batches(
         prepared.training, geometry, prepared.segment_rows, t.batch, t.negatives_per_positive, t.window_end_s,
         t.seed, masks,
     )  # fmt: skip
     with precision(t.mixed_precision):
         network = architectures.build_model(config.model, config.features.coeffs)
+    architectures.start_from(network, config.model, config.features.kind)
     _fit(run, prepared, network, _float_stage(config), batches, taught)
     full = architectures.build_model(config.model, config.features.coeffs)  # computes in float32
     full.set_weights(network.get_weights())

@@ -1,8 +1,9 @@
-/* Fixed-point MFCC front end: one hop of audio in, one row of int16 MFCCs out.
+/* Fixed-point front end: one hop of audio in, one row of int16 MFCCs or log-mel bands out.
  *
  * Hann window (512, periodic) -> block scaling -> real FFT -> power -> 40 HTK mel triangles
- * (unit sum) -> log2(1 + E / floor) -> orthonormal DCT-II. Same numbers as librosa's
- * feature.mfcc on that log-mel within the bound that tests/host/test_frontend.py states.
+ * (unit sum) -> log2(1 + E / floor), the log-mel row -> orthonormal DCT-II, the MFCC row. Same
+ * numbers as librosa's feature.mfcc on that log-mel within the bound that
+ * tests/host/test_frontend.py states.
  */
 #ifndef WATCHWORD_FRONTEND_H
 #define WATCHWORD_FRONTEND_H
@@ -16,17 +17,23 @@ typedef struct {
     } window;                                  /* the latest samples, oldest first */
     uint16_t hop_samples;
     uint16_t coeffs;
+    uint16_t kind;   /* WW_FEATURES_MFCC, _LOGMEL */
     uint16_t filled; /* samples of the pending hop already taken */
 } ww_frontend;
 
-/* hop_samples: one of WW_HOP_CHOICES; coeffs: WW_MIN_COEFFS..WW_MAX_COEFFS. */
-ww_status ww_frontend_init(ww_frontend *fe, uint16_t hop_samples, uint16_t coeffs) WW_CHECKED;
+/* kind: WW_FEATURES_MFCC or _LOGMEL; hop_samples: one of WW_HOP_CHOICES; coeffs, the length of a
+ * row: WW_MIN_COEFFS..WW_MAX_COEFFS, of log-mel WW_MEL_BANDS. */
+ww_status ww_frontend_init(ww_frontend *fe, uint16_t kind, uint16_t hop_samples,
+                           uint16_t coeffs) WW_CHECKED;
+
+/* Is that a row which the front end can make? */
+bool ww_frontend_makes(uint16_t kind, uint16_t hop_samples, uint16_t coeffs);
 
 /* Forget all audio: as after init. The first row sees silence before the first hop. */
 void ww_frontend_reset(ww_frontend *fe);
 
 /* Take up to `count` samples, stopping at the end of a hop. *used says how many were taken.
- * Returns true when a hop is complete and row[0..coeffs) holds its MFCCs (Q9.7 log2 power).
+ * Returns true when a hop is complete and row[0..coeffs) holds its values (Q9.7 log2 power).
  * The result for the same samples does not depend on how they are cut into calls. */
 bool ww_frontend_push(ww_frontend *fe, const int16_t *samples, size_t count, size_t *used,
                       int16_t *row);

@@ -26,13 +26,14 @@ class Architecture:
     build: Callable[[ModelConfig, int, int | None, int | None, bool], Any]
     receptive_rows: Callable[[ModelConfig], int]
     streams: bool = True
+    start_from_bands: Callable[[Any], None] | None = None  # where it begins otherwise on log-mel rows
 
 
 ARCHITECTURES: dict[str, Architecture] = {
     "ds_tcn": Architecture(ds_tcn.build, ds_tcn.receptive_rows),
     "tiny_conv": Architecture(tiny_conv.build, tiny_conv.receptive_rows),
     "mobilenet": Architecture(mobilenet.build, mobilenet.receptive_rows),
-    "resnet18": Architecture(resnet18.build, resnet18.receptive_rows, streams=False),
+    "resnet18": Architecture(resnet18.build, resnet18.receptive_rows, False, resnet18.start_from_bands),
     "conformer": Architecture(conformer.build, conformer.receptive_rows, streams=False),
 }
 
@@ -70,6 +71,13 @@ def build_model(
 ) -> Any:
     """A Keras model. `batch_norm=False` gives the twin whose convolutions have it folded in."""
     return architecture(model).build(model, coeffs, rows, batch, batch_norm)
+
+
+def start_from(network: Any, model: ModelConfig, kind: str) -> None:
+    """Set the weights of a new network that depend on the kind of features it will see."""
+    prepare = architecture(model).start_from_bands
+    if kind == "logmel" and prepare is not None:
+        prepare(network)
 
 
 def logits_of(network: Any) -> Any:

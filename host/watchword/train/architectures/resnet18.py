@@ -69,6 +69,11 @@ def _convolution(
     return parts.convolution(padded, channels, name, batch_norm, relu, kernel=kernel, strides=strides)
 
 
+def start_from_bands(network: Any) -> None:
+    """For rows that are mel bands already: the first layer begins as the identity."""
+    network.get_layer("bands").set_weights([np.eye(spec.MEL_BANDS, dtype=np.float32)[None, None]])
+
+
 def _inverse_dct(coeffs: int) -> Any:
     """Start from mel bands again, where neighbours belong together: the orthonormal DCT-II, transposed.
 

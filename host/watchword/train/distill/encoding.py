@@ -42,14 +42,14 @@ class FrontEnd:
 
     @property
     def identity(self) -> str:
-        return f"front end, hop {self.hop_samples}, {self.features.coeffs} coefficients"
+        return f"front end, {self.features.kind}, hop {self.hop_samples}, {self.features.coeffs} coefficients"
 
     @property
     def hop_samples(self) -> int:
         return self.features.hop_samples
 
     def rows(self, pcm: np.ndarray) -> np.ndarray:
-        return core.frontend_rows(pcm, self.hop_samples, self.features.coeffs)
+        return core.frontend_rows(pcm, self.hop_samples, self.features.coeffs, self.features.kind)
 
 
 @dataclass(frozen=True)

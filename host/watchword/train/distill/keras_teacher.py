@@ -63,7 +63,7 @@ def load_keras_teacher(folder: Path, student: RunConfig) -> NetworkTeacher:
 
 def _same_rows(a: FeaturesConfig, b: FeaturesConfig) -> bool:
     """Do both front ends give the same rows, before normalisation?"""
-    return (a.hop_samples, a.coeffs) == (b.hop_samples, b.coeffs)
+    return (a.kind, a.hop_samples, a.coeffs) == (b.kind, b.hop_samples, b.coeffs)
 
 
 def _identity(folder: Path) -> str:

@@ -53,9 +53,13 @@ def measure_footprint(config: RunConfig) -> Footprint:
     network = read_network(to_tflite(folded, rows, coeffs, list(noise)))
     tf.keras.backend.clear_session()
     plain = core.Normalisation(
-        config.features.cmvn, 1, np.zeros(coeffs, np.int16), np.full(coeffs, 1, np.uint16)
+        config.features.cmvn,
+        1,
+        np.zeros(coeffs, np.int16),
+        np.full(coeffs, 1, np.uint16),
+        np.full(coeffs, spec.CMVN_MIN_SPREAD, np.uint16) if config.features.cmvn == "running_mv" else None,
     )
     detector = core.DetectorConfig(spec.DETECTOR_SMOOTHING, spec.DETECTOR_HIGH, spec.DETECTOR_LOW, 0)
-    image = build_image(network, ModelSettings("any", hop, coeffs, plain, detector))
+    image = build_image(network, ModelSettings("any", hop, coeffs, plain, detector, config.features.kind))
     instructions = load_instruction_model().per_second(network, hop)
     return Footprint(len(image), network.arena_bytes, instructions)

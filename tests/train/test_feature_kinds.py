@@ -1,0 +1,79 @@
+"""A model on log-mel rows: trained, exported, run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_corpus import write_corpus
+from watchword import core, spec
+from watchword.train import architectures
+from watchword.train.config import (
+    AugmentConfig,
+    DataConfig,
+    DetectorSettings,
+    FeaturesConfig,
+    ModelConfig,
+    QatConfig,
+    RunConfig,
+    TrainConfig,
+    WordConfig,
+)
+
+pytestmark = pytest.mark.train
+
+
+def toy_config(folder: Path) -> RunConfig:
+    manifest = write_corpus(folder, words=16, others=24)
+    return RunConfig(
+        word=WordConfig("toy"),
+        data=DataConfig(str(manifest), str(folder / "cache"), 6, 6, 3, 1, 1),
+        features=FeaturesConfig(kind="logmel"),
+        augment=AugmentConfig(snr_db_min=10.0, level_dbfs_min=-30.0),
+        model=ModelConfig(channels=16, dilations=(1, 2)),
+        train=TrainConfig(
+            epochs=6, steps_per_epoch=25, warmup_epochs=1, batch=36, segment_s=1.4, learning_rate=4e-3,
+            ema_decay=0.9,
+        ),
+        qat=QatConfig(epochs=1),
+        detector=DetectorSettings(target_fah=60.0),
+    )  # fmt: skip
+
+
+def test_a_log_mel_model_learns_and_is_exported(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+    from watchword.cli.export import command
+    from watchword.train.run import train_run
+
+    metrics = train_run(toy_config(tmp_path), tmp_path / "run", progress=False)
+    for name in ("float", "int8"):
+        result = metrics["validation"]["results"][name]
+        assert result["frr_at_false_alarms"]["3"]["clean"] <= 0.25, result
+    told = CliRunner().invoke(command, [str(tmp_path / "run"), "--out", str(tmp_path / "model")])
+    assert told.exit_code == 0, told.output
+    settings = json.loads((tmp_path / "model" / "card.json").read_text())["settings"]
+    assert (settings["kind"], settings["normalisation"]["mode"]) == ("logmel", "running")
+    image = (tmp_path / "model" / "model.bin").read_bytes()
+    assert core.ModelImage(image).kind == "logmel"
+    pcm = np.random.default_rng(0).normal(0, 2_000, 48_000).astype(np.int16)
+    assert len(core.run_pipeline(image, pcm).scores) > 20
+
+
+def test_resnet18_begins_from_the_bands_it_is_given() -> None:
+    model = ModelConfig(arch="resnet18", channels=4)
+    network = architectures.build_model(model, spec.MEL_BANDS)
+    architectures.start_from(network, model, "mfcc")
+    transform = network.get_layer("bands").get_weights()[0][0, 0]
+    np.testing.assert_allclose(transform @ transform.T, np.eye(spec.MEL_BANDS), atol=1e-5)
+    assert abs(transform - np.eye(spec.MEL_BANDS)).max() > 0.5
+    architectures.start_from(network, model, "logmel")
+    np.testing.assert_array_equal(network.get_layer("bands").get_weights()[0][0, 0], np.eye(spec.MEL_BANDS))
+
+
+def test_other_networks_begin_alike() -> None:
+    network = architectures.build_model(ModelConfig(channels=8, dilations=(1,)), spec.MEL_BANDS)
+    before = network.get_weights()
+    architectures.start_from(network, ModelConfig(channels=8, dilations=(1,)), "logmel")
+    assert all(np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
