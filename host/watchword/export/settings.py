@@ -77,8 +77,10 @@ class ModelSettings:
         top = _exact_keys(
             content, {"word", "kind", "hop_samples", "coeffs", "normalisation", "detector"}, where
         )
-        tables = {"mean", "gain", "spread"} if "spread" in top["normalisation"] else {"mean", "gain"}
-        norm = _exact_keys(top["normalisation"], {"mode", "alpha_q15", *tables}, where)
+        spread_key = {"spread"} & set(
+            top["normalisation"] if isinstance(top["normalisation"], dict) else ()
+        )  # running_mv alone has it
+        norm = _exact_keys(top["normalisation"], {"mode", "alpha_q15", "mean", "gain", *spread_key}, where)
         detector = _exact_keys(top["detector"], {"smoothing", "high", "low", "cooldown_ms"}, where)
         try:
             mean, gain = np.array(norm["mean"], np.int16), np.array(norm["gain"], np.uint16)
