@@ -195,7 +195,9 @@ def test_the_loss_reaches_every_weight(name: str) -> None:
     logits, model = logits_of(network(name)), TINY[name]
     rows = real(random_rows((6, receptive_rows(model) + 8 * model.stem_stride, COEFFS)))
     with tf.GradientTape() as tape:
-        value = SegmentLoss(3, 2, 0.0)(logits(rows, training=True), tf.constant([1.0, 1, 0, 0, 0, 0]))
+        value = SegmentLoss(3, 2, 0.0)(
+            logits(rows, training=True), tf.constant([1.0, 1, 0, 0, 0, 0]), tf.zeros(6)
+        )
     gradients = tape.gradient(value, network(name).trainable_variables)
     assert all(g is not None and np.isfinite(tf.convert_to_tensor(g).numpy()).all() for g in gradients)
     network.cache_clear()  # its batch statistics moved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,10 +169,10 @@ def test_a_head_on_embeddings_learns_the_word_and_is_kept(
     from watchword.train.distill import head
 
     features = runs.make_features(config, progress=False)
-    settings = replace(config, distill=DistillConfig(teacher="", head_steps=800))
+    settings = replace(config, distill=DistillConfig(negative_share=1.0, head_steps=800))
     teacher = head.train_headed_teacher(Spectrum(), settings, features, progress=False)
     found: dict[str, Any] = teacher.facts["validation"]
-    assert found["rank"] <= 0.4, found  # share of words missed; an untrained head misses all
+    assert found["rank"] <= 0.5, found  # share of five words missed; an untrained head misses all
 
     def fail(*_: object) -> None:
         raise AssertionError("trained again")
@@ -181,8 +182,26 @@ def test_a_head_on_embeddings_learns_the_word_and_is_kept(
     rows = [np.random.default_rng(0).normal(0, 9, (40, 20)).astype(np.float16)]
     assert np.array_equal(teacher.logits(rows)[0], again.logits(rows)[0])
     with pytest.raises(AssertionError, match="trained again"):
-        more = replace(settings, distill=DistillConfig(head_steps=810))
+        more = replace(settings, distill=replace(settings.distill, head_steps=810))
         head.train_headed_teacher(Spectrum(), more, features, progress=False)
+
+
+def test_same_seed_same_head(config: RunConfig) -> None:
+    from watchword.train import run as runs
+    from watchword.train.distill.head import train_headed_teacher
+
+    features = runs.make_features(config, progress=False)
+    settings = replace(config, distill=DistillConfig(head_steps=20))
+
+    def opinion() -> tuple[str, np.ndarray]:
+        shutil.rmtree(Path(config.data.cache) / "teachers", ignore_errors=True)
+        np.random.random(7)  # whatever was random before
+        teacher = train_headed_teacher(Spectrum(), settings, features, progress=False)
+        rows = np.random.default_rng(0).normal(0, 9, (40, 20)).astype(np.float16)
+        return teacher.identity, teacher.logits([rows])[0]
+
+    (a, first), (b, second) = opinion(), opinion()
+    assert a == b and np.array_equal(first, second)
 
 
 class Spectrum:

@@ -106,7 +106,7 @@ def test_same_seed_same_weights(config: RunConfig, tmp_path: Path) -> None:
         chosen = replace(short, train=replace(short.train, seed=seed))
         run = runs.Run(chosen, tmp_path / name, False, RunLog(tmp_path / name / "log.csv"))
         make_reproducible(seed)
-        return list(runs._train_float(run, runs._prepare(chosen, features))[0].get_weights())
+        return list(runs._train_float(run, runs._prepare(chosen, features), None)[0].get_weights())
 
     first, second, other = weights("a", 1), weights("b", 1), weights("c", 2)
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

@@ -28,6 +28,7 @@ from watchword.train.distill.teacher import NetworkTeacher
 from watchword.train.loop import Stage
 from watchword.train.losses import make_loss
 from watchword.train.scoring import Scorer
+from watchword.train.tensorflow import make_reproducible
 from watchword.train.trainer import Trainer, load_weights, save_weights
 from watchword.train.validation import Accuracy, ValidationSet
 
@@ -80,6 +81,7 @@ def train_headed_teacher(
     geometry = _geometry(listener)
     if not (kept / _NOTES).is_file():
         material = _hear(listener, config, features, progress)
+        make_reproducible(config.train.seed)
         network = architectures.build_model(listener.head, len(material.standard.mean))
         validation = _train(network, geometry, material, config, features, kept, progress)
         notes = {name: values.tolist() for name, values in vars(material.standard).items()}
@@ -90,6 +92,8 @@ def train_headed_teacher(
     load_weights(network, kept / _WEIGHTS)
     facts = {"teacher": listener.name, "head_parameters": int(network.count_params())}
     scorer = Scorer(architectures.logits_of(network), geometry)
+    weights = hashlib.sha256((kept / _WEIGHTS).read_bytes()).hexdigest()
+    identity = f"{identity} {weights}"  # two machines may train the same head to different weights
     return NetworkTeacher(identity, listener, standard, scorer, facts | {"validation": notes["validation"]})
 
 
