@@ -48,10 +48,10 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
         word=WordConfig("toy"),
         data=DataConfig(str(manifest), str(folder / "cache"), 6, 6, 3, 1, 1),
         features=FeaturesConfig(coeffs=16),
-        augment=AugmentConfig(snr_db_min=10.0, level_dbfs_min=-30.0),
+        augment=AugmentConfig(noise_p=0.4, snr_db_min=10.0, level_dbfs_min=-30.0),
         model=ModelConfig(channels=16, dilations=(1, 2)),
         train=TrainConfig(
-            epochs=6,
+            epochs=12,
             steps_per_epoch=25,
             warmup_epochs=1,
             batch=36,
