@@ -62,7 +62,7 @@ static ww_status on_info_get(session *s, const uint8_t *payload, size_t length) 
                         .frontend_id = WW_FRONTEND_ID,
                         .model_crc32 = header->crc32,
                         .model_bytes = header->image_bytes,
-                        .arena_bytes = header->arena_bytes,
+                        .arena_bytes = (uint32_t)ww_model_arena_bytes(&s->pipeline->model),
                         .clock_hz = board_counter_hz(),
                         .hop_samples = header->hop_samples,
                         .coeffs = header->coeffs,
