@@ -7,6 +7,7 @@ WORD ?= hey lighthouse
 BOARD ?= emu-c3
 PORT ?= emu:c3
 PYTHON ?= python3
+EXTRAS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 CORE_SOURCES := $(wildcard firmware/core/*/*.c firmware/core/*/*.h firmware/core/include/watchword/*.h)
@@ -16,13 +17,13 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo '  Settings: WORD="hey lighthouse"  BOARD=emu-c3  PORT=emu:c3  MODEL=models/<word>'
+	@echo '  Settings: WORD="hey lighthouse"  BOARD=emu-c3  PORT=emu:c3  MODEL=models/<word>  EXTRAS=tts,search'
 
 system: ## Debian packages (compilers, QEMU, voices); uses sudo where needed
 	@tools/install_system.sh
 
 $(VENV)/installed.stamp: pyproject.toml setup.py tools/install_python.sh | system
-	@PYTHON="$(PYTHON)" VENV="$(VENV)" tools/install_python.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$(EXTRAS)" tools/install_python.sh
 	@touch $@
 
 $(CORE_BUILT): $(VENV)/installed.stamp host/watchword/core_build.py $(CORE_SOURCES)

@@ -69,6 +69,9 @@ class AugmentConfig:
     rir_p: float = _number(0.5, 0.0, 1.0)  # share of clips put into a room
     noise_p: float = _number(0.75, 0.0, 1.0)  # share of clips with noise added
     babble_p: float = _number(0.25, 0.0, 1.0)  # share of the noisy ones whose noise is people talking
+    coloured_p: float = _number(0.25, 0.0, 1.0)  # share of the others made up: any colour, steady or gusty
+    noise_pace_p: float = _number(0.3, 0.0, 1.0)  # share of recorded noises played faster or slower
+    noise_mix_p: float = _number(0.2, 0.0, 1.0)  # share of noises with a second, quieter one beside them
     snr_db_min: float = _number(0.0, -20.0, 60.0)  # of the added noise: the loudest
     snr_db_max: float = _number(20.0, -20.0, 60.0)  # and the faintest
     level_dbfs_min: float = _number(-42.0, -70.0, -1.0)  # loudness of the speech (active RMS)

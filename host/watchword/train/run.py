@@ -43,6 +43,7 @@ from watchword.train.validation import Accuracy, Score, ValidationSet, calibrate
 _NORMALISATION_STREAMS = 400  # of each kind: enough for a mean and a variance
 _RANGE_SEGMENTS = 256  # training segments that set the activations' ranges
 _DISTANCE_BATCHES = 20
+_STEPS_WORTH_FUSING = 1000
 _LOGGED_ALARMS = 3  # the log's FRR is at this many false alarms
 
 
@@ -205,8 +206,15 @@ def _float_stage(config: RunConfig) -> Stage:
     t = config.train
     return Stage(
         STAGES[0], t.epochs, t.steps_per_epoch, t.learning_rate, t.warmup_epochs, t.weight_decay, t.ema_decay,
-        t.validate_every, t.patience,
+        t.validate_every, t.patience, _fusing_pays(config),
     )  # fmt: skip
+
+
+def _fusing_pays(config: RunConfig) -> bool:
+    """XLA compiles for about ten seconds; it makes the small networks faster, and knows no loss scaling."""
+    t = config.train
+    small = architectures.architecture(config.model).streams
+    return small and t.mixed_precision == "off" and t.epochs * t.steps_per_epoch >= _STEPS_WORTH_FUSING
 
 
 def _qat_stage(config: RunConfig) -> Stage:
