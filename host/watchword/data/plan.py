@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -63,6 +64,7 @@ class JobPlan:
     validation_recipe: Recipe
     validation: list[tuple[ValidationJob, tuple[int, int] | None]]  # with the word, in samples of the stream
     clips: dict[str, int]  # of each kind, for the record
+    provenance: dict[str, Any]  # which sources, how long, synthetic or not; a digest of all their sounds
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,25 @@ def make_plan(config: RunConfig, progress: bool = True) -> JobPlan:
         _recipe(config, validation, train, progress),
         _validation_jobs(validation, config.data),
         counts,
+        _provenance(train, validation),
     )
+
+
+def _provenance(*parts: _Split) -> dict[str, Any]:
+    """Hours of each source by split and label, those of people and synthetic ones; a digest of all sounds."""
+    hours: dict[tuple[str, str, str, bool], list[float]] = defaultdict(list)
+    for part in parts:
+        for clip in (clip for label in sorted(part.clips) for clip in part.clips[label]):
+            hours[(clip.split, clip.label, clip.source, clip.synthetic)].append(clip.seconds / 3600.0)
+    digests = sorted(digest for part in parts for digest in part.digests.values())
+    return {
+        "digest": hashlib.sha256(repr(digests).encode()).hexdigest(),
+        "sources": [
+            {"split": split, "label": label, "source": source, "synthetic": synthetic, "clips": len(found),
+             "hours": round(sum(found), 4)}
+            for (split, label, source, synthetic), found in sorted(hours.items())
+        ],
+    }  # fmt: skip
 
 
 def _seconds(rows: np.ndarray, hop_samples: int) -> float:

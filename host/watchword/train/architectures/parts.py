@@ -54,8 +54,9 @@ def depthwise_as_shifts() -> Iterator[None]:
 def _temporal_depthwise() -> Any:
     """A DepthwiseConv2D of shape [k, 1] without bias or activation that heeds `depthwise_as_shifts`."""
     tf = load_tensorflow()
+    base: Any = tf.keras.layers.DepthwiseConv2D
 
-    class TemporalDepthwise(tf.keras.layers.DepthwiseConv2D):
+    class TemporalDepthwise(base):
         def call(self, inputs: Any) -> Any:
             if not _AS_SHIFTS.get():
                 return super().call(inputs)
