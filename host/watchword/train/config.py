@@ -49,6 +49,7 @@ class DataConfig:
     validation_draws: int = _number(1, 1, 20)  # noisy versions of each validation word, per condition
     workers: int = _number(2, 1, 64)  # processes that compute features
     mined_draws: int = _number(20, 1, 1000)  # passes over the negatives that `mine` found
+    seed: int = _number(1, 0, 2**31 - 1)  # of how the clips are augmented, and in which company
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    seed: int = _number(1, 0, 2**31 - 1)  # of everything random: the same seed, the same model
+    seed: int = _number(1, 0, 2**31 - 1)  # of weights and batches: with the same two seeds, the same model
     epochs: int = _number(20, 1, 10_000)  # of float training
     steps_per_epoch: int = _number(100, 1, 1_000_000)  # batches in an epoch
     warmup_epochs: int = _number(5, 0, 10_000)  # in which the learning rate rises to its full height
