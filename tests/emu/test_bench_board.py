@@ -1,4 +1,4 @@
-"""`watchword bench` on the emulated board: the whole command, and what it writes."""
+"""`watchword bench` on the emulated boards: the whole command, and what it writes."""
 
 from __future__ import annotations
 
