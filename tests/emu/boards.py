@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import pytest
-from watchword.device import firmware
+from watchword.device import firmware, ports
 
 
 def needs(*envs: str) -> Any:
@@ -23,12 +23,14 @@ def param(env: str, *values: object, id: str = "") -> Any:
 
 def port_of(env: str) -> str:
     """The usual port of an environment."""
-    return "emu:" + env.removeprefix("emu-")
+    return ports.port_of(firmware.emulated_boards()[env])
 
 
 def env_of(port: str) -> str:
     """The environment behind a port, which is also the board's own name."""
-    return "emu-" + port.removeprefix("emu:").removesuffix("-uart")
+    env = ports.emulated_env(port)
+    assert env is not None
+    return env
 
 
 NAMES = tuple(firmware.emulated_boards())

@@ -36,7 +36,8 @@ def test_layers_add_up_to_the_model_stage(env: str, model_dir: Path, tmp_path: P
         model = board.stats()["model_total"] - warm_up
     layers = sum(counts["layer"])
     assert 0.9 * model < layers < model
-    assert counts["frontend_row_10ms"][0] < 60_000 and counts["frontend_row_20ms"][0] < 60_000
+    limit = 120_000 if env == "emu-esp32" else 60_000
+    assert counts["frontend_row_10ms"][0] < limit and counts["frontend_row_20ms"][0] < limit
 
 
 @pytest.mark.parametrize("env", ENVS)

@@ -152,6 +152,12 @@ def _death_pact() -> list[str]:
     ]
 
 
+def port_of(board: firmware.Board, link: str | None = None) -> str:
+    """The port of an emulated board, over its usual link or another."""
+    name = EMULATED + board.env.removeprefix("emu-")
+    return f"{name}{UART_ONLY}" if link == "uart" else name
+
+
 def emulated_env(port: str) -> str | None:
     """The firmware environment of an emulated port (`emu:c3-uart` -> `emu-c3`); None = a real port."""
     return _emulated(port)[0].env if port.startswith(EMULATED) else None
