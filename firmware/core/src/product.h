@@ -68,7 +68,7 @@ static inline int32_t ww_mul_high(int32_t a, int32_t b) {
 
 static inline int32_t ww_mul_high_raised(int16_t sample, int up, int32_t b) {
     int32_t upper = (int32_t)((uint32_t)(int32_t)sample << (up - 16));
-    return upper * ww_upper_half(b) + ((upper * ww_lower_half(b)) >> 16);
+    return upper * (b >> 16) + ((upper * (b & 0xffff)) >> 16);
 }
 
 static inline uint64_t ww_squares(int32_t a, int32_t b) {
