@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import random
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 from board_model import WORD, noise
 from boards import ENVS, FAST, LINKS, NAMES, PORTS, UARTS, env_of, needs, port_of
-from watchword import core, spec
+from watchword import audio, core, spec
 from watchword.device import firmware, messages, monitor, ports
 from watchword.device.client import Board
 from watchword.errors import WatchwordError
@@ -19,6 +21,7 @@ from watchword.errors import WatchwordError
 pytestmark = pytest.mark.emu
 
 BOOT_LINES = 5
+SHIPPED = sorted(path.parent for path in (firmware.ROOT / "models").glob("*/model.bin"))
 
 
 def boot_text(transport, count: int = BOOT_LINES, limit_s: float = 20.0) -> list[str]:
@@ -90,6 +93,19 @@ def test_all_boards_give_the_same_scores_for_the_same_audio(open_board) -> None:
         assert other.scores.tobytes() == heard[0].scores.tobytes()
         assert events(other.detections) == events(heard[0].detections)
         assert (other.samples, other.rows) == (heard[0].samples, heard[0].rows)
+
+
+@needs(*NAMES)
+@pytest.mark.real
+@pytest.mark.parametrize("model", SHIPPED, ids=lambda folder: folder.name)
+def test_all_boards_give_the_hosts_scores_of_real_speech(model: Path, real_data: Path) -> None:
+    rows = csv.DictReader((real_data / "manifest.csv").open(newline=""))
+    pcm = np.concatenate(
+        [audio.load(real_data / row["path"])[: 2 * 16_000] for row in islice(rows, 0, 90, 30)]
+    )
+    for env in NAMES:
+        with ports.open_port(port_of(env), model) as transport, Board(transport, env) as board:
+            assert_same_as_host(board, model, pcm)
 
 
 @pytest.mark.parametrize("port", PORTS)
