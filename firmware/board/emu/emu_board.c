@@ -3,9 +3,9 @@
  */
 #include "board.h"
 #include "emu_io.h"
+#include "stack_paint.h"
 
 #define TRAP_EXIT_STATUS 70u
-#define STACK_PAINT 0xa5a5a5a5u /* as in start.S */
 
 extern uint32_t __stack_bottom[], __stack_top[];
 

@@ -1,6 +1,6 @@
 /* Reset, C runtime, exceptions and interrupts of the emulated board (Xtensa, call0 ABI). */
 
-#define STACK_PAINT 0xa5a5a5a5
+#include "emu/stack_paint.h"
 
 #define PS_USER_VECTORS 0x20 /* exceptions and interrupts allowed, no register windows */
 #define CAUSE_INTERRUPT 4
