@@ -16,7 +16,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo '  Settings: WORD="hey lighthouse"  BOARD=emu-c3  PORT=emu:c3|emu:esp32  MODEL=models/<word>'
+	@echo '  Settings: WORD="hey lighthouse"  BOARD=emu-c3  PORT=emu:c3  MODEL=models/<word>'
 
 system: ## Debian packages (compilers, QEMU, voices); uses sudo where needed
 	@tools/install_system.sh
