@@ -36,7 +36,7 @@ setup: $(CORE_BUILT) ## Everything needed to run: packages, virtual environment,
 demo: setup ## Speech -> trained model -> firmware -> measured on an emulated ESP32-C3 (WORD="any phrase")
 	@$(BIN)/python tools/demo.py "$(WORD)"
 
-test: setup ## All tests, fast ones first, the emulated board's included
+test: setup ## All tests, fast ones first, the emulated boards' included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/golden tests/host tests/c tests/train
 	@$(BIN)/python -m pytest tests/emu
 
