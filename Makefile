@@ -7,6 +7,7 @@ WORD ?= hey lighthouse
 BOARD ?= emu-c3
 PORT ?= emu:c3
 PYTHON ?= python3
+EXTRAS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 CORE_SOURCES := $(wildcard firmware/core/*/*.c firmware/core/*/*.h firmware/core/include/watchword/*.h)
@@ -17,13 +18,13 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo '  Settings: WORD="hey lighthouse"  BOARD=emu-c3  PORT=emu:c3  MODEL=models/<word>'
+	@echo '  Settings: WORD="hey lighthouse"  BOARD=emu-c3  PORT=emu:c3  MODEL=models/<word>  EXTRAS=tts,search'
 
 system: ## Debian packages (compilers, QEMU, voices); uses sudo where needed
 	@tools/install_system.sh
 
 $(VENV)/installed.stamp: pyproject.toml setup.py tools/install_python.sh | system
-	@PYTHON="$(PYTHON)" VENV="$(VENV)" tools/install_python.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$(EXTRAS)" tools/install_python.sh
 	@touch $@
 
 $(CORE_BUILT): $(VENV)/installed.stamp host/watchword/core_build.py $(CORE_SOURCES)
@@ -36,7 +37,7 @@ setup: $(CORE_BUILT) ## Everything needed to run: packages, virtual environment,
 demo: setup ## Speech -> trained model -> firmware -> measured on an emulated ESP32-C3 (WORD="any phrase")
 	@$(BIN)/python tools/demo.py "$(WORD)"
 
-test: setup ## All tests, fast ones first, the emulated board's included
+test: setup ## All tests, fast ones first, the emulated boards' included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/golden tests/host tests/c tests/train
 	@$(BIN)/python -m pytest tests/emu
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`make bench`: what Watchword costs, on the emulated ESP32-C3 and on this computer.
+"""`make bench`: what Watchword costs, on the emulated boards and on this computer.
 
 Instruction counts are exact and the same on every computer; they are compared with the committed
 ones in docs/cost.json, and a rise of more than 2 % is an error. Writes build/bench/cost.json;
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -37,6 +36,7 @@ AUDIO_SECONDS = 20.0
 UART_SECONDS = 4.0
 HOST_SECONDS = 60.0
 REPEATS = 3
+MICRO_FRONTEND_BOARD = "emu-c3"  # the other's C library lacks floating point, which it starts with
 # Source folders and files by the part of the firmware they belong to; the first that fits counts.
 MODULES = {
     "link": ("core/src/link.c", "core/src/cobs.c", "core/src/crc32.c"),
@@ -50,19 +50,20 @@ REST = "C library"
 RAM_OBJECTS = ("arena", "pipeline", "link", "slots", "host", "received", "outgoing", "heard")
 
 
-def board_costs(model: Path, pcm: np.ndarray) -> dict[str, Any]:
+def board_costs(emulated: firmware.Board, model: Path, pcm: np.ndarray) -> dict[str, Any]:
     """Counts of the real firmware over its link: by stage, per hop and per second; stack."""
+    port = ports.port_of(emulated)
     image = load_image(model)
     header = core.ModelImage(image).header
     window = int(header["receptive_rows"]) * int(header["hop_samples"])
-    with ports.open_port("emu:c3", model) as transport, Board(transport, "emu:c3") as board:
+    with ports.open_port(port, model) as transport, Board(transport, port) as board:
         board.stats(reset=True)
         board.stream(pcm[:window])
         first = board.stats(reset=True)
         result = board.stream(pcm)
         whole = board.stats()
     if not np.array_equal(result.scores, core.run_pipeline(image, pcm).scores):
-        raise WatchwordError("the board's scores differ from the host's", "emu:c3")
+        raise WatchwordError("the board's scores differ from the host's", port)
     hops_per_second = spec.SAMPLE_RATE_HZ / int(header["hop_samples"])
     scores_per_second = hops_per_second / int(header["stride_rows"])
     counts: dict[str, float] = {}
@@ -80,9 +81,9 @@ def board_costs(model: Path, pcm: np.ndarray) -> dict[str, Any]:
     return {"counts": counts, "stack_bytes": whole["stack_bytes"], "arena_bytes": header["arena_bytes"]}
 
 
-def layer_costs(model: Path, pcm: np.ndarray) -> dict[str, float]:
+def layer_costs(emulated: firmware.Board, model: Path, pcm: np.ndarray) -> dict[str, float]:
     """Counts by layer (a row of it), of the normaliser and of the front end at either hop."""
-    values = cost_board.pipeline_counts(model, pcm, OUT / "pipeline")
+    values = cost_board.pipeline_counts(emulated, model, pcm, OUT / f"pipeline-{emulated.env}")
     hops = values["hops"][0]
     image = load_image(model)
     counts = {"normaliser per row": values["normaliser"][0] / hops}
@@ -96,20 +97,19 @@ def layer_costs(model: Path, pcm: np.ndarray) -> dict[str, float]:
 def microfrontend_costs(pcm: np.ndarray) -> dict[str, float] | str:
     """TensorFlow's micro frontend per row; the reason when it cannot be had."""
     try:
-        values = cost_board.microfrontend_counts(pcm, OUT / "microfrontend")
+        board = firmware.emulated_boards()[MICRO_FRONTEND_BOARD]
+        values = cost_board.microfrontend_counts(board, pcm, OUT / "microfrontend")
     except WatchwordError as error:
         return str(error)
     return {f"micro frontend row, hop {ms} ms": values[f"frontend_row_{ms}ms"][0] for ms in (10, 20)}
 
 
-def sizes(model: Path, board: dict[str, Any]) -> dict[str, int]:
+def sizes(emulated: firmware.Board, model: Path, board: dict[str, Any]) -> dict[str, int]:
     """Bytes of code by part, of static RAM by object, of the model, the arena and the stack."""
-    built = firmware.build("emu-c3", model)
-    prefix = firmware.emulated_boards()["emu-c3"].toolchain_prefix
-    command = [f"{prefix}nm", "--size-sort", "-S", "-l", str(built.elf)]
+    built = firmware.build(emulated.env, model)
     found = {f"code: {part}": 0 for part in (*MODULES, REST)}
     ram = 0
-    for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
+    for line in firmware.binutil(emulated, "nm", "--size-sort", "-S", "-l", str(built.elf)).splitlines():
         words = line.replace("\t", " ").split(" ", 4)
         if len(words) < 4 or not words[0][0].isdigit():
             continue
@@ -149,7 +149,7 @@ def best_rate(seconds: float, action: Any) -> float:
     return seconds / min(taken)
 
 
-def host_speeds(model: Path, pcm: np.ndarray) -> dict[str, float]:
+def host_speeds(model: Path, pcm: np.ndarray, boards: list[firmware.Board]) -> dict[str, float]:
     """Times real time on this computer, one core; and of the board's links, by the clock."""
     image, long = load_image(model), np.tile(pcm, round(HOST_SECONDS / AUDIO_SECONDS))
     checked = core.ModelImage(image)
@@ -158,7 +158,8 @@ def host_speeds(model: Path, pcm: np.ndarray) -> dict[str, float]:
         "front end": best_rate(HOST_SECONDS, lambda: core.frontend_rows(long, hop, coeffs, checked.kind)),
         "pipeline": best_rate(HOST_SECONDS, lambda: core.run_pipeline(image, long)),
     }
-    for port, seconds in (("emu:c3", AUDIO_SECONDS), ("emu:c3-uart", UART_SECONDS)):
+    for port in (ports.port_of(board, link) for board in boards for link in board.links):
+        seconds = UART_SECONDS if port.endswith(ports.UART_ONLY) else AUDIO_SECONDS
         with ports.open_port(port, model) as transport, Board(transport, port) as board:
             started = time.monotonic()
             board.stream(pcm[: round(seconds * spec.SAMPLE_RATE_HZ)])
@@ -175,32 +176,50 @@ def training_seconds(model: Path) -> dict[str, float]:
     return dict((card.get("training") or {}).get("seconds", {}))
 
 
+def measurable() -> list[firmware.Board]:
+    """The emulated boards whose tools are here; says which are not."""
+    boards = firmware.emulated_boards().values()
+    for board in boards:
+        if board.missing():
+            print(f"{board.env} is not measured: no {', '.join(board.missing())} here", file=sys.stderr)
+    return [board for board in boards if not board.missing()]
+
+
+def measure_board(emulated: firmware.Board, model: Path, pcm: np.ndarray) -> dict[str, Any]:
+    """One board's part of cost.json."""
+    board = board_costs(emulated, model, pcm)
+    counts = board["counts"] | layer_costs(emulated, model, pcm)
+    return {
+        "compiler": firmware.compiler_version(emulated),
+        "counts": {name: round(value) for name, value in counts.items()},
+        "sizes": sizes(emulated, model, board),
+    }
+
+
 def measure(model: Path) -> dict[str, Any]:
     """Everything, as it goes to cost.json."""
-    bar = tqdm(total=5, desc="bench", disable=None, bar_format="{desc}: {n_fmt}/{total_fmt} {postfix}")
+    pcm, boards = speech_like(AUDIO_SECONDS), measurable()
+    bar = tqdm(
+        desc="bench", total=len(boards) + 2, disable=None, bar_format="{desc}: {n_fmt}/{total_fmt} {postfix}"
+    )
 
     def step(what: str) -> None:
         bar.set_postfix_str(what)
         bar.update()
 
-    pcm = speech_like(AUDIO_SECONDS)
-    step("emulated board")
-    board = board_costs(model, pcm)
-    step("layers")
-    counts = board["counts"] | layer_costs(model, pcm)
+    measured = {}
+    for board in boards:
+        step(board.env)
+        measured[board.env] = measure_board(board, model, pcm)
     step("TensorFlow's micro frontend")
     other = microfrontend_costs(pcm)
-    step("sizes")
-    found = sizes(model, board)
     step("speeds")
     header = core.ModelImage(load_image(model)).header
     results = {
         "model": {"word": header["word"], "crc32": f"{int(header['crc32']):08x}"},
-        "compiler": cost_board.compiler(),
-        "counts": {name: round(value) for name, value in counts.items()},
+        "boards": measured,
         "micro_frontend": other,
-        "sizes": found,
-        "host": host_speeds(model, pcm),
+        "host": host_speeds(model, pcm, boards),
         "training_s": training_seconds(model),
     }
     bar.close()

@@ -20,29 +20,40 @@ SHOWN = 0.001  # smaller changes are not worth a line
 
 
 def report(old: dict[str, Any], new: dict[str, Any], tolerance: float = TOLERANCE) -> int:
-    """Prints what changed; 1 if anything rose by more than the tolerance, else 0."""
-    if old["compiler"] != new["compiler"]:
-        print(f"not compared: {old['compiler']} before, {new['compiler']} now")
-        return 0
+    """Prints what changed on each board; 1 if anything rose by more than the tolerance, else 0."""
     same_model = old["model"] == new["model"]
     if not same_model:
         print("another model than the committed one: only the front end is compared")
     worse = 0
+    for board, before in old["boards"].items():
+        now = new["boards"].get(board)
+        if now is None:
+            print(f"{board}: not measured now")
+        elif now["compiler"] != before["compiler"]:
+            print(f"{board}: not compared: {before['compiler']} before, {now['compiler']} now")
+        else:
+            worse += risen(board, before, now, same_model, tolerance)
+    print(f"{worse} of the costs rose by more than {tolerance:.0%}" if worse else "no cost regressions")
+    return 1 if worse else 0
+
+
+def risen(board: str, before: dict[str, Any], now: dict[str, Any], same_model: bool, tolerance: float) -> int:
+    """How many costs of one board rose by more than the tolerance; prints all that changed."""
+    worse = 0
     for kind in ("counts", "sizes"):
-        for name, before in old[kind].items():
+        for name, was in before[kind].items():
             if not same_model and not name.startswith(MODEL_FREE):
                 continue
-            if name not in new[kind]:
-                print(f"{name}: no longer measured")
+            if name not in now[kind]:
+                print(f"{board}, {name}: no longer measured")
                 continue
-            change = new[kind][name] / before - 1 if before else float(new[kind][name] > 0)
+            change = now[kind][name] / was - 1 if was else float(now[kind][name] > 0)
             if abs(change) < SHOWN:
                 continue
             verdict = "  REGRESSION" if change > tolerance else ""
             worse += change > tolerance
-            print(f"{name}: {before:,} -> {new[kind][name]:,} ({change:+.1%}){verdict}")
-    print(f"{worse} of the costs rose by more than {tolerance:.0%}" if worse else "no cost regressions")
-    return 1 if worse else 0
+            print(f"{board}, {name}: {was:,} -> {now[kind][name]:,} ({change:+.1%}){verdict}")
+    return worse
 
 
 def main() -> int:

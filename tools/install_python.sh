@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Creates the virtual environment $VENV with $PYTHON and installs Watchword with all it needs.
+# Creates the virtual environment $VENV with $PYTHON and installs Watchword with all it needs, and the
+# optional parts (pyproject.toml) that $EXTRAS names, with commas.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,4 +12,4 @@ cd "$(dirname "$0")/.."
 # pip is the last thing that creating an environment adds: without it, an earlier attempt was cut off.
 [ -x "$VENV/bin/pip" ] || "$PYTHON" -m venv --clear "$VENV"
 echo "== installing Python packages into $VENV (TensorFlow is large: a few minutes the first time)"
-"$VENV/bin/pip" install --quiet --disable-pip-version-check --editable '.[build,train,dev]'
+"$VENV/bin/pip" install --quiet --disable-pip-version-check --editable ".[build,train,dev${EXTRAS:+,$EXTRAS}]"

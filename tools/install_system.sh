@@ -1,30 +1,57 @@
 #!/usr/bin/env bash
-# Installs the Debian/Ubuntu packages of tools/apt-packages.txt that are missing.
+# Installs the Debian/Ubuntu packages of tools/apt-packages.txt that are missing, and those of
+# tools/apt-packages-esp32.txt where the distribution has them.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-mapfile -t wanted < <(sed 's/#.*//; s/[[:space:]]*$//; /^$/d' apt-packages.txt)
-missing=()
-for package in "${wanted[@]}"; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-done
-[ ${#missing[@]} -eq 0 ] && exit 0
+missing() { # of the packages that a list names
+    local package
+    sed 's/#.*//; s/[[:space:]]*$//; /^$/d' "$1" | while read -r package; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
+    done
+}
+
+mapfile -t wanted < <(missing apt-packages.txt)
+mapfile -t optional < <(missing apt-packages-esp32.txt)
+[ $((${#wanted[@]} + ${#optional[@]})) -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "error: this is not Debian or Ubuntu; install the equivalents of: ${missing[*]}" >&2
+    [ ${#wanted[@]} -eq 0 ] && exit 0
+    echo "error: this is not Debian or Ubuntu; install the equivalents of: ${wanted[*]}" >&2
     exit 1
 fi
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { echo "error: run as root: apt-get install ${missing[*]}" >&2; exit 1; }
+    if ! command -v sudo >/dev/null; then
+        [ ${#wanted[@]} -eq 0 ] && exit 0
+        echo "error: run as root: apt-get install ${wanted[*]}" >&2
+        exit 1
+    fi
     as_root=(sudo)
 fi
-echo "== installing Debian packages: ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-install() {
-    "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update -qq &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-            apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}"
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@" -qq >"$log" 2>&1
 }
-install >"$log" 2>&1 || { tail -n 20 "$log" >&2; echo "error: apt-get failed (see above)" >&2; exit 1; }
+failed() { tail -n 20 "$log" >&2; echo "error: apt-get failed (see above)" >&2; exit 1; }
+
+has_all() { # of these packages, by apt's lists as they are
+    local package
+    for package in "$@"; do apt-cache show "$package" >/dev/null 2>&1 || return 1; done
+}
+
+install() {
+    apt update && apt install -y --no-install-recommends "${wanted[@]}"
+}
+
+# Every `make` comes by here: apt's lists are fetched when something is to be installed for sure.
+if [ ${#wanted[@]} -gt 0 ] || [ -n "${CI:-}" ]; then apt update || failed; fi
+if [ ${#optional[@]} -gt 0 ] && has_all "${optional[@]}"; then
+    wanted+=("${optional[@]}")
+elif [ ${#optional[@]} -gt 0 ] && [ ${#wanted[@]} -gt 0 ]; then
+    echo "== no emulated ESP32: this distribution lacks some of ${optional[*]}"
+fi
+[ ${#wanted[@]} -eq 0 ] && exit 0
+echo "== installing Debian packages: ${wanted[*]}"
+install || failed

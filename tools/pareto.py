@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import bench
-import cost_board
 import numpy as np
 from cost_audio import speech_like
 from tqdm import tqdm
 from watchword import core, spec
 from watchword.data.batches import Geometry
+from watchword.device import firmware
 from watchword.errors import WatchwordError
 from watchword.export import export_model
 from watchword.export.budget import SizeTarget
@@ -37,6 +37,7 @@ from watchword.train import architectures
 from watchword.train.config import FeaturesConfig, ModelConfig, RunConfig, config_from_dict, load_config
 
 DOCS = bench.ROOT / "docs"
+BOARD = firmware.emulated_boards()["emu-c3"]
 AUDIO_SECONDS = 10.0
 DEFAULTS = ("tiny_conv", "ds_tcn", "ds_tcn channels=32", "mobilenet", "mobilenet channels=24 expansion=4",
             "resnet18", "conformer")  # fmt: skip
@@ -130,7 +131,7 @@ def read_metrics(run: Path) -> dict[str, Any]:
 def measured(name: str, folder: Path, pcm: np.ndarray) -> Row:
     """The figures of an exported model: from its card, and from the emulated board."""
     card = json.loads((folder / "card.json").read_text())
-    board = bench.board_costs(folder, pcm)
+    board = bench.board_costs(BOARD, folder, pcm)
     counts = board["counts"]
     scores_per_second = spec.SAMPLE_RATE_HZ / (card["settings"]["hop_samples"] * card["stride_rows"])
     return Row(
@@ -316,7 +317,7 @@ def main() -> int:
     try:
         rows = measure(arguments.runs, names, speech_like(AUDIO_SECONDS), features)
         draw(rows, arguments.out / "pareto.png")
-        text = markdown(rows, cost_board.compiler(), features)
+        text = markdown(rows, firmware.compiler_version(BOARD), features)
     except WatchwordError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from watchword import core, spec
 from watchword.core_build import CORE, declarations
+from watchword.device import firmware
 from watchword.export.image import build_image
 from watchword.export.layers import Layer, Network
 from watchword.export.settings import ModelSettings
@@ -44,11 +45,18 @@ def build(folder: Path, name: str, sources: list[Path], more: tuple[str, ...] = 
     return ffi.dlopen(str(library))
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+def variants() -> dict[str, tuple[str, ...]]:
+    """How the emulated boards have the core compiled, without what only their compilers know."""
+    boards = firmware.emulated_boards().values()
+    return {b.env: tuple(flag for flag in b.machine_flags if flag.startswith("-DWW_")) for b in boards}
+
+
+@pytest.fixture(scope="module", params=variants().values(), ids=variants())
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     """(the product, the reference): the same core but for the files that have a reference."""
     folder = tmp_path_factory.mktemp("reference")
-    product = build(folder, "product", [CORE / "src" / f"{n}.c" for n in REPLACED], UNDEFINED_ENDS_IT)
+    sources = [CORE / "src" / f"{n}.c" for n in REPLACED]
+    product = build(folder, "product", sources, (*UNDEFINED_ENDS_IT, *request.param))
     return product, build(folder, "reference", [HERE / f"reference_{n}.c" for n in REPLACED])
 
 

@@ -13,8 +13,8 @@ int main(void) {
     board_link_write((const uint8_t *)"ready\n", 6);
     while (board_link_read(&wish, 1) == 0)
         board_idle();
-    if (wish == 'w') *(volatile uint32_t *)0x80000000u = 1; /* flash */
-    if (wish == 'i') __asm__ volatile(".word 0");
+    if (wish == 'w') *(volatile uint32_t *)((uintptr_t)overflow & ~(uintptr_t)3) = 1; /* flash */
+    if (wish == 'i') __asm__ volatile(".long 0");
     if (wish == 's') return overflow(&wish);
     return 0;
 }

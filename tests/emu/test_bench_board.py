@@ -1,4 +1,4 @@
-"""`watchword bench` on the emulated board: the whole command, and what it writes."""
+"""`watchword bench` on the emulated boards: the whole command, and what it writes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 from board_model import WORD, noise
+from boards import NAMES, PORTS, env_of
 from watchword import audio
 
 pytestmark = pytest.mark.emu
 
 CLI = "from watchword.cli.main import main\nif __name__ == '__main__': main()"
-GENEROUS = """[emu-c3]
+LIMITS = """
 max_frr = 1
 max_fah = 1e6
 latency_p95_ms = 2000
@@ -27,8 +28,8 @@ arena_bytes = 1e6
 stack_bytes = 1e6
 code_bytes = 1e6
 model_bytes = 1e6
-[host]
 """
+GENEROUS = "".join(f"[{env}]{LIMITS}" for env in NAMES) + "[host]\n"
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +45,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def command(place: Path, verb: str, model_dir: Path, out: str, *more: object) -> list[str]:
+def command(
+    place: Path, verb: str, model_dir: Path, out: str, *more: object, port: str = "emu:c3"
+) -> list[str]:
     arguments = ("--model", model_dir, "--positives", place / "yes", "--negatives", place / "no")
-    port = ("--port", "emu:c3") if verb == "bench" else ()
+    to = ("--port", port) if verb == "bench" else ()
     return [
         str(part)
-        for part in (sys.executable, place / "cli.py", verb, *port, *arguments, "--out", place / out, *more)
+        for part in (sys.executable, place / "cli.py", verb, *to, *arguments, "--out", place / out, *more)
     ]
 
 
@@ -57,13 +60,19 @@ def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.fixture(scope="module", params=PORTS)
+def port(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def results(place: Path, model_dir: Path) -> dict[str, Any]:
-    done = run(command(place, "bench", model_dir, "good", "--budgets", place / "generous.toml"))
+def results(port: str, place: Path, model_dir: Path) -> dict[str, Any]:
+    out = place / f"good on {env_of(port)}"
+    done = run(command(place, "bench", model_dir, out.name, "--budgets", place / "generous.toml", port=port))
     assert done.returncode == 0, done.stderr
     assert "PASS" in done.stdout and "FAIL" not in done.stdout
-    assert {p.name for p in (place / "good").iterdir()} == {"results.json", "report.html", "log.txt"}
-    return json.loads((place / "good" / "results.json").read_text())
+    assert {p.name for p in out.iterdir()} == {"results.json", "report.html", "log.txt"}
+    return json.loads((out / "results.json").read_text())
 
 
 def test_every_score_equals_the_hosts(results: dict[str, Any]) -> None:
@@ -93,7 +102,7 @@ def test_figures_equal_evaluate_on_the_host(results: dict[str, Any], place: Path
     assert results["details"]["curve"] == host["details"]["curve"]
 
 
-def test_costs_and_memory_are_measured(results: dict[str, Any], model_dir: Path) -> None:
+def test_costs_and_memory_are_measured(results: dict[str, Any], port: str, model_dir: Path) -> None:
     stages = results["cost"]["instructions_per_audio_second"]
     assert stages["total"] == pytest.approx(stages["frontend"] + stages["model"] + stages["detector"])
     assert stages["frontend"] > 1e6 and stages["model"] > 1e6 and stages["detector"] > 50
@@ -103,13 +112,14 @@ def test_costs_and_memory_are_measured(results: dict[str, Any], model_dir: Path)
     assert memory["model_bytes"] == (model_dir / "model.bin").stat().st_size
     assert memory["ram_bytes"] > memory["arena_bytes"] > 0
     assert memory["stack_bytes"] > 100 and memory["code_bytes"] > 5_000
-    assert results["board"] == "emu-c3" and results["word"] == WORD
+    assert results["board"] == env_of(port) and results["word"] == WORD
     assert all(results["hashes"].values())
 
 
-def test_the_same_counts_again(results: dict[str, Any], place: Path, model_dir: Path) -> None:
+def test_the_same_counts_again(results: dict[str, Any], port: str, place: Path, model_dir: Path) -> None:
     """Instruction counts do not depend on how busy the computer is."""
-    done = run(command(place, "bench", model_dir, "again", "--budgets", place / "generous.toml"))
+    budgets = place / "generous.toml"
+    done = run(command(place, "bench", model_dir, "again", "--budgets", budgets, port=port))
     assert done.returncode == 0, done.stderr
     again = json.loads((place / "again" / "results.json").read_text())
     for part in ("instructions_per_audio_second", "instructions_per_hop", "detection_instructions"):

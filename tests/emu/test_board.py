@@ -1,24 +1,27 @@
-"""The firmware on the emulated board, over both of its links."""
+"""The firmware on the emulated boards, over all their links."""
 
 from __future__ import annotations
 
+import csv
 import os
 import random
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 from board_model import WORD, noise
-from watchword import core, spec
+from boards import ENVS, FAST, LINKS, NAMES, PORTS, UARTS, env_of, needs, port_of
+from watchword import audio, core, spec
 from watchword.device import firmware, messages, monitor, ports
 from watchword.device.client import Board
 from watchword.errors import WatchwordError
 
 pytestmark = pytest.mark.emu
 
-LINKS = ("emu:c3", "emu:c3-uart")
 BOOT_LINES = 5
+SHIPPED = sorted(path.parent for path in (firmware.ROOT / "models").glob("*/model.bin"))
 
 
 def boot_text(transport, count: int = BOOT_LINES, limit_s: float = 20.0) -> list[str]:
@@ -47,7 +50,7 @@ def test_boot_text_names_firmware_word_and_model(port: str, model_dir: Path) -> 
     header = core.ModelImage((model_dir / "model.bin").read_bytes()).header
     with ports.open_port(port, model_dir) as transport:
         lines = boot_text(transport)
-    assert lines[0] == "Watchword 0.1.0 on emu-c3"
+    assert lines[0] == f"Watchword 0.1.0 on {env_of(port)}"
     assert lines[1] == f"word   {WORD}"
     crc, size, arena = header["crc32"], header["image_bytes"], header["arena_bytes"]
     assert lines[2] == f"model  crc32 {crc:08x}, {size} bytes, arena {arena} bytes"
@@ -62,17 +65,16 @@ def test_info_after_typed_text(port: str, model_dir: Path) -> None:
         transport.write(b"hello?\r\nanybody there\r\n" * 40)
         with Board(transport, port) as board:
             info = board.info
-    assert info["board"] == "emu-c3" and info["word"] == WORD and info["firmware"] == "0.1.0"
+    assert info["board"] == env_of(port) and info["word"] == WORD and info["firmware"] == "0.1.0"
     assert info["clock_hz"] == 0
     assert info["model_crc32"] == header["crc32"] and info["model_bytes"] == header["image_bytes"]
     for name in ("arena_bytes", "hop_samples", "coeffs", "receptive_rows", "stride_rows"):
         assert info[name] == header[name]
 
 
-@pytest.mark.parametrize(("port", "seconds"), [("emu:c3", 12.0), ("emu:c3-uart", 3.0)])
-def test_scores_and_detections_equal_the_hosts(
-    port: str, seconds: float, open_board, model_dir: Path
-) -> None:
+@pytest.mark.parametrize("port", LINKS)
+def test_scores_and_detections_equal_the_hosts(port: str, open_board, model_dir: Path) -> None:
+    seconds = 3.0 if port.endswith("-uart") else 12.0
     with open_board(port) as board:
         for seed in (1, 2):
             assert_same_as_host(board, model_dir, noise(seconds, seed))
@@ -80,13 +82,40 @@ def test_scores_and_detections_equal_the_hosts(
     assert (counters.crc_errors, counters.retransmissions) == (0, 0)
 
 
-def test_audio_in_pieces_of_any_size(open_board, model_dir: Path) -> None:
+@needs(*NAMES)
+def test_all_boards_give_the_same_scores_for_the_same_audio(open_board) -> None:
+    pcm, heard = noise(4.0, 12), []
+    for env in NAMES:
+        with open_board(port_of(env)) as board:
+            heard.append(board.stream(pcm))
+    assert len(NAMES) > 1 and len(np.unique(heard[0].scores)) > 10 and heard[0].detections
+    for other in heard[1:]:
+        assert other.scores.tobytes() == heard[0].scores.tobytes()
+        assert events(other.detections) == events(heard[0].detections)
+        assert (other.samples, other.rows) == (heard[0].samples, heard[0].rows)
+
+
+@needs(*NAMES)
+@pytest.mark.real
+@pytest.mark.parametrize("model", SHIPPED, ids=lambda folder: folder.name)
+def test_all_boards_give_the_hosts_scores_of_real_speech(model: Path, real_data: Path) -> None:
+    rows = csv.DictReader((real_data / "manifest.csv").open(newline=""))
+    pcm = np.concatenate(
+        [audio.load(real_data / row["path"])[: 2 * 16_000] for row in islice(rows, 0, 90, 30)]
+    )
+    for env in NAMES:
+        with ports.open_port(port_of(env), model) as transport, Board(transport, env) as board:
+            assert_same_as_host(board, model, pcm)
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_audio_in_pieces_of_any_size(port: str, open_board, model_dir: Path) -> None:
     """Frames cut anywhere, even to one sample, give the scores of the whole."""
     pcm = noise(2.5, 7)
     expected = core.run_pipeline((model_dir / "model.bin").read_bytes(), pcm)
     rng = random.Random(0)
     data, at, scores = pcm.astype("<i2").tobytes(), 0, bytearray()
-    with open_board("emu:c3") as board:
+    with open_board(port) as board:
         request(board, "stream_start", "stream_started", stream=9)
         while at < len(data):
             size = 2 * rng.choice((1, 2, 159, 160, 161, 320, 328))
@@ -97,11 +126,12 @@ def test_audio_in_pieces_of_any_size(open_board, model_dir: Path) -> None:
     assert done.number("samples") == len(pcm)
 
 
-def test_counters_are_the_same_in_two_runs(open_board) -> None:
+@pytest.mark.parametrize("port", PORTS)
+def test_counters_are_the_same_in_two_runs(port: str, open_board) -> None:
     """Also with other traffic in between: emulated instruction counts do not depend on the wall."""
     seen = []
     for chatty in (False, True):
-        with open_board("emu:c3") as board:
+        with open_board(port) as board:
             if chatty:
                 board.config_get()
             board.stats(reset=True)
@@ -118,17 +148,21 @@ def test_counters_are_the_same_in_two_runs(open_board) -> None:
     assert 0 < seen[0]["stack_bytes"] < 8192
 
 
-def test_statistics_reset_and_empty(open_board) -> None:
-    with open_board("emu:c3") as board:
+@pytest.mark.parametrize("port", PORTS)
+def test_statistics_reset_and_empty(port: str, open_board) -> None:
+    with open_board(port) as board:
         board.stream(noise(1.0, 4))
         assert board.stats(reset=True)["hops"] == 50
         empty = board.stats()
     assert empty["samples"] == empty["hops"] == empty["model_total"] == empty["model_min"] == 0
 
 
-def test_detector_settings_change_live_and_bad_ones_are_refused(open_board, model_dir: Path) -> None:
+@pytest.mark.parametrize("port", PORTS)
+def test_detector_settings_change_live_and_bad_ones_are_refused(
+    port: str, open_board, model_dir: Path
+) -> None:
     image, pcm = (model_dir / "model.bin").read_bytes(), noise(6.0, 8)
-    with open_board("emu:c3") as board:
+    with open_board(port) as board:
         wanted = core.DetectorConfig(3, 0.5, 0.25, 1000)
         assert board.config_set(wanted) == wanted
         result = board.stream(pcm)
@@ -162,12 +196,13 @@ class Wiretap:
         self.inner.close()
 
 
-def test_back_to_text_and_again_binary(model_dir: Path) -> None:
-    with ports.open_port("emu:c3", model_dir) as transport:
+@pytest.mark.parametrize("port", PORTS)
+def test_back_to_text_and_again_binary(port: str, model_dir: Path) -> None:
+    with ports.open_port(port, model_dir) as transport:
         boot_text(transport)
         tap = Wiretap(transport)
         for _ in range(2):
-            board = Board(tap, "emu:c3")
+            board = Board(tap, port)
             assert_same_as_host(board, model_dir, noise(1.6, 3))
             before = len(tap.heard)
             board.text_mode()  # the text may come in the same breath as the last acknowledgement
@@ -176,21 +211,23 @@ def test_back_to_text_and_again_binary(model_dir: Path) -> None:
                 if b"switches this link" in tap.heard[before:]:
                     break
                 tap.read(1000)
-            assert b"Watchword 0.1.0 on emu-c3\r\n" in tap.heard[before:]
+            assert f"Watchword 0.1.0 on {env_of(port)}\r\n".encode() in tap.heard[before:]
 
 
-def test_a_new_hello_ends_a_half_finished_stream(model_dir: Path) -> None:
-    with ports.open_port("emu:c3", model_dir) as transport:
-        broken_off = Board(transport, "emu:c3")
+@pytest.mark.parametrize("port", PORTS)
+def test_a_new_hello_ends_a_half_finished_stream(port: str, model_dir: Path) -> None:
+    with ports.open_port(port, model_dir) as transport:
+        broken_off = Board(transport, port)
         request(broken_off, "stream_start", "stream_started", stream=1)
         send_raw(broken_off, spec.MESSAGE["audio"].type_id, bytes(640))
-        with Board(transport, "emu:c3") as board:
+        with Board(transport, port) as board:
             assert_same_as_host(board, model_dir, noise(2.0, 3))
 
 
-def test_restart_ends_the_emulator_with_status_0(model_dir: Path) -> None:
-    with ports.open_port("emu:c3", model_dir) as transport:
-        board = Board(transport, "emu:c3")
+@pytest.mark.parametrize("port", PORTS)
+def test_restart_ends_the_emulator_with_status_0(port: str, model_dir: Path) -> None:
+    with ports.open_port(port, model_dir) as transport:
+        board = Board(transport, port)
         with pytest.raises(WatchwordError, match="status 0"):
             board.restart()
             transport.timeout = 10
@@ -227,8 +264,9 @@ def request(
 REQUESTS = [m for m in spec.MESSAGES if 0x10 <= m.type_id < 0x20]
 
 
-def test_hostile_payloads_are_refused_by_name(open_board, model_dir: Path) -> None:
-    with open_board("emu:c3") as board:
+@pytest.mark.parametrize("port", PORTS)
+def test_hostile_payloads_are_refused_by_name(port: str, open_board, model_dir: Path) -> None:
+    with open_board(port) as board:
         for message in REQUESTS:
             wrong = {message.fixed_bytes - 1} if message.fixed_bytes else set()
             if message.tail is None:
@@ -245,11 +283,12 @@ def test_hostile_payloads_are_refused_by_name(open_board, model_dir: Path) -> No
         assert_same_as_host(board, model_dir, noise(2.0, 6))
 
 
-def test_hostile_messages_in_a_stream_cost_no_audio(open_board, model_dir: Path) -> None:
+@pytest.mark.parametrize("port", PORTS)
+def test_hostile_messages_in_a_stream_cost_no_audio(port: str, open_board, model_dir: Path) -> None:
     pcm = noise(2.0, 6)
     expected = core.run_pipeline((model_dir / "model.bin").read_bytes(), pcm)
     data, rng, scores, errors = pcm.astype("<i2").tobytes(), random.Random(1), bytearray(), 0
-    with open_board("emu:c3") as board:
+    with open_board(port) as board:
         request(board, "stream_start", "stream_started", stream=5)
         sent = 0
         for at in range(0, len(data), 640):
@@ -296,8 +335,9 @@ class NoisyLine:
         self.inner.close()
 
 
-def test_a_noisy_line_loses_no_audio(model_dir: Path) -> None:
-    with ports.open_port("emu:c3", model_dir) as transport:
+@pytest.mark.parametrize("port", PORTS)
+def test_a_noisy_line_loses_no_audio(port: str, model_dir: Path) -> None:
+    with ports.open_port(port, model_dir) as transport:
         line = NoisyLine(transport, seed=3, rate=1e-4)
         board = Board(line, "noisy", connect_timeout_s=30)
         assert_same_as_host(board, model_dir, noise(10.0, 2))
@@ -325,26 +365,30 @@ def stream_cost(port: str, seconds: float, model_dir: Path) -> tuple[float, floa
     return emulator, host, elapsed
 
 
-def test_bench_keeps_ten_times_real_time_on_one_core(model_dir: Path, record_property, capsys) -> None:
+@pytest.mark.parametrize("port", FAST)
+def test_bench_keeps_ten_times_real_time_on_one_core(
+    port: str, model_dir: Path, record_property, capsys
+) -> None:
     """Judged by processor time, of both processes together: the wall clock belongs to the machine."""
     seconds = 30.0
-    emulator, host, elapsed = stream_cost("emu:c3", seconds, model_dir)
+    emulator, host, elapsed = stream_cost(port, seconds, model_dir)
     speed = seconds / (emulator + host)
     record_property("times_real_time", round(speed, 1))
     with capsys.disabled():
-        print(f"\nemu:c3: {speed:.1f} x real time on one core, {seconds / elapsed:.1f} x by the clock")
+        print(f"\n{port}: {speed:.1f} x real time on one core, {seconds / elapsed:.1f} x by the clock")
     assert emulator > 0.1  # it was the emulator that was timed
     assert speed >= 10, f"{emulator:.2f} s in QEMU and {host:.2f} s here for {seconds:.0f} s of audio"
 
 
-def test_report_throughput_of_the_16550(model_dir: Path, record_property, capsys) -> None:
+@pytest.mark.parametrize("port", UARTS)
+def test_report_throughput_of_the_16550(port: str, model_dir: Path, record_property, capsys) -> None:
     """Reported, not judged: the emulated UART is the limit, no figure is promised for it."""
     seconds = 3.0
-    emulator, host, elapsed = stream_cost("emu:c3-uart", seconds, model_dir)
+    emulator, host, elapsed = stream_cost(port, seconds, model_dir)
     speed = seconds / (emulator + host)
     record_property("times_real_time", round(speed, 1))
     with capsys.disabled():
-        print(f"\nemu:c3-uart: {speed:.1f} x real time on one core, {seconds / elapsed:.1f} x by the clock")
+        print(f"\n{port}: {speed:.1f} x real time on one core, {seconds / elapsed:.1f} x by the clock")
 
 
 @pytest.mark.parametrize("port", LINKS)
@@ -360,8 +404,9 @@ def test_an_idle_board_leaves_the_processor_alone(port: str, model_dir: Path) ->
         assert cpu_seconds(pid) - before < 0.3
 
 
-def test_sizes_are_those_of_the_elf(model_dir: Path) -> None:
-    image = firmware.build("emu-c3", model_dir)
+@pytest.mark.parametrize("env", ENVS)
+def test_sizes_are_those_of_the_elf(env: str, model_dir: Path) -> None:
+    image = firmware.build(env, model_dir)
     header = core.ModelImage((model_dir / "model.bin").read_bytes()).header
     assert 0 <= image.model_bytes - header["image_bytes"] < 32
     assert image.ram_bytes > header["arena_bytes"]

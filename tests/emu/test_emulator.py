@@ -2,56 +2,57 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from boards import ENVS, PORTS, param
 from watchword.device import firmware, ports
 from watchword.device.firmware import ROOT, emulated_boards
 from watchword.errors import WatchwordError
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+import cost_board
+
 pytestmark = pytest.mark.emu
 
-BOARD_SOURCES = ROOT / "firmware" / "board" / "emu_c3"
+COMPILER_PACKAGES = {
+    "emu-c3": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
+    "emu-esp32": "clang-22 llvm-22 gcc-xtensa-lx106",
+}
+STORE_FAULT, ILLEGAL = {"emu-c3": 7, "emu-esp32": 29}, {"emu-c3": 2, "emu-esp32": 0}
+FAULTS = ((b"w", STORE_FAULT), (b"s", STORE_FAULT), (b"i", ILLEGAL))
+FAULT_NAMES = ("write to flash", "stack overflow", "illegal instruction")
+LINKS = [param(b.env, b.env, link, id=f"-{link}") for b in emulated_boards().values() for link in b.links]
 
 
 @pytest.fixture(scope="module")
-def fault_elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The board's code under a program that breaks rules on request (fault.c)."""
-    out = tmp_path_factory.mktemp("fault")
-    flags = [
-        "-march=rv32imc",
-        "-mabi=ilp32",
-        "--specs=picolibc.specs",
-        "-std=c99",
-        "-O1",
-        "-Wno-infinite-recursion",
-    ]
-    sources = [Path(__file__).with_name("fault.c"), *sorted(BOARD_SOURCES.glob("*.[cS]"))]
-    objects = []
-    for source in sources:
-        objects.append(str(out / f"{source.stem}.o"))
-        include = f"-I{ROOT / 'firmware' / 'board'}"
-        command = ["riscv64-unknown-elf-gcc", *flags, include, "-c", str(source), "-o", objects[-1]]
-        subprocess.run(command, check=True)
-    elf = out / "fault.elf"
-    link = [*flags, "-nostartfiles", f"-T{BOARD_SOURCES / 'board.ld'}", *objects, "-o", str(elf)]
-    subprocess.run(["riscv64-unknown-elf-gcc", *link], check=True)
-    return elf
+def fault_elf(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """fault_elf(env): the board's code under a program that breaks rules on request (fault.c)."""
+
+    @functools.cache
+    def built(env: str) -> Path:
+        program = cost_board.Program(emulated_boards()[env], tmp_path_factory.mktemp(env))
+        program.compile([Path(__file__).with_name("fault.c")], ["-O1", "-Wno-infinite-recursion"])
+        return program.link()
+
+    return built
 
 
-@pytest.mark.parametrize("link", ["virtio", "uart"])
-@pytest.mark.parametrize(
-    ("wish", "cause"),
-    [(b"w", "7"), (b"s", "7"), (b"i", "2")],
-    ids=["write to flash", "stack overflow", "illegal instruction"],
-)
-def test_a_fault_is_reported_with_its_cause(fault_elf: Path, link: str, wish: bytes, cause: str) -> None:
-    emulator = ports.start_emulator(emulated_boards()["emu-c3"], link, fault_elf)
+@pytest.mark.parametrize(("env", "link"), LINKS)
+@pytest.mark.parametrize(("wish", "causes"), FAULTS, ids=FAULT_NAMES)
+def test_a_fault_is_reported_with_its_cause(
+    fault_elf: Callable[[str], Path], env: str, link: str, wish: bytes, causes: dict[str, int]
+) -> None:
+    emulator = ports.start_emulator(emulated_boards()[env], link, fault_elf(env))
     emulator.timeout = 10
     heard = b""
     try:
@@ -62,11 +63,14 @@ def test_a_fault_is_reported_with_its_cause(fault_elf: Path, link: str, wish: by
                 heard += emulator.read(200)
     finally:
         emulator.close()
-    assert f"trap: cause 0x0000000{cause} at pc 0x8000" in str(caught.value) + heard.decode()
+    told = re.search(r"trap: cause 0x(\w{8}) at pc 0x(\w{8})", str(caught.value) + heard.decode())
+    assert told and int(told[1], 16) == causes[env]
+    assert 0 < int(told[2], 16) % 0x80000000 < fault_elf(env).stat().st_size, "in flash"
 
 
-def test_an_emulator_that_refuses_to_start_says_why(fault_elf: Path) -> None:
-    emulator = ports.start_emulator(emulated_boards()["emu-c3"], "uart", fault_elf.with_name("absent.elf"))
+@pytest.mark.parametrize("env", ENVS)
+def test_an_emulator_that_refuses_to_start_says_why(env: str, tmp_path: Path) -> None:
+    emulator = ports.start_emulator(emulated_boards()[env], "uart", tmp_path / "absent.elf")
     emulator.timeout = 10
     with pytest.raises(WatchwordError, match=r"absent\.elf"):
         emulator.read(1)
@@ -89,12 +93,13 @@ def ends_soon(pid: int) -> bool:
     return False
 
 
-def test_the_emulator_ends_with_the_port(model_dir: Path) -> None:
-    with ports.open_port("emu:c3", model_dir) as transport:
+@pytest.mark.parametrize("port", PORTS)
+def test_the_emulator_ends_with_the_port(port: str, model_dir: Path) -> None:
+    with ports.open_port(port, model_dir) as transport:
         pid = transport._process.pid
         assert alive(pid)
     assert not alive(pid)
-    with pytest.raises(KeyboardInterrupt), ports.open_port("emu:c3", model_dir) as transport:
+    with pytest.raises(KeyboardInterrupt), ports.open_port(port, model_dir) as transport:
         pid = transport._process.pid
         raise KeyboardInterrupt
     assert not alive(pid)
@@ -137,17 +142,18 @@ def test_no_emulator_starts_for_a_process_that_is_gone(tmp_path: Path) -> None:
 
 
 # ── Builds ──────────────────────────────────────────────────────────────────────────────────────
-def test_a_second_build_runs_no_compiler(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = firmware.build("emu-c3", model_dir)
+@pytest.mark.parametrize("env", ENVS)
+def test_a_second_build_runs_no_compiler(env: str, model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = firmware.build(env, model_dir)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("built again")
 
     monkeypatch.setattr(firmware, "_run_platformio", refuse)
-    assert firmware.build("emu-c3", model_dir) == first
+    assert firmware.build(env, model_dir) == first
     monkeypatch.setattr(firmware, "_fingerprint", lambda _: "sources have changed")
     with pytest.raises(AssertionError, match="built again"):
-        firmware.build("emu-c3", model_dir)
+        firmware.build(env, model_dir)
 
 
 def test_only_the_latest_builds_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,21 +209,20 @@ def test_seeding_twice_changes_nothing(tmp_path: Path) -> None:
     assert any(p.name == ".piopm" for p in files)
 
 
+@pytest.mark.parametrize("env", ENVS)
 def test_missing_pieces_say_how_to_get_them(
-    model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    env: str, model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elf = firmware.build("emu-c3", model_dir).elf
+    elf = firmware.build(env, model_dir).elf
     with pytest.raises(WatchwordError, match="no such model folder"):
-        firmware.build("emu-c3", tmp_path / "absent")
+        firmware.build(env, tmp_path / "absent")
     with pytest.raises(WatchwordError, match=r"incomplete: no model\.c and no model\.h"):
-        firmware.build("emu-c3", tmp_path)
+        firmware.build(env, tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(
-        WatchwordError, match="apt install gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"
-    ):
-        firmware.build("emu-c3", model_dir)
+    with pytest.raises(WatchwordError, match=rf"apt install .*{COMPILER_PACKAGES[env]}"):
+        firmware.build(env, model_dir)
     with pytest.raises(WatchwordError, match="apt install qemu-system-misc"):
-        ports.start_emulator(emulated_boards()["emu-c3"], "virtio", elf)
+        ports.start_emulator(emulated_boards()[env], "uart", elf)
 
 
 def test_a_model_that_does_not_compile_shows_the_compilers_words(model_dir: Path, tmp_path: Path) -> None:
@@ -229,7 +234,7 @@ def test_a_model_that_does_not_compile_shows_the_compilers_words(model_dir: Path
 
 @pytest.mark.parametrize("port", ["emu:c4", "emu:", "emu:c3-usb"])
 def test_unknown_emulated_boards_are_named(port: str) -> None:
-    with pytest.raises(WatchwordError, match="there are: emu:c3"), ports.open_port(port):
+    with pytest.raises(WatchwordError, match="there are: emu:c3, emu:esp32"), ports.open_port(port):
         pass
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from board_model import CHANNELS, WORD, noise, write_model
+from boards import ENVS, PORTS, env_of
 from test_app_native import SocketTransport, boot_text, compile_app, running
 from test_board import assert_same_as_host, next_message, request, send_raw
 from watchword import core, spec
@@ -39,8 +40,11 @@ def crc_of(folder: Path) -> int:
     return int(core.ModelImage(image_of(folder)).header["crc32"])
 
 
-def test_a_pushed_model_runs_at_once_and_again(open_board, model_dir: Path, other_dir: Path) -> None:
-    with open_board("emu:c3") as board:
+@pytest.mark.parametrize("port", PORTS)
+def test_a_pushed_model_runs_at_once_and_again(
+    port: str, open_board, model_dir: Path, other_dir: Path
+) -> None:
+    with open_board(port) as board:
         for folder in (other_dir, model_dir, other_dir, model_dir):
             board.push_model(image_of(folder))
             assert board.info["model_crc32"] == crc_of(folder) and board.info["word"] == WORD
@@ -48,10 +52,13 @@ def test_a_pushed_model_runs_at_once_and_again(open_board, model_dir: Path, othe
         assert board.link_counters.retransmissions == 0
 
 
-def test_what_cannot_run_is_refused_and_changes_nothing(open_board, model_dir: Path, other_dir: Path) -> None:
+@pytest.mark.parametrize("port", PORTS)
+def test_what_cannot_run_is_refused_and_changes_nothing(
+    port: str, open_board, model_dir: Path, other_dir: Path
+) -> None:
     image = image_of(other_dir)
     damaged = image[:5000] + bytes([image[5000] ^ 1]) + image[5001:]
-    with open_board("emu:c3") as board:
+    with open_board(port) as board:
         for bad, why in (
             (damaged, "ERR_CRC"),
             (b"no model at all" * 100, "ERR_MAGIC"),
@@ -61,17 +68,18 @@ def test_what_cannot_run_is_refused_and_changes_nothing(open_board, model_dir: P
         ):
             with pytest.raises(WatchwordError, match=why):
                 board.push_model(bad)
-            board = Board(board.link.transport, "emu:c3")
+            board = Board(board.link.transport, port)
             assert board.info["model_crc32"] == crc_of(model_dir)
         assert_same_as_host(board, model_dir, noise(2.0, 4))
         board.push_model(image)
         assert_same_as_host(board, other_dir, noise(2.0, 4))
 
 
-def test_messages_out_of_turn(open_board, model_dir: Path, other_dir: Path) -> None:
+@pytest.mark.parametrize("port", PORTS)
+def test_messages_out_of_turn(port: str, open_board, model_dir: Path, other_dir: Path) -> None:
     image = image_of(other_dir)
     begin = {"image_bytes": len(image), "image_crc32": zlib.crc32(image)}
-    with open_board("emu:c3") as board:
+    with open_board(port) as board:
         assert refusal(board, "model_commit") == "ERR_ARGUMENT"
         assert refusal(board, "model_chunk", b"x", offset=0) == "ERR_ARGUMENT"
         state = request(board, "model_begin", "model_state", **begin)
@@ -94,25 +102,28 @@ def refusal(board: Board, name: str, tail: bytes = b"", **fields: int) -> str:
     return next(n for n, value in spec.STATUS.items() if value == answer.number("code"))
 
 
-def test_a_board_without_a_microphone_says_so(open_board) -> None:
-    with open_board("emu:c3") as board:
+@pytest.mark.parametrize("port", PORTS)
+def test_a_board_without_a_microphone_says_so(port: str, open_board) -> None:
+    with open_board(port) as board:
         assert not board.microphone(16).present
         board.settings_save()
 
 
-def test_the_simulated_flash_costs_the_product_nothing(model_dir: Path) -> None:
-    image = firmware.build("emu-c3", model_dir)
+@pytest.mark.parametrize("env", ENVS)
+def test_the_simulated_flash_costs_the_product_nothing(env: str, model_dir: Path) -> None:
+    image = firmware.build(env, model_dir)
     assert image.emulator_ram_bytes > 2 * 16 * 4096
     assert image.ram_bytes < 2 * 16 * 4096
 
 
-def test_push_on_the_command_line(model_dir: Path, other_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("port", PORTS)
+def test_push_on_the_command_line(port: str, model_dir: Path, other_dir: Path, tmp_path: Path) -> None:
     cli = "from watchword.cli.main import main; main()"
-    arguments = [sys.executable, "-c", cli, "push", "--port", "emu:c3", "--model", str(other_dir)]
+    arguments = [sys.executable, "-c", cli, "push", "--port", port, "--model", str(other_dir)]
     environment = {"WATCHWORD_MODEL": str(model_dir), "PATH": "/usr/bin:/bin:/usr/local/bin"}
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
-    assert f"emu-c3 runs '{WORD}' ({crc_of(other_dir):08x}) now" in done.stdout
+    assert f"{env_of(port)} runs '{WORD}' ({crc_of(other_dir):08x}) now" in done.stdout
 
 
 # ── The same application in a process whose flash is a file ──────────────────────────────────

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from watchword import core, spec
+from watchword.device.firmware import emulated_boards
 from watchword.export import export_model
 from watchword.export.budget import SizeTarget
 from watchword.export.convert import to_tflite
@@ -16,7 +17,7 @@ from watchword.export.graph import read_network
 from watchword.export.settings import ModelSettings
 from watchword.train import architectures, qat
 from watchword.train.config import config_from_dict
-from watchword.train.search.cost import load_instruction_model
+from watchword.train.search.cost import BOARD, load_instruction_model
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
@@ -47,6 +48,8 @@ def test_the_estimate_is_near_what_the_board_counts(
     model: dict[str, Any], coeffs: int, tmp_path: Path
 ) -> None:
     folder = exported(model, coeffs, tmp_path / "model")
-    counted = bench.board_costs(folder, speech_like(5.0))["counts"]["pipeline per second"]
+    counted = bench.board_costs(emulated_boards()[BOARD], folder, speech_like(5.0))["counts"][
+        "pipeline per second"
+    ]
     network = read_network((folder / "model.tflite").read_bytes())
     assert load_instruction_model().per_second(network, 320) == pytest.approx(counted, rel=0.12)

@@ -146,3 +146,15 @@ def test_pins_are_free_and_different(path: Path) -> None:
     assert not set(outputs) & INPUT_ONLY.get(path.name, set())
     assert max(used) <= LAST_PIN[path.name]
     assert 256 <= int(defined["MICROPHONE_GAIN_Q8"]) <= 0xFFFF
+
+
+def test_the_emulated_esp32_counts_at_the_rate_it_is_started_with() -> None:
+    """CCOUNT is virtual time; how much of it an instruction takes is the emulator's -icount."""
+    board = firmware.emulated_boards()["emu-esp32"]
+    shift = re.search(r"shift=(\d+)", " ".join(board.arguments))
+    source = (board.folder / "board.c").read_text()
+    defined = {name: int(value) for name, value in re.findall(r"^#define (\w+) (\d+)u", source, re.M)}
+    assert shift
+    ns = 2 ** int(shift[1])
+    ticks_per_ns = defined["TICKS_PER_MS"] / 1_000_000
+    assert defined["SPAN_TICKS"] / defined["SPAN_INSTRUCTIONS"] == pytest.approx(ns * ticks_per_ns)

@@ -16,14 +16,20 @@ import bench
 import compare_cost
 import cost_report
 from cost_audio import speech_like
+from watchword.evaluate.budgets import read_budgets
+
+BOARDS = ("emu-c3", "emu-esp32")
 
 
-def costs(**changes: Any) -> dict[str, Any]:
+def costs() -> dict[str, Any]:
+    """A cost.json with the same figures for both boards."""
     counts = {"frontend per second": 2_000_000, "model per second": 1_900_000}
     sizes = {"model image": 28_000, "code: pipeline": 16_000}
-    return {"model": {"crc32": "1"}, "compiler": "gcc 12", "counts": counts, "sizes": sizes} | changes
+    boards = {env: {"compiler": "cc 12", "counts": dict(counts), "sizes": dict(sizes)} for env in BOARDS}
+    return {"model": {"crc32": "1"}, "boards": boards}
 
 
+@pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize(
     ("kind", "name", "value", "status"),
     [
@@ -35,27 +41,39 @@ def costs(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_only_a_rise_of_over_two_percent_fails(
-    kind: str, name: str, value: int, status: int, capsys: pytest.CaptureFixture[str]
+    board: str, kind: str, name: str, value: int, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new = costs()
-    new[kind] = new[kind] | {name: value}
+    new["boards"][board][kind][name] = value
     assert compare_cost.report(costs(), new) == status
-    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(name))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if name in line]
+    assert line.startswith(f"{board}, {name}: ")
     assert ("REGRESSION" in line) == bool(status)
 
 
 def test_another_model_leaves_the_front_end_to_compare() -> None:
-    new = costs(model={"crc32": "2"})
-    new["counts"] = {"frontend per second": 2_000_000, "model per second": 9_000_000}
+    new = costs() | {"model": {"crc32": "2"}}
+    new["boards"]["emu-c3"]["counts"]["model per second"] = 9_000_000
     assert compare_cost.report(costs(), new) == 0
-    new["counts"]["frontend per second"] = 2_100_000
+    new["boards"]["emu-c3"]["counts"]["frontend per second"] = 2_100_000
     assert compare_cost.report(costs(), new) == 1
 
 
-def test_another_compiler_is_not_compared() -> None:
-    new = costs(compiler="gcc 13")
-    new["counts"] = {"frontend per second": 9_000_000, "model per second": 9_000_000}
+def test_another_compiler_or_a_board_that_is_not_here_is_not_compared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    new = costs()
+    new["boards"]["emu-c3"] |= {"compiler": "cc 13", "counts": {"frontend per second": 9_000_000}}
+    del new["boards"]["emu-esp32"]
     assert compare_cost.report(costs(), new) == 0
+    said = capsys.readouterr().out
+    assert "emu-c3: not compared: cc 12 before, cc 13 now" in said and "emu-esp32: not measured now" in said
+
+
+@pytest.mark.parametrize(("board", "limit"), [("emu-c3", 6.0e6), ("emu-esp32", 9.0e6)])
+def test_the_committed_table_keeps_the_budgets(board: str, limit: float) -> None:
+    counts = json.loads(bench.BASELINE.read_text())["boards"][board]["counts"]
+    assert counts["pipeline per second"] <= limit == read_budgets(board)["instructions_per_audio_second"]
 
 
 def test_the_audio_is_the_same_everywhere() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from toy_corpus import RATE, tone, write_corpus
 from watchword.data import augment
 from watchword.train.config import AugmentConfig
@@ -60,13 +61,54 @@ def test_level(dbfs: float) -> None:
 
 
 @pytest.mark.parametrize("snr_db", [0.0, 20.0])
-def test_signal_to_noise_ratio(snr_db: float) -> None:
+def test_signal_to_noise_ratio(snr_db: float, tmp_path: Path) -> None:
     """The part before the speech is noise alone."""
-    config = replace(OFF, noise_p=1.0, babble_p=0.0, snr_db_min=snr_db, snr_db_max=snr_db,
+    hiss = tmp_path / "hiss.wav"
+    soundfile.write(hiss, 0.1 * np.random.default_rng(0).standard_normal(4 * RATE), RATE)
+    config = replace(OFF, noise_p=1.0, babble_p=0.0, coloured_p=0.0, snr_db_min=snr_db, snr_db_max=snr_db,
                      level_dbfs_min=-20.0, level_dbfs_max=-20.0)  # fmt: skip
     clip = np.concatenate([np.zeros(RATE), np.sin(np.arange(RATE) * 0.3)]).astype(np.float32)
-    pcm = augment.negative_stream([clip], config, EMPTY, np.random.default_rng(5))
+    pcm = augment.negative_stream([clip], config, augment.Bank(noises=(hiss,)), np.random.default_rng(5))
     assert level_db(pcm[: RATE - 400] / 32768.0) == pytest.approx(-20.0 - snr_db, abs=1.5)
+
+
+def test_noise_that_nobody_recorded_comes_in_every_colour() -> None:
+    """Of many draws some are bright, some dark, some steady, some not; all are as long and as loud."""
+    draws = [augment.coloured_noise(2 * RATE, np.random.default_rng(seed)) for seed in range(30)]
+    assert all(len(noise) == 2 * RATE and np.std(noise) == pytest.approx(0.1, rel=0.01) for noise in draws)
+    spectra = [np.abs(np.fft.rfft(noise)) ** 2 for noise in draws]
+    tilt_db = [10 * np.log10(s[4000:12000].mean() / s[400:2000].mean()) for s in spectra]
+    assert max(tilt_db) > 0 and min(tilt_db) < -15
+    loudness = [[level_db(part) for part in np.array_split(noise, 10)] for noise in draws]
+    assert min(map(np.ptp, loudness)) < 2 and max(map(np.ptp, loudness)) > 8
+
+
+def test_a_recorded_noise_is_heard_at_another_pace(tmp_path: Path) -> None:
+    tone = tmp_path / "hum.wav"
+    soundfile.write(tone, 0.2 * np.sin(np.arange(2 * RATE) * 2 * np.pi * 1000 / RATE), RATE)
+    heard = augment.Noise(path=tone, pace=1.25).make(RATE, EMPTY, np.random.default_rng(0))
+    assert len(heard) == RATE
+    assert np.argmax(np.abs(np.fft.rfft(heard))) == pytest.approx(1250, abs=3)
+
+
+def test_a_second_noise_lies_beside_the_first(tmp_path: Path) -> None:
+    """Both tones are there, the second one quieter by what was asked for."""
+    paths = [tmp_path / f"{hz}.wav" for hz in (1000, 3000)]
+    for hz, path in zip((1000, 3000), paths, strict=True):
+        soundfile.write(path, 0.1 * hz / 1000 * np.sin(np.arange(2 * RATE) * 2 * np.pi * hz / RATE), RATE)
+    noise = augment.Noise(path=paths[0], other=augment.Noise(path=paths[1]), other_db=-6.0)
+    spectrum = np.abs(np.fft.rfft(noise.make(RATE, EMPTY, np.random.default_rng(0))))
+    assert 20 * np.log10(spectrum[3000] / spectrum[1000]) == pytest.approx(-6.0, abs=0.2)
+    assert str(noise) == "1000 and 3000 -6 dB"
+
+
+def test_settings_decide_how_noises_vary() -> None:
+    bank = augment.Bank(noises=(Path("rain.wav"),))
+    config = replace(OFF, noise_p=1.0, babble_p=0.0, noise_pace_p=1.0, noise_mix_p=1.0)
+    scenes = [augment.draw_scene(config, bank, np.random.default_rng(seed)) for seed in range(20)]
+    assert all(scene.noise is not None and scene.noise.other is not None for scene in scenes)
+    recorded = [scene.noise for scene in scenes if scene.noise and scene.noise.path]
+    assert recorded and all(0.7 < noise.pace < 1.4 and noise.pace != 1.0 for noise in recorded)
 
 
 def test_room_keeps_time_and_adds_a_tail() -> None:

@@ -51,6 +51,25 @@ def test_loss_of_every_segment(gamma: float) -> None:
 
 
 @pytest.mark.train
+def test_fused_steps_are_the_same_steps() -> None:
+    """XLA, and depthwise convolutions as sums of shifted rows, change rounding and nothing else."""
+    from watchword.train import architectures
+    from watchword.train.tensorflow import make_reproducible
+    from watchword.train.trainer import Trainer
+
+    weights, losses = [], []
+    for fused in (False, True):
+        make_reproducible(1)
+        network = architectures.build_model(replace(MODEL, dilations=(1, 2)), 13)
+        loss = make_loss(TrainConfig(), 3, GEOMETRY)
+        trainer = Trainer(network, architectures.logits_of(network), loss, replace(STAGE, fused=fused))
+        losses.append([trainer.step(batch, 3e-3).loss for batch in toy_batches().take(4)])
+        weights.append(np.concatenate([w.ravel() for w in network.get_weights()]))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert np.abs(weights[1] - weights[0]).max() < 1e-4
+
+
+@pytest.mark.train
 def test_the_configuration_reaches_the_loss() -> None:
     assert make_loss(TrainConfig(), 5, GEOMETRY).focal_gamma == 0.0
     focal = make_loss(TrainConfig(loss="focal", focal_gamma=1.5, hard_negative_weight=3.0), 5, GEOMETRY)

@@ -81,13 +81,13 @@ def test_a_second_training_no_longer_falls_for_what_was_mined(tmp_path: Path) ->
         word=WordConfig("toy"),
         data=DataConfig(
             str(manifest), str(tmp_path / "cache"), positive_draws=6, synthetic_draws=6, negative_draws=3,
-            workers=1, mined_draws=6,
+            workers=1, mined_draws=4,
         ),
         features=FeaturesConfig(coeffs=16),
         augment=AugmentConfig(snr_db_min=10.0, level_dbfs_min=-30.0),
         model=ModelConfig(channels=16, dilations=(1, 2)),
         train=TrainConfig(
-            epochs=6, steps_per_epoch=25, warmup_epochs=1, batch=36, segment_s=1.4, learning_rate=4e-3,
+            epochs=10, steps_per_epoch=25, warmup_epochs=1, batch=36, segment_s=1.4, learning_rate=4e-3,
             ema_decay=0.9,
         ),
         qat=QatConfig(epochs=1),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from watchword.errors import WatchwordError
 from watchword.export.graph import read_network
-from watchword.train.search.cost import MEASURED, InstructionModel, Work, load_instruction_model
+from watchword.train.search.cost import BOARD, MEASURED, InstructionModel, Work, load_instruction_model
 from watchword.train.search.plots import pareto_front
 
 MODEL = Path(__file__).resolve().parents[2] / "models" / "hey_lighthouse" / "model.tflite"
@@ -24,14 +24,14 @@ def rates() -> InstructionModel:
 
 def test_the_measured_model_comes_out_as_measured(rates: InstructionModel) -> None:
     """Within 2 %; the fit sees single layers only."""
-    counts = json.loads(MEASURED.read_text())["counts"]
+    counts = json.loads(MEASURED.read_text())["boards"][BOARD]["counts"]
     estimate = rates.per_second(read_network(MODEL.read_bytes()), 320)
     assert estimate == pytest.approx(counts["pipeline per second"], rel=0.02)
 
 
 def test_single_layers_come_out_as_measured(rates: InstructionModel) -> None:
     """Every kind of layer of docs/cost.json, within 10 %."""
-    counts = json.loads(MEASURED.read_text())["counts"]
+    counts = json.loads(MEASURED.read_text())["boards"][BOARD]["counts"]
     assert rates.layer(Work("CONV", True, 200, 9600)) == pytest.approx(
         counts["layer 0 conv 40->48 k5"], rel=0.1
     )
@@ -50,7 +50,16 @@ def test_more_work_never_costs_less(op: str, inputs: int, outputs: int) -> None:
     assert 0 < rates.layer(one) < rates.layer(more)
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"counts": {}}', '{"counts": {"layer 0 conv 4->4": 5}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        '{"boards": {}}',
+        '{"boards": {"emu-c3": {"counts": {}}}}',
+        '{"boards": {"emu-c3": {"counts": {"layer 0 conv 4->4": 5}}}}',
+    ],
+)
 def test_no_table_of_costs_is_an_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "cost.json"
     path.write_text(content)

@@ -3,7 +3,8 @@
  */
 #include "board.h"
 
-#include "emu_io.h"
+#include "machine.h"
+#include "virtio_console.h"
 
 #define TEST_DEVICE 0x00100000u /* sifive_test: ends the emulator */
 #define TEST_PASS 0x5555u
@@ -16,8 +17,6 @@
 #define PLIC_THRESHOLD 0x0c200000u
 #define PLIC_CLAIM 0x0c200004u
 #define MIE_EXTERNAL (1u << 11)
-#define TRAP_EXIT_STATUS 70u
-#define STACK_PAINT 0xa5a5a5a5u
 
 #define READ_CSR(name, value)                                                             \
     __asm__ volatile(".option push\n.option arch, +zicsr\ncsrr %0, " name "\n.option pop" \
@@ -26,10 +25,6 @@
     __asm__ volatile(".option push\n.option arch, +zicsr\ncsrs " name \
                      ", %0\n.option pop" ::"r"(bits)                  \
                      : "memory")
-
-extern uint32_t __stack_bottom[], __stack_top[];
-void emu_exit(uint32_t status);
-void emu_trap(uint32_t cause, uint32_t pc, uint32_t value);
 
 static bool on_virtio;
 
@@ -41,7 +36,7 @@ static void enable_wakeup(uint32_t irq) {
 }
 
 void board_init(void) {
-    uint32_t irq = EMU_UART_IRQ;
+    uint32_t irq = UART_IRQ;
     uart_init();
     on_virtio = virtio_console_init(&irq);
     enable_wakeup(irq);
@@ -66,43 +61,12 @@ uint32_t board_counter(void) {
     return instructions;
 }
 
-uint32_t board_counter_hz(void) {
-    return 0;
-}
-
 size_t board_link_read(uint8_t *bytes, size_t capacity) {
     return on_virtio ? virtio_console_read(bytes, capacity) : uart_read(bytes, capacity);
 }
 
 size_t board_link_write(const uint8_t *bytes, size_t count) {
     return on_virtio ? virtio_console_write(bytes, count) : uart_write(bytes, count);
-}
-
-bool board_has_microphone(void) {
-    return false;
-}
-
-size_t board_microphone_read(int16_t *samples, size_t capacity) {
-    (void)samples;
-    (void)capacity;
-    return 0;
-}
-
-uint32_t board_microphone_overruns(void) {
-    return 0;
-}
-
-uint32_t board_microphone_clipped(void) {
-    return 0;
-}
-
-uint16_t board_microphone_gain(uint16_t gain_q8) {
-    (void)gain_q8;
-    return 0;
-}
-
-void board_led(bool on) {
-    (void)on; /* this board has none */
 }
 
 /* A spinning guest would take a whole core from the host that feeds it. Interrupts that arrived
@@ -115,48 +79,8 @@ void board_idle(void) {
     __asm__ volatile("wfi" ::: "memory");
 }
 
-board_memory board_memory_used(void) {
-    const uint32_t *deepest = __stack_bottom;
-    while (deepest < __stack_top && *deepest == STACK_PAINT)
-        deepest++;
-    return (board_memory){(uint32_t)((uintptr_t)__stack_top - (uintptr_t)deepest), 0};
-}
-
-const char *board_restart_reason(void) {
-    return NULL;
-}
-
 void emu_exit(uint32_t status) {
     io_write32(TEST_DEVICE, status == 0 ? TEST_PASS : (status << 16) | TEST_FAIL);
     for (;;) {
     }
-}
-
-void board_restart(void) {
-    emu_exit(0);
-}
-
-static void panic_text(const char *text) {
-    while (*text != '\0') {
-        if (uart_write((const uint8_t *)text, 1) == 1) text++;
-    }
-}
-
-static void panic_hex(uint32_t value) {
-    char text[] = "00000000";
-    for (int i = 7; i >= 0; i--, value >>= 4)
-        text[i] = "0123456789abcdef"[value & 15];
-    panic_text(text);
-}
-
-/* Always on the 16550, which the host keeps for this when the link is on virtio. */
-void emu_trap(uint32_t cause, uint32_t pc, uint32_t value) {
-    panic_text("\r\ntrap: cause 0x");
-    panic_hex(cause);
-    panic_text(" at pc 0x");
-    panic_hex(pc);
-    panic_text(", value 0x");
-    panic_hex(value);
-    panic_text("\r\n");
-    emu_exit(TRAP_EXIT_STATUS);
 }

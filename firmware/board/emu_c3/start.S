@@ -1,7 +1,8 @@
 /* Reset, C runtime and trap entry of the emulated board (rv32imc, machine mode only). */
 
+#include "emu/stack_paint.h"
+
 #define PMP_READ_EXECUTE_NAPOT_LOCKED 0x9d
-#define STACK_PAINT 0xa5a5a5a5
 
     .option arch, +zicsr
 

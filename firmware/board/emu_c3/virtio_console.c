@@ -2,9 +2,11 @@
  * console), without multiport: queue 0 receives, queue 1 transmits. Descriptor i always points at
  * buffer i, so descriptors are written once and only the rings move.
  */
+#include "virtio_console.h"
+
 #include <string.h>
 
-#include "emu_io.h"
+#include "machine.h"
 
 #define MMIO_BASE 0x10001000u
 #define MMIO_STRIDE 0x1000u
@@ -73,7 +75,7 @@ static uintptr_t find_console(uint32_t *irq) {
         uintptr_t base = MMIO_BASE + slot * MMIO_STRIDE;
         if (io_read32(base + MAGIC) == MAGIC_VALUE && io_read32(base + VERSION) == MMIO_VERSION &&
             io_read32(base + DEVICE_ID) == CONSOLE_DEVICE) {
-            *irq = EMU_VIRTIO_FIRST_IRQ + slot;
+            *irq = VIRTIO_FIRST_IRQ + slot;
             return base;
         }
     }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "product.h"
 #include "ww_tables.h"
 
 /* One FFT bin: a complex value in the transform, its power afterwards. */
@@ -22,10 +23,6 @@ typedef union {
  * 1/512 scaling of the spectrum squared (18), POWER_SHIFT, plus the Q16 mel weight. */
 #define MEL_EXPONENT (2 * WW_HANN_FRAC_BITS - 18 - POWER_SHIFT + WW_MEL_WEIGHT_FRAC_BITS)
 #define FLOOR_FRAC_BITS 4
-
-static inline int32_t mul_high(int32_t a, int32_t b) {
-    return (int32_t)(((int64_t)a * b) >> 32);
-}
 
 static int leading_zeros32(uint32_t v) {
     return v ? __builtin_clz(v) : 32;
@@ -96,8 +93,8 @@ static inline void butterfly(bin *x, int step, bin a, bin b, bin c, bin d) {
  * the falling half. A sample moved up by `up` bits still fits a word. */
 static inline bin windowed(const int16_t *samples, const int32_t *weights, int step, int up) {
     bin v;
-    v.z.re = mul_high((int32_t)((uint32_t)samples[0] << up), weights[0]);
-    v.z.im = mul_high((int32_t)((uint32_t)samples[1] << up), weights[step]);
+    v.z.re = ww_mul_high_raised(samples[0], up, weights[0]);
+    v.z.im = ww_mul_high_raised(samples[1], up, weights[step]);
     return v;
 }
 
@@ -123,8 +120,8 @@ static void load_frame(const int16_t *window, int shift, bin *bins) {
 /* v * w / 4, with w from the Q30 table. */
 static inline bin rotate(bin v, const bin w) {
     bin r;
-    r.z.re = mul_high(v.z.re, w.z.re) - mul_high(v.z.im, w.z.im);
-    r.z.im = mul_high(v.z.re, w.z.im) + mul_high(v.z.im, w.z.re);
+    r.z.re = ww_mul_high(v.z.re, w.z.re) - ww_mul_high(v.z.im, w.z.im);
+    r.z.im = ww_mul_high(v.z.re, w.z.im) + ww_mul_high(v.z.im, w.z.re);
     return r;
 }
 
@@ -162,7 +159,7 @@ static void fft(bin *x) {
 }
 
 static inline uint64_t power_of(int32_t re, int32_t im) {
-    return (uint64_t)((int64_t)re * re + (int64_t)im * im) >> POWER_SHIFT;
+    return ww_squares(re, im) >> POWER_SHIFT;
 }
 
 /* Complex half-length spectrum -> power of the real spectrum's bins 1..N/2-1, in place.
@@ -173,8 +170,8 @@ static void real_power(bin *x) {
         int32_t even_re = (p.z.re >> 2) + (q.z.re >> 2), even_im = (p.z.im >> 2) - (q.z.im >> 2);
         int32_t odd_re = (p.z.re >> 1) - (q.z.re >> 1), odd_im = (p.z.im >> 1) + (q.z.im >> 1);
         const int32_t *w = ww_split_twiddles + 2 * k;
-        int32_t t_re = mul_high(odd_re, w[0]) - mul_high(odd_im, w[1]);
-        int32_t t_im = mul_high(odd_re, w[1]) + mul_high(odd_im, w[0]);
+        int32_t t_re = ww_mul_high(odd_re, w[0]) - ww_mul_high(odd_im, w[1]);
+        int32_t t_im = ww_mul_high(odd_re, w[1]) + ww_mul_high(odd_im, w[0]);
         x[k].power = power_of(even_re + t_im, even_im - t_re);
         x[WW_FFT_POINTS - k].power = power_of(even_re - t_im, even_im + t_re);
     }
@@ -207,7 +204,7 @@ static void mel_energies(const bin *bins, uint64_t *energies) {
         uint64_t all = 0, rising = 0;
         for (const bin *end = bins + ww_mel_starts[band + 1]; x < end; x++) {
             all += x->power;
-            rising += x->power * *weights++;
+            rising += ww_mul_long(x->power, *weights++);
         }
         if (band > 0) energies[band - 1] = falling + (all << WW_MEL_WEIGHT_FRAC_BITS) - rising;
         falling = rising;

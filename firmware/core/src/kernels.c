@@ -1,12 +1,10 @@
 #include "kernels.h"
 
+#include "product.h"
+
 /* Output channels that share one pass over the input: as many sums as there are registers beside
  * pointers and weights. The other sizes take what is left over. */
-#if defined(__XTENSA__)
-#define WIDE 6
-#else
 #define WIDE 16
-#endif
 #define MEDIUM 8
 #define NARROW 4
 #define MOST_ROWS 16 /* taps of a depthwise conv that is done in blocks */
@@ -33,12 +31,6 @@ static inline const int8_t *walk_next(tap_walk *walk) {
     return row;
 }
 
-/* round(x * multiplier / 2^32) */
-static inline int32_t scaled(int32_t x, uint32_t multiplier) {
-    int64_t product = (int64_t)x * multiplier;
-    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
-}
-
 /* Halves go away from zero. */
 static inline int32_t shifted_right(int32_t x, int right) {
     if (right == 0) return x;
@@ -47,8 +39,8 @@ static inline int32_t shifted_right(int32_t x, int right) {
 
 int32_t ww_requantise(int32_t x, uint32_t multiplier, int shift) {
     /* A left shift that overflows wraps, as the reference does in practice. */
-    if (shift >= 0) return scaled((int32_t)((uint32_t)x << shift), multiplier);
-    return shifted_right(scaled(x, multiplier), -shift);
+    if (shift >= 0) return ww_mul_rounded((int32_t)((uint32_t)x << shift), multiplier);
+    return shifted_right(ww_mul_rounded(x, multiplier), -shift);
 }
 
 static inline int8_t clamped(int32_t value, int32_t low, int32_t high) {
@@ -60,7 +52,7 @@ static inline int8_t clamped(int32_t value, int32_t low, int32_t high) {
 /* ww_requantise for a loop of its own, with the output's zero point. */
 static inline int32_t requantised(int32_t x, uint32_t multiplier, int shift, int32_t zero) {
     int32_t value = WW_RARE(shift >= 0) ? ww_requantise(x, multiplier, shift)
-                                        : shifted_right(scaled(x, multiplier), -shift);
+                                        : shifted_right(ww_mul_rounded(x, multiplier), -shift);
     /* Unsigned: a hostile multiplier may bring the sum past INT32_MAX. */
     return (int32_t)((uint32_t)value + (uint32_t)zero);
 }
@@ -82,6 +74,8 @@ static void finish(const ww_layer *layer, const ww_tables *tables, uint32_t firs
     for (uint32_t i = 0; i < count; i++)
         out[i] = clamped(requantised(sums[i], multiplier[i], shift[i], zero), low, high);
 }
+
+#ifndef WW_CONV_LISTED
 
 /* `width` neighbouring output channels of one group, from `first` on. Inputs that stand for zero
  * (half of them after a ReLU) are skipped. */
@@ -128,6 +122,106 @@ void ww_kernel_conv(const ww_layer *layer, const ww_tables *tables, const ww_rin
         }
     }
 }
+
+#else /* for a chip with few registers, which would look for the zeros again and again */
+
+#define LISTED_INPUTS 64
+#define LISTED_OUTPUTS 64
+
+/* An input that does not stand for zero, and its weights for all outputs of its group. */
+typedef struct {
+    int32_t input;
+    const int8_t *weights;
+} conv_entry;
+
+/* The next inputs, and the sums of neighbouring outputs that they are part of. */
+typedef struct {
+    conv_entry entries[LISTED_INPUTS + 1]; /* then one with input 0 */
+    uint32_t count;
+    int32_t sums[LISTED_OUTPUTS];
+    uint32_t outputs;
+    bool words; /* every row of weights starts at a word */
+} conv_list;
+
+/* sum[0..4) += input * the four weights of a word: two instructions fewer than with loads of bytes
+ * on a chip where those come without their sign. */
+static inline void add_word(int32_t *sum, int32_t input, uint32_t word) {
+    sum[0] += input * (int8_t)word;
+    sum[1] += input * (int8_t)(word >> 8);
+    sum[2] += input * (int8_t)(word >> 16);
+    sum[3] += input * ((int32_t)word >> 24);
+}
+
+/* `width` sums from `first` on. */
+WW_INLINE void add_columns(conv_list *list, uint32_t first, const uint32_t width,
+                           const bool words) {
+    int32_t sum[MEDIUM], *sums = list->sums + first;
+    WW_UNROLL
+    for (uint32_t i = 0; i < width; i++)
+        sum[i] = sums[i];
+    int32_t input;
+    for (const conv_entry *e = list->entries; (input = e->input) != 0; e++) {
+        const int8_t *w = e->weights + first;
+        WW_UNROLL
+        for (uint32_t i = 0; words && i < width; i += 4)
+            add_word(sum + i, input, *(const uint32_t *)(const void *)(w + i));
+        WW_UNROLL
+        for (uint32_t i = 0; !words && i < width; i++)
+            sum[i] += input * w[i];
+    }
+    WW_UNROLL
+    for (uint32_t i = 0; i < width; i++)
+        sums[i] = sum[i];
+}
+
+static void add_listed(conv_list *list) {
+    uint32_t first = 0;
+    list->entries[list->count].input = 0;
+    for (; list->words && first + MEDIUM <= list->outputs; first += MEDIUM)
+        add_columns(list, first, MEDIUM, true);
+    for (; first + NARROW <= list->outputs; first += NARROW)
+        add_columns(list, first, NARROW, false);
+    for (; first < list->outputs; first++)
+        add_columns(list, first, 1, false);
+    list->count = 0;
+}
+
+/* list->outputs neighbouring output channels of one group, from `first` on. */
+static void conv_listed(const ww_layer *layer, const ww_tables *tables, const ww_ring *in,
+                        uint32_t first, conv_list *list) {
+    const uint32_t inputs = layer->in_channels / layer->groups;
+    const uint32_t outputs = layer->out_channels / layer->groups, group = first / outputs;
+    const int8_t *w = tables->weights + group * layer->taps * inputs * outputs + first % outputs;
+    const int32_t zero = layer->zero_a;
+    tap_walk walk = walk_from_oldest(layer, in);
+    for (uint32_t tap = 0; tap < layer->taps; tap++) {
+        const int8_t *x = walk_next(&walk) + group * inputs;
+        for (const int8_t *end = x + inputs; x < end; x++, w += outputs) {
+            if (*x == zero) continue;
+            list->entries[list->count++] = (conv_entry){*x - zero, w};
+            if (list->count == LISTED_INPUTS) add_listed(list);
+        }
+    }
+    add_listed(list);
+}
+
+void ww_kernel_conv(const ww_layer *layer, const ww_tables *tables, const ww_ring *in,
+                    int8_t *out) {
+    const uint32_t outputs = layer->out_channels / layer->groups;
+    conv_list list;
+    list.count = 0;
+    list.words = outputs % 4 == 0;
+    for (uint32_t first = 0; first < layer->out_channels; first += list.outputs) {
+        uint32_t left = outputs - first % outputs; /* in the group */
+        list.outputs = left < LISTED_OUTPUTS ? left : LISTED_OUTPUTS;
+        for (uint32_t i = 0; i < list.outputs; i++)
+            list.sums[i] = tables->bias[first + i];
+        conv_listed(layer, tables, in, first, &list);
+        finish(layer, tables, first, list.outputs, list.sums, out);
+    }
+}
+
+#endif
 
 /* The first channels, MEDIUM at a time, of a layer with as many inputs as outputs; returns how
  * many. The rows are found once for all of them. */
@@ -185,9 +279,9 @@ void ww_kernel_add(const ww_layer *layer, const ww_tables *tables, const ww_ring
     const uint32_t multiplier_a = tables->multiplier[0], multiplier = tables->multiplier[1];
     const int right_a = -tables->shift[0], right = -tables->shift[1];
     for (; row_a < end; row_a++, row_b++, out++) {
-        int32_t in_a = scaled((*row_a - zero_a) * (1 << WW_MODEL_ADD_SHIFT), multiplier_a);
+        int32_t in_a = ww_mul_rounded((*row_a - zero_a) * (1 << WW_MODEL_ADD_SHIFT), multiplier_a);
         int32_t in_b = (*row_b - zero_b) * (1 << (WW_MODEL_ADD_SHIFT - 1));
-        int32_t sum = scaled(shifted_right(in_a, right_a) + in_b, multiplier);
+        int32_t sum = ww_mul_rounded(shifted_right(in_a, right_a) + in_b, multiplier);
         int32_t value = shifted_right(sum, right) + zero_out;
         *out = clamped(value, low, high);
     }

@@ -1,5 +1,7 @@
 #include "watchword/normaliser.h"
 
+#include "product.h"
+
 #define MEAN_FRAC_BITS 15
 #define SPREAD_FRAC_BITS 14 /* a deviation has 16 bits and a sign */
 #define GAIN_FRAC_BITS 12   /* of the gain relative to that at the typical spread */
@@ -38,7 +40,7 @@ void ww_normaliser_reset(ww_normaliser *n) {
 /* round(deviation * gain) within int8, for a gain below 2^30 with `bits` fractional ones: the
  * product has 47 bits, and the steps fit 32. */
 static inline int8_t scaled(int32_t deviation, int32_t gain, int bits) {
-    int64_t product = (int64_t)deviation * gain + (1 << (bits - 1));
+    int64_t product = ww_mul(deviation, gain) + (1 << (bits - 1));
     int32_t steps = (int32_t)(product >> bits);
     return (int8_t)(steps > 127 ? 127 : steps < -128 ? -128 : steps);
 }
@@ -48,7 +50,7 @@ static inline int8_t scaled(int32_t deviation, int32_t gain, int bits) {
  */
 static inline int32_t followed(int32_t mean_q15, int16_t value, int32_t alpha) {
     int32_t step = value * (1 << MEAN_FRAC_BITS) - mean_q15;
-    return mean_q15 + (int32_t)(((int64_t)step * alpha) >> WW_CMVN_ALPHA_FRAC_BITS);
+    return mean_q15 + (int32_t)(ww_mul(step, alpha) >> WW_CMVN_ALPHA_FRAC_BITS);
 }
 
 static inline int32_t rounded(int32_t mean_q15) {
@@ -63,7 +65,7 @@ static inline int32_t spread_after(int32_t spread_q14, int32_t deviation, int32_
     int32_t step = size * (1 << SPREAD_FRAC_BITS) - spread_q14;
     int32_t least = typical_q14 >> WW_CMVN_SPREAD_RANGE_BITS;
     int32_t most = typical_q14 << WW_CMVN_SPREAD_RANGE_BITS;
-    int32_t moved = spread_q14 + (int32_t)(((int64_t)step * alpha) >> SHIFT);
+    int32_t moved = spread_q14 + (int32_t)(ww_mul(step, alpha) >> SHIFT);
     return moved < least ? least : moved > most ? most : moved;
 }
 

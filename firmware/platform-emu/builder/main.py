@@ -6,15 +6,18 @@ from SCons.Script import Default, DefaultEnvironment
 
 env = DefaultEnvironment()
 board = env.BoardConfig()
-prefix = board.get("build.toolchain_prefix")
+prefix = board.get("build.binutils_prefix")
 machine = board.get("build.machine_flags")
-linker_script = Path(env.subst("$PROJECT_DIR")) / board.get("build.linker_script")
+project = Path(env.subst("$PROJECT_DIR"))
+folder = project / board.get("build.folder")
+compiler = board.get("build.compiler")  # a path, if it is one of the project's own
+linker_scripts = [folder / "board.ld", folder.parent / "emu" / "sections.ld"]
 
 env.Replace(
-    CC=f"{prefix}gcc",
-    AS=f"{prefix}gcc",
-    AR=f"{prefix}gcc-ar",
-    RANLIB=f"{prefix}gcc-ranlib",
+    CC=str(project / compiler) if "/" in compiler else compiler,
+    AS="$CC",
+    AR=f"{prefix}ar",
+    RANLIB=f"{prefix}ranlib",
     LINK="$CC",
     SIZETOOL=f"{prefix}size",
     SIZECHECKCMD="$SIZETOOL -A -d $SOURCES",
@@ -25,10 +28,17 @@ env.Replace(
     PROGSUFFIX=".elf",
 )
 env.Append(
+    CPPPATH=[str(folder)],
     CCFLAGS=[*machine, "-g", "-ffunction-sections", "-fdata-sections", "-fstack-usage"],
     ASFLAGS=[*machine, "-g", "-x", "assembler-with-cpp"],
-    LINKFLAGS=[*machine, "-nostartfiles", f"-T{linker_script}", "-Wl,-Map=$BUILD_DIR/firmware.map"],
+    LINKFLAGS=[
+        *machine,
+        "-nostartfiles",
+        f"-L{folder.parent}",
+        f"-T{linker_scripts[0]}",
+        "-Wl,-Map=$BUILD_DIR/firmware.map",
+    ],
 )
 program = env.BuildProgram()
-env.Depends(program, str(linker_script))
+env.Depends(program, [str(script) for script in linker_scripts])
 Default(program)

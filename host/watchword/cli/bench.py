@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3 (emulated board).")
+@click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3, emu:esp32.")
 @click.option("--push", is_flag=True, help="Send the model first if the board runs another one.")
 @recording_options
 def command(port: str, push: bool, request: Request) -> None:

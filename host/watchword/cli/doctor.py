@@ -69,6 +69,16 @@ CHECKS = (
     ),
     Check("picolibc", "its C library", picolibc, _apt("picolibc-riscv64-unknown-elf")),
     Check("qemu-system-riscv32", "runs it", program("qemu-system-riscv32"), _apt("qemu-system-misc")),
+    *(
+        Check(name, f"the emulated ESP32: {purpose}", program(name), _apt(package), needed=False)
+        for name, purpose, package in (
+            ("clang-22", "its compiler", "clang-22"),
+            ("llvm-mc-22", "its assembler", "llvm-22"),
+            ("xtensa-lx106-elf-gcc", "its libgcc", "gcc-xtensa-lx106"),
+            ("xtensa-lx106-elf-ld", "its linker", "binutils-xtensa-lx106 picolibc-xtensa-lx106-elf"),
+            ("qemu-system-xtensa", "runs it", "qemu-system-misc"),
+        )
+    ),
     Check("PlatformIO", "builds all firmware", program("pio"), _pip("build")),
     Check("SCons", "PlatformIO without its registry", modules("SCons"), _pip("build")),
     Check("TensorFlow", "training", modules("tensorflow", "tf_keras"), _pip("train")),

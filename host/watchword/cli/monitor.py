@@ -8,7 +8,7 @@ import click
 
 
 @click.command()
-@click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3 (emulated board).")
+@click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3, emu:esp32.")
 @click.option(
     "--model", type=click.Path(path_type=Path), help="Model folder an emulated board is built with."
 )

@@ -10,6 +10,7 @@ EXAMPLES = """\b
 Examples:
   watchword train --manifest data/manifest.csv --word "hey lighthouse"
   watchword train --preset demo --manifest data/manifest.csv --word alexa --out runs/first
+  watchword train --manifest data/manifest.csv --word alexa --teacher speech-embedding
   watchword train --config my_run.toml --seed 2 --out runs/my_run_seed2
   watchword train --config runs/first/config.toml --out runs/first --resume   # after Ctrl-C or a crash
 """
@@ -28,13 +29,14 @@ Examples:
 @click.option("--seed", type=int, help="Seed of everything random.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder of the feature cache.")
 @click.option("--target-fah", type=float, help="Calibrate the threshold for this many false alarms per hour.")
+@click.option("--teacher", help="Who teaches: speech-embedding, wav2vec2:<folder or hub name>, a run folder.")
 @click.option("--rebuild", is_flag=True, help="Compute all features again, whatever the cache holds.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run in --out.")
 @click.option("--quiet", is_flag=True, help="Print only the final figures.")
 def command(
     config: Path | None, preset: str | None, manifest: Path | None, word: str | None, out: Path | None,
     epochs: int | None, steps: int | None, seed: int | None, cache: Path | None, target_fah: float | None,
-    rebuild: bool, resume: bool, quiet: bool,
+    teacher: str | None, rebuild: bool, resume: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Train a model for a wake word and convert it to int8.
 
@@ -59,6 +61,7 @@ def command(
             ("train", "steps_per_epoch"): steps,
             ("train", "seed"): seed,
             ("detector", "target_fah"): target_fah,
+            ("distill", "teacher"): teacher,
         },
     )
     folder = out or Path("runs") / settings.word.phrase.replace(" ", "_")

@@ -9,7 +9,7 @@ import click
 
 
 @click.command()
-@click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3 (emulated board).")
+@click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3, emu:esp32.")
 @click.option("--smoothing", type=click.IntRange(1), help="Scores averaged.")
 @click.option("--high", type=click.FloatRange(0, 1), help="Average score that is a detection.")
 @click.option("--low", type=click.FloatRange(0, 1), help="Average score that re-arms the detector.")

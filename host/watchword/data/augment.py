@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 BEFORE_END_S = 4.0  # a positive stream: this much up to the word's end …
 AFTER_END_S = 0.8  # … and this much after it
 _SILENT_LEAD_S = 1.5  # longest digital silence in front of a stream
+_NOISE_PACE_OCTAVES = 0.4  # at most: 0.76 to 1.32 times as fast
+_OTHER_NOISE_DB = (-12.0, 0.0)  # a second noise beside the first
 _HISS_DBFS = (-85.0, -62.0)  # a microphone's own noise
 
 
@@ -54,18 +56,38 @@ class Bank:
 
 @dataclass(frozen=True)
 class Noise:
-    """A kind of noise: people talking, a recording, or (neither) noise made up on the spot."""
+    """A kind of noise: people talking, a recording, or (neither) noise made up on the spot.
+
+    A few recordings stand for all the noises of the world: played at another `pace`, and beside an
+    `other` one, they are noises that nobody recorded.
+    """
 
     talk: bool = False
     path: Path | None = None
+    pace: float = 1.0  # of the recording: 1.2 = a fifth faster and higher
+    other: Noise | None = None
+    other_db: float = 0.0  # its level relative to this one's
 
     def make(self, samples: int, bank: Bank, rng: np.random.Generator) -> Signal:
+        sound = self._alone(samples, bank, rng)
+        if self.other is None:
+            return sound
+        beside = to_level(self.other.make(samples, bank, rng), self.other_db)
+        return to_level(sound, 0.0) + beside
+
+    def _alone(self, samples: int, bank: Bank, rng: np.random.Generator) -> Signal:
         if self.talk:
             return babble(bank.speech, samples, rng)
-        return excerpt(self.path, samples, rng) if self.path else coloured_noise(samples, rng)
+        if self.path is None:
+            return coloured_noise(samples, rng)
+        return np.resize(
+            change_speed(excerpt(self.path, round(samples * self.pace) + 1, rng), self.pace), samples
+        )
 
     def __str__(self) -> str:
-        return "talk" if self.talk else self.path.stem if self.path else "coloured noise"
+        name = "talk" if self.talk else self.path.stem if self.path else "coloured noise"
+        name += f" at {self.pace:.2f} times its pace" if self.pace != 1.0 else ""
+        return f"{name} and {self.other} {self.other_db:+.0f} dB" if self.other else name
 
 
 @dataclass(frozen=True)
@@ -126,11 +148,22 @@ def draw_scene(config: AugmentConfig, bank: Bank, rng: np.random.Generator) -> S
 
 
 def _draw_noise(config: AugmentConfig, bank: Bank, rng: np.random.Generator) -> Noise:
+    noise = _draw_one_noise(config, bank, rng)
+    if rng.random() >= config.noise_mix_p:
+        return noise
+    other = _draw_one_noise(config, bank, rng)
+    return replace(noise, other=other, other_db=float(rng.uniform(*_OTHER_NOISE_DB)))
+
+
+def _draw_one_noise(config: AugmentConfig, bank: Bank, rng: np.random.Generator) -> Noise:
     if bank.speech and rng.random() < config.babble_p:
         return Noise(talk=True)
-    if not bank.noises or rng.random() < 0.1:
+    if not bank.noises or rng.random() < config.coloured_p:
         return Noise()
-    return Noise(path=bank.noises[int(rng.integers(len(bank.noises)))])
+    path = bank.noises[int(rng.integers(len(bank.noises)))]
+    if rng.random() >= config.noise_pace_p:
+        return Noise(path=path)
+    return Noise(path=path, pace=float(2.0 ** rng.uniform(-_NOISE_PACE_OCTAVES, _NOISE_PACE_OCTAVES)))
 
 
 def describe(scene: Scene, word: bool) -> str:

@@ -20,6 +20,9 @@ RATE = spec.SAMPLE_RATE_HZ
 FRAME = RATE * 20 // 1000
 _ACTIVE_DB = 25.0  # frames this far below the loudest do not count as speech
 _FADE = RATE // 200
+_OCTAVES = 8  # above 40 Hz, to beyond 8 kHz
+_COLOUR_DB = 9.0  # standard deviation of noise's colour around its slope, at most
+_GUST_DB = 6.0  # and of its loudness
 _TALKERS = 3  # people in babble
 
 
@@ -76,11 +79,23 @@ def babble(paths: Sequence[Path], samples: int, rng: np.random.Generator) -> Sig
 
 
 def coloured_noise(samples: int, rng: np.random.Generator) -> Signal:
-    """Noise with a random spectral slope between white and brown, when no recording is at hand."""
+    """Noise that nobody recorded: any slope from white to brown, any colour on it, steady or gusty."""
     spectrum = fft.rfft(rng.standard_normal(samples).astype(np.float32))
-    hz = np.maximum(fft.rfftfreq(samples, 1.0 / RATE), 40.0)
-    noise = fft.irfft(spectrum * hz ** -rng.uniform(0.0, 1.0), samples)
+    octaves = np.log2(np.maximum(fft.rfftfreq(samples, 1.0 / RATE), 40.0) / 40.0)
+    knots = np.arange(_OCTAVES + 1)
+    colour_db = -6.02 * rng.uniform(0.0, 1.0) * knots + rng.uniform(0.0, _COLOUR_DB) * rng.standard_normal(
+        len(knots)
+    )
+    noise = fft.irfft(spectrum * 10.0 ** (np.interp(octaves, knots, colour_db) / 20.0), samples)
+    noise *= _gusts(samples, rng)
     return (noise / (np.std(noise) + 1e-12) * 0.1).astype(np.float32)
+
+
+def _gusts(samples: int, rng: np.random.Generator) -> np.ndarray:
+    """A gain that wanders by up to some dB, over tenths of seconds to seconds: float64 [samples]."""
+    period = RATE * rng.uniform(0.1, 3.0)
+    knots = rng.uniform(0.0, _GUST_DB) * rng.standard_normal(round(samples / period) + 2)
+    return 10.0 ** (np.interp(np.arange(samples) / period, np.arange(len(knots)), knots) / 20.0)
 
 
 def faded(signal: Signal) -> Signal:

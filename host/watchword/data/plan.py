@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -63,6 +64,7 @@ class JobPlan:
     validation_recipe: Recipe
     validation: list[tuple[ValidationJob, tuple[int, int] | None]]  # with the word, in samples of the stream
     clips: dict[str, int]  # of each kind, for the record
+    provenance: dict[str, Any]  # which sources, how long, synthetic or not; a digest of all their sounds
 
 
 @dataclass(frozen=True)
@@ -123,11 +125,29 @@ def make_plan(config: RunConfig, progress: bool = True) -> JobPlan:
     return JobPlan(
         _recipe(config, train, train, progress),
         _positive_jobs(train, config.data),
-        _negative_jobs(train, config.data, config.train.seed),
+        _negative_jobs(train, config.data),
         _recipe(config, validation, train, progress),
         _validation_jobs(validation, config.data),
         counts,
+        _provenance(train, validation),
     )
+
+
+def _provenance(*parts: _Split) -> dict[str, Any]:
+    """Hours of each source by split and label, those of people and synthetic ones; a digest of all sounds."""
+    hours: dict[tuple[str, str, str, bool], list[float]] = defaultdict(list)
+    for part in parts:
+        for clip in (clip for label in sorted(part.clips) for clip in part.clips[label]):
+            hours[(clip.split, clip.label, clip.source, clip.synthetic)].append(clip.seconds / 3600.0)
+    digests = sorted(digest for part in parts for digest in part.digests.values())
+    return {
+        "digest": hashlib.sha256(repr(digests).encode()).hexdigest(),
+        "sources": [
+            {"split": split, "label": label, "source": source, "synthetic": synthetic, "clips": len(found),
+             "hours": round(sum(found), 4)}
+            for (split, label, source, synthetic), found in sorted(hours.items())
+        ],
+    }  # fmt: skip
 
 
 def _seconds(rows: np.ndarray, hop_samples: int) -> float:
@@ -163,14 +183,14 @@ def _recipe(config: RunConfig, split: _Split, fallback: _Split, progress: bool) 
     speech = [piece.path for piece in split.negatives(mined=False)]
     digests = {**fallback.digests, **split.digests, **{path: digest_file(path) for path in simulated}}
     bank, digest = make_bank(noises, rooms or simulated, speech, digests)
-    return Recipe(config.features, config.augment, bank, digest, config.train.seed)
+    return Recipe(config.features, config.augment, bank, digest, config.data.seed)
 
 
 def _simulated_rooms(config: RunConfig, held_out: bool, progress: bool) -> list[Path]:
     """Rooms for training, and a third as many others for validation."""
     count = config.augment.simulated_rooms
     numbers = range(_HELD_OUT_ROOM, _HELD_OUT_ROOM + -(-count // 3)) if held_out else range(count)
-    return simulate(Path(config.data.cache) / "rooms", numbers, config.train.seed, progress) if count else []
+    return simulate(Path(config.data.cache) / "rooms", numbers, config.data.seed, progress) if count else []
 
 
 def _word(clip: Clip) -> tuple[int, int]:
@@ -187,21 +207,21 @@ def _positive_jobs(split: _Split, data: DataConfig) -> list[Job]:
     ]
 
 
-def _negative_jobs(split: _Split, data: DataConfig, seed: int) -> list[Job]:
+def _negative_jobs(split: _Split, data: DataConfig) -> list[Job]:
     """Streams of shuffled clips, in other company at every draw; some of noise alone; the mined ones."""
     pieces = [cut for piece in split.negatives(mined=False) for cut in _cuts(piece)]
     jobs: list[Job] = []
     for draw in range(data.negative_draws):
-        rng = np.random.default_rng([seed, draw])
+        rng = np.random.default_rng([data.seed, draw])
         jobs += [
             NegativeJob(group, draw) for group in _packed([pieces[i] for i in rng.permutation(len(pieces))])
         ]
     noises = split.pieces("noise")
     if noises:
-        rng = np.random.default_rng([seed, data.negative_draws])
+        rng = np.random.default_rng([data.seed, data.negative_draws])
         picks = rng.integers(len(noises), size=max(1, round(_NOISE_SHARE * len(jobs))))
         jobs += [NoiseJob(noises[int(pick)], draw) for draw, pick in enumerate(picks)]
-    return jobs + _mined_jobs(split, data.mined_draws, seed)
+    return jobs + _mined_jobs(split, data.mined_draws, data.seed)
 
 
 def _mined_jobs(split: _Split, draws: int, seed: int) -> list[Job]:

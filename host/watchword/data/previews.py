@@ -50,7 +50,7 @@ def training_bank(config: RunConfig) -> augment.Bank:
     )
     if not rooms:
         numbers = range(config.augment.simulated_rooms)
-        rooms = tuple(simulate(Path(config.data.cache) / "rooms", numbers, config.train.seed))
+        rooms = tuple(simulate(Path(config.data.cache) / "rooms", numbers, config.data.seed))
     return augment.Bank(noises, rooms, speech)
 
 

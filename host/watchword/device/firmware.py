@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".cache" / "firmware"
 CORE_DIR = ROOT / ".cache" / "platformio"
 PLATFORM_EMU = ROOT / "firmware" / "platform-emu"
+SHARED_BOARD = ROOT / "firmware" / "board" / "emu"
 MODEL_SOURCES = ("model.c", "model.h")
 LOG_TAIL_LINES = 25
 KEPT_BUILDS = 16  # of about 1 MB each
@@ -53,31 +55,61 @@ class Board:
     """What an emulated board's JSON file says: compiler and emulator."""
 
     env: str
-    toolchain_prefix: str
-    toolchain_debian: str
+    compiler: str  # takes gcc's arguments
+    machine_flags: tuple[str, ...]
+    binutils_prefix: str
+    programs: tuple[str, ...]  # that compiling and linking need
+    debian: str  # where they come from
+    folder: Path  # of its own sources and linker script
     emulator: str
     emulator_debian: str
     arguments: tuple[str, ...]
-    links: dict[str, tuple[str, ...]]  # emulator arguments by transport
+    links: dict[str, tuple[str, ...]]  # emulator arguments by transport, the usual one first
+
+    @property
+    def sources(self) -> list[Path]:
+        """Of board.h, start-up and C runtime, in the order of their names."""
+        folders = (SHARED_BOARD, self.folder)
+        return sorted(path for folder in folders for path in folder.glob("*.[cS]"))
+
+    @property
+    def include_flags(self) -> list[str]:
+        """For its own headers."""
+        return [f"-I{self.folder}", f"-I{SHARED_BOARD.parent}"]
+
+    @property
+    def link_flags(self) -> list[str]:
+        """Its memory map instead of the compiler's own start files."""
+        return ["-nostartfiles", f"-L{SHARED_BOARD.parent}", f"-T{self.folder / 'board.ld'}"]
+
+    def missing(self) -> list[str]:
+        """What is not installed of what building and running takes."""
+        return [name for name in (*self.programs, self.emulator) if shutil.which(name) is None]
 
 
 def emulated_boards() -> dict[str, Board]:
     """By environment name, e.g. `emu-c3`."""
-    boards = {}
-    for path in sorted((PLATFORM_EMU / "boards").glob("*.json")):
-        content: dict[str, Any] = json.loads(path.read_text())
-        build, emulator = content["build"], content["emulator"]
-        env = path.stem.replace("_", "-")
-        boards[env] = Board(
-            env=env,
-            toolchain_prefix=build["toolchain_prefix"],
-            toolchain_debian=build["toolchain_debian"],
-            emulator=emulator["program"],
-            emulator_debian=emulator["debian"],
-            arguments=tuple(emulator["arguments"]),
-            links={name: tuple(arguments) for name, arguments in emulator["links"].items()},
-        )
-    return boards
+    read = (_read_board(path) for path in sorted((PLATFORM_EMU / "boards").glob("*.json")))
+    return {board.env: board for board in read}
+
+
+def _read_board(path: Path) -> Board:
+    content: dict[str, Any] = json.loads(path.read_text())
+    build, emulator = content["build"], content["emulator"]
+    compiler = build["compiler"]
+    return Board(
+        env=path.stem.replace("_", "-"),
+        compiler=str(ROOT / compiler) if "/" in compiler else compiler,
+        machine_flags=tuple(build["machine_flags"]),
+        binutils_prefix=build["binutils_prefix"],
+        programs=tuple(build["programs"]),
+        debian=build["debian"],
+        folder=ROOT / build["folder"],
+        emulator=emulator["program"],
+        emulator_debian=emulator["debian"],
+        arguments=tuple(emulator["arguments"]),
+        links={name: tuple(arguments) for name, arguments in emulator["links"].items()},
+    )
 
 
 def _project() -> configparser.ConfigParser:
@@ -94,6 +126,14 @@ def environments() -> list[str]:
     return [section.removeprefix("env:") for section in _project().sections() if section.startswith("env:")]
 
 
+def build_flags(env: str) -> list[str]:
+    """Compiler flags of a board in platformio.ini, without include folders."""
+    project = _project()
+    flags = project[f"env:{env}"].get("build_flags") or "${emulated.build_flags}"
+    flags = flags.replace("${emulated.build_flags}", project["emulated"]["build_flags"])
+    return [flag for flag in flags.split() if not flag.startswith("-I")]
+
+
 def default_model_dir() -> Path:
     """$WATCHWORD_MODEL, else `custom_model` of platformio.ini."""
     return ROOT / (os.environ.get("WATCHWORD_MODEL") or _project()["env"]["custom_model"])
@@ -108,6 +148,7 @@ def build(env: str, model_dir: Path | None = None) -> FirmwareImage:
         fingerprint = _fingerprint(board)
         image = _cached(out, fingerprint)
         if image is None:
+            _check_c_library(board)
             _run_platformio(env, model_dir, out, ["run", "-e", env])
             image = _measure(board, out / env / "firmware.elf")
             record = {"fingerprint": fingerprint, "image": asdict(image) | {"elf": str(image.elf)}}
@@ -153,18 +194,32 @@ def _checked_board(env: str) -> Board:
     if env not in boards:
         raise WatchwordError("not an emulated board", env, f"there are: {', '.join(boards)}")
     board = boards[env]
-    remedy = f"apt install {board.toolchain_debian}"
-    compiler = f"{board.toolchain_prefix}gcc"
-    if shutil.which(compiler) is None:
-        raise WatchwordError("the compiler is not installed", compiler, remedy)
-    specs = _tool(board, "gcc", "-print-file-name=picolibc.specs").strip()
-    if not Path(specs).is_file():  # gcc repeats the bare name of what it cannot find
-        raise WatchwordError("the C library picolibc is not installed", compiler, remedy)
+    for program in board.programs:
+        if shutil.which(program) is None:
+            raise WatchwordError("the compiler is not installed", program, f"apt install {board.debian}")
     return board
 
 
-def _tool(board: Board, name: str, *arguments: str) -> str:
-    command = [f"{board.toolchain_prefix}{name}", *arguments]
+def _check_c_library(board: Board) -> None:
+    """Compilers come without: say so before PlatformIO fails at the first file."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "probe.c"
+        source.write_text("#include <picolibc.h>\n")
+        command = [board.compiler, *board.machine_flags, "-c", str(source), "-o", f"{folder}/probe.o"]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            remedy = f"apt install {board.debian}"
+            raise WatchwordError("the C library picolibc is not installed", board.compiler, remedy)
+
+
+def compiler_version(board: Board) -> str:
+    """The compiler's name and version."""
+    command = [board.compiler, "--version"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[0]
+
+
+def binutil(board: Board, name: str, *arguments: str) -> str:
+    """What `size`, `nm` or `objcopy` for this board prints."""
+    command = [f"{board.binutils_prefix}{name}", *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -182,7 +237,7 @@ def _fingerprint(board: Board) -> str:
     sources = [path for path in (ROOT / "firmware").rglob("*") if path.is_file() and path.suffix != ".o"]
     sources = [path for path in sources if "__pycache__" not in path.parts]
     files = _hash_files(iter(sorted([*sources, ROOT / "platformio.ini", ROOT / "pyproject.toml"])))
-    return f"{files} {_tool(board, 'gcc', '--version').splitlines()[0]}"
+    return f"{files} {compiler_version(board)}"
 
 
 def _cached(out: Path, fingerprint: str) -> FirmwareImage | None:
@@ -254,12 +309,12 @@ def _run_platformio(
 
 def _measure(board: Board, elf: Path) -> FirmwareImage:
     sizes: dict[str, int] = {}
-    for line in _tool(board, "size", "-A", "-d", str(elf)).splitlines():
+    for line in binutil(board, "size", "-A", "-d", str(elf)).splitlines():
         words = line.split()
         if len(words) == 3 and words[0].startswith("."):
             sizes[words[0]] = int(words[1])
     flash = elf.with_suffix(".bin")
-    _tool(board, "objcopy", "-O", "binary", str(elf), str(flash))
+    binutil(board, "objcopy", "-O", "binary", str(elf), str(flash))
     return FirmwareImage(
         env=board.env,
         elf=elf,

@@ -1,8 +1,9 @@
 """Opens the link to a board: a serial port, or an emulator that is built and started on the spot.
 
 `/dev/ttyUSB0`   a real board at spec.LINK_BAUD
-`emu:c3`         the emulated board, over its fast transport (virtio-console)
+`emu:c3`         the emulated ESP32-C3, over its fast transport (virtio-console)
 `emu:c3-uart`    the same board over the emulated 16550, as slow as a devkit's serial bridge
+`emu:esp32`      the emulated ESP32, which has a 16550 only; so has `emu:esp32-uart`
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from watchword.device.link import Transport
 
 EMULATED = "emu:"
+UART_ONLY = "-uart"
 READ_TIMEOUT_S = 0.05
 WRITE_TIMEOUT_S = 10.0  # a healthy board drains the socket in milliseconds
 EXIT_WAIT_S = 2.0
@@ -150,6 +152,12 @@ def _death_pact() -> list[str]:
     ]
 
 
+def port_of(board: firmware.Board, link: str | None = None) -> str:
+    """The port of an emulated board, over its usual link or another."""
+    name = EMULATED + board.env.removeprefix("emu-")
+    return f"{name}{UART_ONLY}" if link == "uart" else name
+
+
 def emulated_env(port: str) -> str | None:
     """The firmware environment of an emulated port (`emu:c3-uart` -> `emu-c3`); None = a real port."""
     return _emulated(port)[0].env if port.startswith(EMULATED) else None
@@ -158,14 +166,12 @@ def emulated_env(port: str) -> str | None:
 def _emulated(port: str) -> tuple[firmware.Board, str]:
     boards = firmware.emulated_boards()
     name = port.removeprefix(EMULATED)
-    link = "virtio"
-    if name.endswith("-uart"):
-        name, link = name.removesuffix("-uart"), "uart"
-    env = f"emu-{name}"
-    if env not in boards or link not in boards[env].links:
+    link = "uart" if name.endswith(UART_ONLY) else None
+    env = f"emu-{name.removesuffix(UART_ONLY)}"
+    if env not in boards:
         known = ", ".join(EMULATED + known.removeprefix("emu-") for known in boards)
-        raise WatchwordError("no such emulated board", port, f"there are: {known} (and -uart)")
-    return boards[env], link
+        raise WatchwordError("no such emulated board", port, f"there are: {known} (and {UART_ONLY})")
+    return boards[env], link or next(iter(boards[env].links))
 
 
 def start_emulator(board: firmware.Board, link: str, elf: Path) -> Emulator:

@@ -49,6 +49,7 @@ class DataConfig:
     validation_draws: int = _number(1, 1, 20)  # noisy versions of each validation word, per condition
     workers: int = _number(2, 1, 64)  # processes that compute features
     mined_draws: int = _number(20, 1, 1000)  # passes over the negatives that `mine` found
+    seed: int = _number(1, 0, 2**31 - 1)  # of how the clips are augmented, and in which company
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ class AugmentConfig:
     rir_p: float = _number(0.5, 0.0, 1.0)  # share of clips put into a room
     noise_p: float = _number(0.75, 0.0, 1.0)  # share of clips with noise added
     babble_p: float = _number(0.25, 0.0, 1.0)  # share of the noisy ones whose noise is people talking
+    coloured_p: float = _number(0.25, 0.0, 1.0)  # share of the others made up: any colour, steady or gusty
+    noise_pace_p: float = _number(0.3, 0.0, 1.0)  # share of recorded noises played faster or slower
+    noise_mix_p: float = _number(0.2, 0.0, 1.0)  # share of noises with a second, quieter one beside them
     snr_db_min: float = _number(0.0, -20.0, 60.0)  # of the added noise: the loudest
     snr_db_max: float = _number(20.0, -20.0, 60.0)  # and the faintest
     level_dbfs_min: float = _number(-42.0, -70.0, -1.0)  # loudness of the speech (active RMS)
@@ -124,7 +128,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    seed: int = _number(1, 0, 2**31 - 1)  # of everything random: the same seed, the same model
+    seed: int = _number(1, 0, 2**31 - 1)  # of weights and batches: with the same two seeds, the same model
     epochs: int = _number(20, 1, 10_000)  # of float training
     steps_per_epoch: int = _number(100, 1, 1_000_000)  # batches in an epoch
     warmup_epochs: int = _number(5, 0, 10_000)  # in which the learning rate rises to its full height

@@ -43,6 +43,7 @@ from watchword.train.validation import Accuracy, Score, ValidationSet, calibrate
 _NORMALISATION_STREAMS = 400  # of each kind: enough for a mean and a variance
 _RANGE_SEGMENTS = 256  # training segments that set the activations' ranges
 _DISTANCE_BATCHES = 20
+_STEPS_WORTH_FUSING = 1000
 _LOGGED_ALARMS = 3  # the log's FRR is at this many false alarms
 
 
@@ -57,6 +58,7 @@ class Prepared:
     sources: Sources
     segment_rows: int
     clips: dict[str, int]
+    provenance: dict[str, Any]
 
 
 def train_run(
@@ -164,7 +166,9 @@ def _prepare(config: RunConfig, features: Features) -> Prepared:
     validation = make_validation_set(features.validation, normalisation, geometry)
     settings = ModelSettings(config.word.phrase, f.hop_samples, f.coeffs, normalisation, detector, f.kind)
     sources = find_sources(features)
-    return Prepared(geometry, training, validation, settings, sources, rows, features.plan.clips)
+    return Prepared(
+        geometry, training, validation, settings, sources, rows, features.plan.clips, features.plan.provenance
+    )
 
 
 def _some(streams: Sequence[np.ndarray] | np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
@@ -205,8 +209,15 @@ def _float_stage(config: RunConfig) -> Stage:
     t = config.train
     return Stage(
         STAGES[0], t.epochs, t.steps_per_epoch, t.learning_rate, t.warmup_epochs, t.weight_decay, t.ema_decay,
-        t.validate_every, t.patience,
+        t.validate_every, t.patience, _fusing_pays(config),
     )  # fmt: skip
+
+
+def _fusing_pays(config: RunConfig) -> bool:
+    """XLA compiles for about ten seconds; it makes the small networks faster, and knows no loss scaling."""
+    t = config.train
+    small = architectures.architecture(config.model).streams
+    return small and t.mixed_precision == "off" and t.epochs * t.steps_per_epoch >= _STEPS_WORTH_FUSING
 
 
 def _qat_stage(config: RunConfig) -> Stage:
@@ -353,6 +364,13 @@ def _check_size(config: RunConfig, tflite: bytes, settings: ModelSettings) -> li
     return size_target(config).check(len(image), network.arena_bytes, f"model '{settings.word}'")
 
 
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """All that decided the result, without where this computer keeps its files."""
+    settings = comparable(config)
+    settings["data"]["manifest"] = Path(config.data.manifest).name
+    return settings
+
+
 def _metrics(
     run: Run, prepared: Prepared, settings: ModelSettings, accuracy: dict[str, Accuracy],
     calibration: dict[str, float] | None, network: Any,
@@ -362,6 +380,9 @@ def _metrics(
         "word": settings.word,
         "parameters": int(qat.fold_batch_norm(network, run.config.model, settings.coeffs).count_params()),
         "receptive_field_s": prepared.geometry.receptive_rows * prepared.geometry.hop_s,
+        "command": "watchword train --config config.toml, which holds `config`; then watchword export",
+        "config": _settings(run.config),
+        "data": prepared.provenance,
         "clips": prepared.clips,
         "training": {
             "positive_draws": len(prepared.training.positives),

@@ -12,6 +12,7 @@ import numpy as np
 from watchword import spec
 from watchword.data.batches import Batch
 from watchword.files import write_atomic
+from watchword.train.architectures.parts import depthwise_as_shifts
 from watchword.train.averaging import Averager
 from watchword.train.losses import SegmentLoss
 from watchword.train.tensorflow import load_tensorflow
@@ -45,7 +46,9 @@ class Trainer:
             optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
         optimizer.build(network.trainable_variables)
         self._optimizer = optimizer
-        self._compiled = tf.function(self._step)
+        self._compiled = (
+            tf.function(self._fused_step, jit_compile=True) if stage.fused else tf.function(self._step)
+        )
 
     def step(self, batch: Batch, rate: float) -> StepResult:
         tf = load_tensorflow()
@@ -73,6 +76,10 @@ class Trainer:
         gradients, norm = tf.clip_by_global_norm(gradients, _LONGEST_GRADIENT)
         self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return tf.stack([value, norm])
+
+    def _fused_step(self, *tensors: Any) -> Any:
+        with depthwise_as_shifts():  # while it is traced
+            return self._step(*tensors)
 
     @property
     def skips_infinite_gradients(self) -> bool:

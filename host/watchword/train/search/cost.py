@@ -1,10 +1,11 @@
 """Instructions per second of audio of a network that no board has run: an estimate from a measured one.
 
-`make bench` counts the instructions of every layer of one model on the emulated ESP32-C3 and commits them
-in docs/cost.json. A layer's count is close to linear in what it reads and multiplies, so the rates fitted
-to those layers give the count of any other network. What the fit leaves out: the share of zeros in the
-activations, which convolutions skip, and the front end's small saving with fewer coefficients. On three
-models of other shapes the board counted up to 8 % more or less (tests/emu/test_search_cost_board.py).
+`make bench` counts the instructions of every layer of one model on the emulated boards and commits them in
+docs/cost.json; the estimate is of those of the ESP32-C3. A layer's count is close to linear in what it reads
+and multiplies, so the rates fitted to those layers give the count of any other network. What the fit leaves
+out: the share of zeros in the activations, which convolutions skip, and the front end's small saving with
+fewer coefficients. On three models of other shapes the board counted up to 8 % more or less
+(tests/emu/test_search_cost_board.py).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from watchword.errors import WatchwordError
 from watchword.export.layers import Layer, Network
 
 MEASURED = Path(__file__).resolve().parents[4] / "docs" / "cost.json"
+BOARD = "emu-c3"
 _LAYER = re.compile(r"layer (\d+) (\w+) (\d+)->(\d+)(?: k(\d+))?")
 _REMEDY = "measure with `make bench BENCH=--update`"
 
@@ -62,7 +64,7 @@ class InstructionModel:
 def load_instruction_model(path: Path = MEASURED) -> InstructionModel:
     """The rates behind a cost.json."""
     try:
-        counts = json.loads(path.read_text())["counts"]
+        counts = json.loads(path.read_text())["boards"][BOARD]["counts"]
         measured = _measured_layers(counts)
         rows = {
             ms * spec.SAMPLE_RATE_HZ // 1000: float(counts[f"frontend row, hop {ms} ms"]) for ms in (10, 20)

@@ -1,13 +1,12 @@
-/* Memory-mapped registers of QEMU's `virt` machine and the two links it can offer. */
+/* What the emulated boards share. Each brings a `machine.h` with the place of its registers, and
+ * implements the rest of board.h and the two functions at the end of this file.
+ */
 #ifndef WATCHWORD_EMU_IO_H
 #define WATCHWORD_EMU_IO_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define EMU_UART_IRQ 10u
-#define EMU_VIRTIO_FIRST_IRQ 1u
 
 static inline uint32_t io_read32(uintptr_t address) {
     return *(volatile uint32_t *)address;
@@ -28,11 +27,11 @@ size_t uart_read(uint8_t *bytes, size_t capacity);
 size_t uart_write(const uint8_t *bytes, size_t count);
 bool uart_readable(void);
 
-/* virtio-console: the same byte stream, dozens of times faster. False = not plugged in. */
-bool virtio_console_init(uint32_t *irq);
-size_t virtio_console_read(uint8_t *bytes, size_t capacity);
-size_t virtio_console_write(const uint8_t *bytes, size_t count);
-bool virtio_console_readable(void);
-void virtio_console_acknowledge(void); /* lower its interrupt line */
+/* Called by start.S on any fault: tells the 16550, which the host keeps for this when the link is
+ * another one, and ends the emulator. */
+void emu_trap(uint32_t cause, uint32_t pc, uint32_t value);
+
+/* Of each board: end the emulator with this status. */
+void emu_exit(uint32_t status);
 
 #endif

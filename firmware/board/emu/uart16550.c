@@ -1,7 +1,7 @@
 /* QEMU's 16550 UART, polled. Host-to-guest bytes wait in QEMU while the FIFO is full: no loss. */
 #include "emu_io.h"
+#include "machine.h"
 
-#define UART_BASE 0x10000000u
 enum { DATA = 0, INTERRUPT_ENABLE = 1, FIFO_CONTROL = 2, LINE_CONTROL = 3, MODEM_CONTROL = 4 };
 enum { INTERRUPT_ID = 2, LINE_STATUS = 5 };
 
@@ -18,22 +18,15 @@ enum {
     FIFO_BYTES = 16
 };
 
-static uint8_t reg_read(unsigned offset) {
-    return io_read8(UART_BASE + offset);
-}
-static void reg_write(unsigned offset, uint8_t value) {
-    io_write8(UART_BASE + offset, value);
-}
-
 void uart_init(void) {
-    reg_write(LINE_CONTROL, EIGHT_BITS_NO_PARITY);
-    reg_write(FIFO_CONTROL, FIFO_ON_CLEARED_TRIGGER_14);
-    reg_write(MODEM_CONTROL, DTR_RTS);
-    reg_write(INTERRUPT_ENABLE, INTERRUPT_ON_RECEIVED);
+    uart_register_write(LINE_CONTROL, EIGHT_BITS_NO_PARITY);
+    uart_register_write(FIFO_CONTROL, FIFO_ON_CLEARED_TRIGGER_14);
+    uart_register_write(MODEM_CONTROL, DTR_RTS);
+    uart_register_write(INTERRUPT_ENABLE, INTERRUPT_ON_RECEIVED);
 }
 
 bool uart_readable(void) {
-    return (reg_read(LINE_STATUS) & STATUS_DATA_READY) != 0;
+    return (uart_register_read(LINE_STATUS) & STATUS_DATA_READY) != 0;
 }
 
 size_t uart_read(uint8_t *bytes, size_t capacity) {
@@ -41,20 +34,20 @@ size_t uart_read(uint8_t *bytes, size_t capacity) {
     /* Every register access is costly in the emulator. "Trigger reached" promises 14 bytes in the
      * FIFO with one access; only the rest is asked for byte by byte. */
     while (capacity - n >= TRIGGER_BYTES &&
-           (reg_read(INTERRUPT_ID) & ID_MASK) == ID_TRIGGER_REACHED) {
+           (uart_register_read(INTERRUPT_ID) & ID_MASK) == ID_TRIGGER_REACHED) {
         for (unsigned i = 0; i < TRIGGER_BYTES; i++)
-            bytes[n++] = reg_read(DATA);
+            bytes[n++] = uart_register_read(DATA);
     }
     while (n < capacity && uart_readable())
-        bytes[n++] = reg_read(DATA);
+        bytes[n++] = uart_register_read(DATA);
     return n;
 }
 
 size_t uart_write(const uint8_t *bytes, size_t count) {
     size_t n = 0;
-    while (n < count && (reg_read(LINE_STATUS) & STATUS_TRANSMITTER_EMPTY)) {
+    while (n < count && (uart_register_read(LINE_STATUS) & STATUS_TRANSMITTER_EMPTY)) {
         for (unsigned i = 0; i < FIFO_BYTES && n < count; i++)
-            reg_write(DATA, bytes[n++]);
+            uart_register_write(DATA, bytes[n++]);
     }
     return n;
 }
