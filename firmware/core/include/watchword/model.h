@@ -26,7 +26,8 @@ typedef struct {
 ww_status ww_model_check(const void *image, size_t image_bytes) WW_CHECKED;
 
 /* The part of ww_model_init that does not depend on the engine: checks, then finds the image's
- * tables. An engine is the four functions below; model.c is the one, firmware/engine/ has another. */
+ * tables. An engine is the four functions below; model.c is the one, firmware/engine/ has another.
+ */
 ww_status ww_model_bind(ww_model *m, const void *image, size_t image_bytes) WW_CHECKED;
 
 /* Checks, then binds image and arena. Arena: header->arena_bytes, 4-byte aligned. */
