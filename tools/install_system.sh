@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Installs the Debian/Ubuntu packages of tools/apt-packages.txt that are missing, and those of
-# tools/apt-packages-esp32.txt where the distribution has them.
+# Installs the Debian/Ubuntu packages of tools/apt-packages.txt and of the arguments that are missing,
+# and those of tools/apt-packages-esp32.txt where the distribution has them.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-missing() { # of the packages that a list names
+listed() { sed 's/#.*//; s/[[:space:]]*$//; /^$/d' "$1"; }
+missing() { # of the packages on standard input
     local package
-    sed 's/#.*//; s/[[:space:]]*$//; /^$/d' "$1" | while read -r package; do
+    while read -r package; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
     done
 }
 
-mapfile -t wanted < <(missing apt-packages.txt)
-mapfile -t optional < <(missing apt-packages-esp32.txt)
+mapfile -t wanted < <({ listed apt-packages.txt; for name in "$@"; do echo "$name"; done; } | missing)
+mapfile -t optional < <(listed apt-packages-esp32.txt | missing)
 [ $((${#wanted[@]} + ${#optional[@]})) -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then
@@ -41,12 +42,14 @@ has_all() { # of these packages, by apt's lists as they are
     for package in "$@"; do apt-cache show "$package" >/dev/null 2>&1 || return 1; done
 }
 
-install() {
-    apt update && apt install -y --no-install-recommends "${wanted[@]}"
+update() { # apt's lists, once
+    [ -n "$updated" ] || apt update || failed
+    updated=yes
 }
+updated=
 
 # Every `make` comes by here: apt's lists are fetched when something is to be installed for sure.
-if [ ${#wanted[@]} -gt 0 ] || [ -n "${CI:-}" ]; then apt update || failed; fi
+if [ ${#wanted[@]} -gt 0 ] || [ -n "${CI:-}" ]; then update; fi
 if [ ${#optional[@]} -gt 0 ] && has_all "${optional[@]}"; then
     wanted+=("${optional[@]}")
 elif [ ${#optional[@]} -gt 0 ] && [ ${#wanted[@]} -gt 0 ]; then
@@ -54,4 +57,5 @@ elif [ ${#optional[@]} -gt 0 ] && [ ${#wanted[@]} -gt 0 ]; then
 fi
 [ ${#wanted[@]} -eq 0 ] && exit 0
 echo "== installing Debian packages: ${wanted[*]}"
-install || failed
+update
+apt install -y --no-install-recommends "${wanted[@]}" || failed

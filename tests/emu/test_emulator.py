@@ -219,7 +219,7 @@ def test_missing_pieces_say_how_to_get_them(
     with pytest.raises(WatchwordError, match=r"incomplete: no model\.c and no model\.h"):
         firmware.build(env, tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(WatchwordError, match=rf"apt install .*{COMPILER_PACKAGES[env]}"):
+    with pytest.raises(WatchwordError, match=f"apt install {COMPILER_PACKAGES[env]}"):
         firmware.build(env, model_dir)
     with pytest.raises(WatchwordError, match="apt install qemu-system-misc"):
         ports.start_emulator(emulated_boards()[env], "uart", elf)

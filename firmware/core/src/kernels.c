@@ -4,7 +4,11 @@
 
 /* Output channels that share one pass over the input: as many sums as there are registers beside
  * pointers and weights. The other sizes take what is left over. */
+#if defined(__XTENSA__)
+#define WIDE 6
+#else
 #define WIDE 16
+#endif
 #define MEDIUM 8
 #define NARROW 4
 #define MOST_ROWS 16 /* taps of a depthwise conv that is done in blocks */

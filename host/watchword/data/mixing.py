@@ -21,6 +21,7 @@ FRAME = RATE * 20 // 1000
 _ACTIVE_DB = 25.0  # frames this far below the loudest do not count as speech
 _FADE = RATE // 200
 _OCTAVES = 8  # above 40 Hz, to beyond 8 kHz
+_BROWN_DB = 6.02  # that brown noise falls in an octave
 _COLOUR_DB = 9.0  # standard deviation of noise's colour around its slope, at most
 _GUST_DB = 6.0  # and of its loudness
 _TALKERS = 3  # people in babble
@@ -83,10 +84,9 @@ def coloured_noise(samples: int, rng: np.random.Generator) -> Signal:
     spectrum = fft.rfft(rng.standard_normal(samples).astype(np.float32))
     octaves = np.log2(np.maximum(fft.rfftfreq(samples, 1.0 / RATE), 40.0) / 40.0)
     knots = np.arange(_OCTAVES + 1)
-    colour_db = -6.02 * rng.uniform(0.0, 1.0) * knots + rng.uniform(0.0, _COLOUR_DB) * rng.standard_normal(
-        len(knots)
-    )
-    noise = fft.irfft(spectrum * 10.0 ** (np.interp(octaves, knots, colour_db) / 20.0), samples)
+    slope_db, colour_db = _BROWN_DB * rng.uniform(0.0, 1.0), rng.uniform(0.0, _COLOUR_DB)
+    levels_db = colour_db * rng.standard_normal(len(knots)) - slope_db * knots
+    noise = fft.irfft(spectrum * 10.0 ** (np.interp(octaves, knots, levels_db) / 20.0), samples)
     noise *= _gusts(samples, rng)
     return (noise / (np.std(noise) + 1e-12) * 0.1).astype(np.float32)
 

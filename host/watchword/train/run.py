@@ -18,7 +18,7 @@ import numpy as np
 from watchword import core
 from watchword.data.batches import Batches, Geometry, TrainingSet, make_training_set
 from watchword.data.features import fit_normalisation
-from watchword.data.plan import Features, make_features
+from watchword.data.plan import Features, JobPlan, make_features
 from watchword.data.specaugment import make_masks
 from watchword.errors import WatchwordError
 from watchword.export.budget import SizeTarget
@@ -57,8 +57,7 @@ class Prepared:
     settings: ModelSettings
     sources: Sources
     segment_rows: int
-    clips: dict[str, int]
-    provenance: dict[str, Any]
+    plan: JobPlan
 
 
 def train_run(
@@ -166,9 +165,7 @@ def _prepare(config: RunConfig, features: Features) -> Prepared:
     validation = make_validation_set(features.validation, normalisation, geometry)
     settings = ModelSettings(config.word.phrase, f.hop_samples, f.coeffs, normalisation, detector, f.kind)
     sources = find_sources(features)
-    return Prepared(
-        geometry, training, validation, settings, sources, rows, features.plan.clips, features.plan.provenance
-    )
+    return Prepared(geometry, training, validation, settings, sources, rows, features.plan)
 
 
 def _some(streams: Sequence[np.ndarray] | np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
@@ -382,8 +379,8 @@ def _metrics(
         "receptive_field_s": prepared.geometry.receptive_rows * prepared.geometry.hop_s,
         "command": "watchword train --config config.toml, which holds `config`; then watchword export",
         "config": _settings(run.config),
-        "data": prepared.provenance,
-        "clips": prepared.clips,
+        "data": prepared.plan.provenance,
+        "clips": prepared.plan.clips,
         "training": {
             "positive_draws": len(prepared.training.positives),
             "negative_hours": len(prepared.training.negatives) * prepared.geometry.hop_s / 3600.0,
