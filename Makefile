@@ -11,6 +11,7 @@ EXTRAS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 CORE_SOURCES := $(wildcard firmware/core/*/*.c firmware/core/*/*.h firmware/core/include/watchword/*.h)
+HOURS ?= 24
 MODEL ?= models/$(shell echo '$(WORD)' | tr 'A-Z ' 'a-z_')
 CORE_BUILT := $(VENV)/core.stamp
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -42,6 +43,9 @@ test: setup ## All tests, fast ones first, the emulated boards' included
 
 bench: setup ## Instructions, sizes and speeds of MODEL; fails if one rose by over 2 % (docs/cost.md)
 	@$(BIN)/python tools/bench.py --model $(MODEL) $(BENCH)
+
+soak: setup ## HOURS of audio through the board at PORT in one stream: every score equal, no drift, no leak
+	@$(BIN)/python tools/soak.py --hours $(HOURS) --port $(PORT) --model $(MODEL) $(SOAK)
 
 bench-accuracy: setup ## alexa beside PyPI's pymicro-wakeword on the recordings of WATCHWORD_DATA (docs/accuracy.md)
 	@$(BIN)/python tools/bench_accuracy.py $(BENCH)
@@ -81,4 +85,4 @@ doctor: setup ## What is installed and what is missing
 clean: ## Remove build products; keeps data, runs and sessions
 	rm -rf .cache/firmware .cache/pio build/bench $(VENV)/core.stamp host/watchword/_core*
 
-.PHONY: help system setup demo test bench bench-accuracy pareto settings lint format gen gen-check flash monitor doctor clean
+.PHONY: help system setup demo test bench soak bench-accuracy pareto settings lint format gen gen-check flash monitor doctor clean

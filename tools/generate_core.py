@@ -48,6 +48,7 @@ def spec_header(fingerprint: int) -> str:
         "HANN_FRAC_BITS": HANN_FRAC_BITS,
         "MEL_WEIGHT_FRAC_BITS": MEL_WEIGHT_FRAC_BITS,
         **{f"CMVN_{name.upper()}": value for name, value in spec.CMVN_MODES.items()},
+        **{f"LISTEN_{name}": value for name, value in spec.LISTEN.items()},
         **{f"FEATURES_{name.upper()}": value for name, value in spec.FEATURE_KINDS.items()},
         "CMVN_SPREAD_SLOWER_BITS": spec.CMVN_SPREAD_SLOWER_BITS,
         "CMVN_SPREAD_RANGE_BITS": spec.CMVN_SPREAD_RANGE_BITS,

@@ -2,15 +2,19 @@
 
 #include "board.h"
 #include "console.h"
+#include "listener.h"
 #include "models.h"
 #include "session.h"
 #include "settings.h"
 #include "ww_messages.h"
 
-#define LINK_SLOTS 4          /* sent and not yet acknowledged; a batch a second needs few */
 #define LEAVE_WITHIN_MS 1000u /* a host that stops answering does not keep us in binary */
-#define MICROPHONE_SAMPLES 80
 #define MICROPHONE_NEWS_MS 10000u
+
+/* Frames sent and not yet acknowledged: scores, a batch a second, need few; audio needs more. */
+#ifndef WATCHWORD_LINK_SLOTS
+#define WATCHWORD_LINK_SLOTS 4
+#endif
 
 static struct {
     uint8_t bytes[256];
@@ -22,16 +26,11 @@ static struct {
     size_t count, sent;
 } outgoing;
 
-static struct {
-    int16_t samples[MICROPHONE_SAMPLES];
-    size_t count, used;
-} heard;
-
 static struct { uint32_t clipped, overruns, at_ms; } told; /* of the microphone, in text */
 
 static ww_pipeline pipeline;
 static ww_link link;
-static ww_link_slot slots[LINK_SLOTS];
+static ww_link_slot slots[WATCHWORD_LINK_SLOTS];
 static session host;
 static bool binary; /* a host holds the link; else it carries text */
 static bool leaving;
@@ -56,7 +55,7 @@ static void take_microphone_news(void) {
 void app_init(void) {
     ww_status model_status = models_start(&pipeline);
     apply_saved(model_status);
-    if (ww_link_init(&link, WW_LINK_DEVICE, slots, LINK_SLOTS) != WW_OK) board_restart();
+    if (ww_link_init(&link, WW_LINK_DEVICE, slots, WATCHWORD_LINK_SLOTS) != WW_OK) board_restart();
     session_init(&host, &pipeline, &link, model_status);
     take_microphone_news();
     console_boot(&pipeline, model_status);
@@ -72,7 +71,7 @@ static void enter_text(void) {
     ww_link_close(&link);
     session_reset(&host);
     binary = leaving = false;
-    heard.count = heard.used = 0;
+    listener_reset();
     take_microphone_news(); /* what was lost while the host had the board is no news */
     if (host.model_status == WW_OK) ww_pipeline_reset(&pipeline);
     console_boot(&pipeline, host.model_status);
@@ -138,13 +137,7 @@ static void tell_microphone_news(void) {
 static bool listen(void) {
     ww_step step;
     if (host.model_status != WW_OK) return false;
-    if (heard.used == heard.count) {
-        heard.count = board_microphone_read(heard.samples, MICROPHONE_SAMPLES);
-        heard.used = 0;
-    }
-    if (heard.used == heard.count) return false;
-    heard.used +=
-        ww_pipeline_push(&pipeline, heard.samples + heard.used, heard.count - heard.used, &step);
+    if (!listener_push(&pipeline, &step)) return false;
     if (step.detection) console_detection(&pipeline, &step);
     if (step.score) board_led(!pipeline.detector.armed);
     if (step.score) tell_microphone_news();

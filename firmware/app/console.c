@@ -62,7 +62,7 @@ static void describe_model(line *l, const ww_pipeline *pipeline) {
     put(l, ", ");
     put_number(l, header->image_bytes, 10, 1);
     put(l, " bytes, arena ");
-    put_number(l, header->arena_bytes, 10, 1);
+    put_number(l, (uint32_t)ww_model_arena_bytes(&pipeline->model), 10, 1);
     put(l, " bytes");
     end_line(l);
 }

@@ -2,16 +2,14 @@
 
 #include <string.h>
 
+#include "answers.h"
 #include "board.h"
+#include "capture.h"
 #include "model_store.h"
 #include "models.h"
 #include "settings.h"
 #include "version.h"
 #include "ww_messages.h"
-
-/* The most that serving one request or one hop sends: a batch of scores, and one message more. */
-#define MESSAGES_PER_STEP 2
-#define ERROR_TEXT_BYTES 64
 
 typedef ww_status (*handler)(session *s, const uint8_t *payload, size_t length);
 
@@ -27,7 +25,13 @@ void session_reset(session *s) {
     s->oldest = s->waiting = 0;
     s->samples_taken = 0;
     s->streaming = false;
+    s->capture = (session_capture){.send = WW_LISTEN_STOP};
     s->score_count = 0;
+}
+
+/* Audio is on its way through the pipeline. */
+static bool is_busy(const session *s) {
+    return s->streaming || s->capture.send != WW_LISTEN_STOP;
 }
 
 uint8_t session_room(const session *s) {
@@ -41,55 +45,6 @@ void session_accept(session *s, const ww_link_frame *frame) {
     slot->length = frame->length;
     memcpy(slot->payload.bytes, frame->payload, frame->length);
     s->waiting++;
-}
-
-/* ── Sending: MESSAGES_PER_STEP keeps room for all of these ─────────────────────────────────── */
-
-static void send(session *s, uint8_t type, const void *payload, size_t length) {
-    /* Fails only when the session has just ended, and then nobody misses it. */
-    if (ww_link_send(s->link, type, payload, length) != WW_OK) s->streaming = false;
-}
-
-static void send_scores(session *s) {
-    uint8_t payload[WW_MSG_SCORES_FIXED_BYTES + SESSION_SCORES_PER_MESSAGE];
-    if (s->score_count == 0) return;
-    ww_msg_scores head = {.first_index = s->pipeline->scores - s->score_count};
-    size_t length = ww_msg_scores_encode(&head, payload);
-    memcpy(payload + length, s->scores, s->score_count);
-    send(s, WW_MSG_SCORES, payload, length + s->score_count);
-    s->score_count = 0;
-}
-
-static void send_detection(session *s, const ww_step *step, uint32_t started) {
-    uint8_t payload[WW_MSG_DETECTION_FIXED_BYTES];
-    ww_msg_detection detection = {.sample_index = step->sample_index,
-                                  .smoothed_q15 = step->smoothed_q15,
-                                  .cost = board_counter() - started};
-    send(s, WW_MSG_DETECTION, payload, ww_msg_detection_encode(&detection, payload));
-}
-
-static void send_config(session *s) {
-    uint8_t payload[WW_MSG_CONFIG_FIXED_BYTES];
-    const ww_detector_config *c = &s->pipeline->detector.config;
-    ww_msg_config config = {.smoothing = c->smoothing,
-                            .high_q15 = c->high_q15,
-                            .low_q15 = c->low_q15,
-                            .cooldown_ms = c->cooldown_ms};
-    send(s, WW_MSG_CONFIG, payload, ww_msg_config_encode(&config, payload));
-}
-
-static void send_error(session *s, ww_status code, const char *request, const char *reason) {
-    uint8_t payload[WW_MSG_ERROR_FIXED_BYTES + ERROR_TEXT_BYTES];
-    ww_msg_error error = {.code = (uint16_t)code};
-    size_t length = ww_msg_error_encode(&error, payload);
-    const char *parts[] = {request, ": ", reason};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        size_t count = strlen(parts[i]);
-        if (count > sizeof payload - length) count = sizeof payload - length;
-        memcpy(payload + length, parts[i], count);
-        length += count;
-    }
-    send(s, WW_MSG_ERROR, payload, length);
 }
 
 /* ── Requests ──────────────────────────────────────────────────────────────────────────────── */
@@ -107,7 +62,7 @@ static ww_status on_info_get(session *s, const uint8_t *payload, size_t length) 
                         .frontend_id = WW_FRONTEND_ID,
                         .model_crc32 = header->crc32,
                         .model_bytes = header->image_bytes,
-                        .arena_bytes = header->arena_bytes,
+                        .arena_bytes = (uint32_t)ww_model_arena_bytes(&s->pipeline->model),
                         .clock_hz = board_counter_hz(),
                         .hop_samples = header->hop_samples,
                         .coeffs = header->coeffs,
@@ -118,7 +73,7 @@ static ww_status on_info_get(session *s, const uint8_t *payload, size_t length) 
     copy_text(info.firmware, sizeof info.firmware, WATCHWORD_VERSION);
     copy_text(info.board, sizeof info.board, board_name());
     memcpy(info.word, header->word, sizeof info.word);
-    send(s, WW_MSG_INFO, out, ww_msg_info_encode(&info, out));
+    answer(s, WW_MSG_INFO, out, ww_msg_info_encode(&info, out));
     return WW_OK;
 }
 
@@ -126,12 +81,13 @@ static ww_status on_stream_start(session *s, const uint8_t *payload, size_t leng
     ww_msg_stream_start start;
     uint8_t out[WW_MSG_STREAM_STARTED_FIXED_BYTES];
     if (!ww_msg_stream_start_decode(&start, payload, length)) return WW_ERR_MESSAGE;
+    if (s->capture.send != WW_LISTEN_STOP) return WW_ERR_BUSY;
     ww_pipeline_reset(s->pipeline);
     s->score_count = 0;
     s->streaming = true;
     s->stream = start.stream;
     ww_msg_stream_started started = {.stream = start.stream};
-    send(s, WW_MSG_STREAM_STARTED, out, ww_msg_stream_started_encode(&started, out));
+    answer(s, WW_MSG_STREAM_STARTED, out, ww_msg_stream_started_encode(&started, out));
     return WW_OK;
 }
 
@@ -140,13 +96,13 @@ static ww_status on_stream_end(session *s, const uint8_t *payload, size_t length
     uint8_t out[WW_MSG_STREAM_DONE_FIXED_BYTES];
     if (!ww_msg_stream_end_decode(&end, payload, length)) return WW_ERR_MESSAGE;
     if (!s->streaming || end.stream != s->stream) return WW_ERR_ARGUMENT;
-    send_scores(s);
+    answer_scores(s);
     ww_msg_stream_done done = {.stream = s->stream,
                                .samples = s->pipeline->samples,
                                .rows = s->pipeline->rows,
                                .scores = s->pipeline->scores,
                                .detections = s->pipeline->detections};
-    send(s, WW_MSG_STREAM_DONE, out, ww_msg_stream_done_encode(&done, out));
+    answer(s, WW_MSG_STREAM_DONE, out, ww_msg_stream_done_encode(&done, out));
     s->streaming = false;
     return WW_OK;
 }
@@ -154,7 +110,7 @@ static ww_status on_stream_end(session *s, const uint8_t *payload, size_t length
 static ww_status on_config_get(session *s, const uint8_t *payload, size_t length) {
     (void)payload;
     (void)length;
-    send_config(s);
+    answer_config(s);
     return WW_OK;
 }
 
@@ -166,7 +122,7 @@ static ww_status on_config_set(session *s, const uint8_t *payload, size_t length
                                  .low_q15 = set.low_q15,
                                  .cooldown_ms = set.cooldown_ms};
     ww_status status = ww_pipeline_configure(s->pipeline, &config);
-    if (status == WW_OK) send_config(s);
+    if (status == WW_OK) answer_config(s);
     return status;
 }
 
@@ -202,7 +158,7 @@ static ww_status on_stats_get(session *s, const uint8_t *payload, size_t length)
                           .retransmissions = s->link->counters.retransmissions,
                           .overruns = board_microphone_overruns()};
     fill_costs(s->pipeline, &stats);
-    send(s, WW_MSG_STATS, out, ww_msg_stats_encode(&stats, out));
+    answer(s, WW_MSG_STATS, out, ww_msg_stats_encode(&stats, out));
     if (get.reset) {
         ww_pipeline_reset_costs(s->pipeline);
         s->samples_measured = 0;
@@ -232,13 +188,13 @@ static void send_model_state(session *s) {
     ww_msg_model_state state = {.stored_bytes = models_stored_bytes(),
                                 .slot_bytes = model_store_capacity(),
                                 .model_crc32 = runs ? s->pipeline->model.header->crc32 : 0};
-    send(s, WW_MSG_MODEL_STATE, payload, ww_msg_model_state_encode(&state, payload));
+    answer(s, WW_MSG_MODEL_STATE, payload, ww_msg_model_state_encode(&state, payload));
 }
 
 static ww_status on_model_begin(session *s, const uint8_t *payload, size_t length) {
     ww_msg_model_begin begin;
     if (!ww_msg_model_begin_decode(&begin, payload, length)) return WW_ERR_MESSAGE;
-    if (s->streaming) return WW_ERR_BUSY;
+    if (is_busy(s)) return WW_ERR_BUSY;
     ww_status status = models_begin(begin.image_bytes, begin.image_crc32);
     if (status == WW_OK) send_model_state(s);
     return status;
@@ -255,7 +211,7 @@ static ww_status on_model_chunk(session *s, const uint8_t *payload, size_t lengt
 static ww_status on_model_commit(session *s, const uint8_t *payload, size_t length) {
     (void)payload;
     (void)length;
-    if (s->streaming) return WW_ERR_BUSY;
+    if (is_busy(s)) return WW_ERR_BUSY;
     ww_status status = models_commit(s->pipeline);
     if (status != WW_OK) return status;
     s->model_status = WW_OK;
@@ -279,7 +235,7 @@ static ww_status on_settings_save(session *s, const uint8_t *payload, size_t len
     (void)payload;
     (void)length;
     if (!settings_save(&kept)) return WW_ERR_FLASH;
-    send_config(s);
+    answer_config(s);
     return WW_OK;
 }
 
@@ -291,7 +247,18 @@ static ww_status on_microphone_set(session *s, const uint8_t *payload, size_t le
                                     .gain_q8 = board_microphone_gain(set.gain_q8),
                                     .clipped = board_microphone_clipped(),
                                     .overruns = board_microphone_overruns()};
-    send(s, WW_MSG_MICROPHONE, out, ww_msg_microphone_encode(&microphone, out));
+    answer(s, WW_MSG_MICROPHONE, out, ww_msg_microphone_encode(&microphone, out));
+    return WW_OK;
+}
+
+static ww_status on_listen(session *s, const uint8_t *payload, size_t length) {
+    ww_msg_listen request;
+    if (!ww_msg_listen_decode(&request, payload, length)) return WW_ERR_MESSAGE;
+    if (request.send != WW_LISTEN_STOP) {
+        return is_busy(s) ? WW_ERR_BUSY : capture_start(s, request.send);
+    }
+    if (s->capture.send == WW_LISTEN_STOP) return WW_ERR_ARGUMENT;
+    capture_stop(s);
     return WW_OK;
 }
 
@@ -319,6 +286,7 @@ static const struct {
     REQUEST(model_abort, MODEL_ABORT, false, false),
     REQUEST(settings_save, SETTINGS_SAVE, true, false),
     REQUEST(microphone_set, MICROPHONE_SET, false, false),
+    REQUEST(listen, LISTEN, true, false),
 };
 
 static const char *reason(ww_status status) {
@@ -326,7 +294,7 @@ static const char *reason(ww_status status) {
         case WW_ERR_MESSAGE:
             return "malformed";
         case WW_ERR_BUSY:
-            return "a stream is running";
+            return "audio is still on its way";
         case WW_ERR_CRC:
             return "damaged on its way";
         case WW_ERR_ARENA:
@@ -335,6 +303,8 @@ static const char *reason(ww_status status) {
             return "no flash for it, or writing it failed";
         case WW_ERR_SPACE:
             return "too long for its flash slot";
+        case WW_ERR_MICROPHONE:
+            return "this board has no microphone";
         default:
             return "value refused";
     }
@@ -344,7 +314,7 @@ static void serve_request(session *s, const session_frame *frame) {
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
         if (requests[i].type != frame->type) continue;
         if (requests[i].needs_model && s->model_status != WW_OK) {
-            send_error(s, s->model_status, requests[i].name, "the model image was rejected");
+            answer_error(s, s->model_status, requests[i].name, "the model image was rejected");
             return;
         }
         ww_status status = WW_ERR_MESSAGE;
@@ -352,10 +322,10 @@ static void serve_request(session *s, const session_frame *frame) {
             (requests[i].has_tail && frame->length > requests[i].bytes)) {
             status = requests[i].handle(s, frame->payload.bytes, frame->length);
         }
-        if (status != WW_OK) send_error(s, status, requests[i].name, reason(status));
+        if (status != WW_OK) answer_error(s, status, requests[i].name, reason(status));
         return;
     }
-    send_error(s, WW_ERR_MESSAGE, "request", "unknown type");
+    answer_error(s, WW_ERR_MESSAGE, "request", "unknown type");
 }
 
 /* ── Audio ─────────────────────────────────────────────────────────────────────────────────── */
@@ -374,28 +344,26 @@ static void serve_hop(session *s, const session_frame *frame) {
                                    (size_t)(count - s->samples_taken), &step);
     s->samples_taken = (uint16_t)(s->samples_taken + used);
     s->samples_measured += used;
-    if (step.score) s->scores[s->score_count++] = step.raw_score;
-    if (step.detection || s->score_count == SESSION_SCORES_PER_MESSAGE) send_scores(s);
-    if (step.detection) send_detection(s, &step, started);
-    if (step.score) board_led(!s->pipeline->detector.armed);
+    answer_step(s, &step, started);
     if (s->samples_taken >= count) finish_oldest(s);
 }
 
 static void serve_audio(session *s, const session_frame *frame) {
     if (!s->streaming) {
-        send_error(s, WW_ERR_MESSAGE, "audio", "no stream was started");
+        answer_error(s, WW_ERR_MESSAGE, "audio", "no stream was started");
         finish_oldest(s);
     } else if (frame->length % sizeof(int16_t) != 0) {
-        send_error(s, WW_ERR_MESSAGE, "audio", "odd number of bytes");
+        answer_error(s, WW_ERR_MESSAGE, "audio", "odd number of bytes");
         finish_oldest(s);
     } else {
         serve_hop(s, frame);
     }
 }
 
-bool session_step(session *s) {
+static bool serve_inbox(session *s) {
     const session_frame *frame = &s->inbox[s->oldest];
-    if (s->waiting == 0 || ww_link_send_room(s->link) < MESSAGES_PER_STEP) return false;
+    if (s->waiting == 0 || s->capture.ending) return false;
+    if (ww_link_send_room(s->link) < ANSWERS_PER_STEP) return false;
     if (frame->type == WW_MSG_AUDIO) {
         serve_audio(s, frame);
     } else {
@@ -403,4 +371,9 @@ bool session_step(session *s) {
         finish_oldest(s);
     }
     return true;
+}
+
+bool session_step(session *s) {
+    bool served = serve_inbox(s);
+    return capture_step(s) || served;
 }

@@ -24,6 +24,14 @@ typedef struct {
     } payload;
 } session_frame;
 
+/* A host listening through the board's microphone (capture.h); audio up to `until` is to be sent.
+ */
+typedef struct {
+    uint8_t send; /* WW_LISTEN_* */
+    bool ending;
+    uint64_t sent, until; /* sample indices */
+} session_capture;
+
 typedef struct {
     ww_pipeline *pipeline;
     ww_link *link;
@@ -34,6 +42,7 @@ typedef struct {
     uint16_t samples_taken; /* of the audio frame being served */
     bool streaming;
     uint32_t stream;
+    session_capture capture;
     uint64_t samples_measured; /* since the statistics were reset */
     uint8_t scores[SESSION_SCORES_PER_MESSAGE];
     uint8_t score_count; /* not yet sent */

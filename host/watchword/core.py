@@ -223,29 +223,44 @@ def _header_fields(image: bytes) -> dict[str, int | str]:
     return dict(zip(names, texts, strict=True))
 
 
+class Pipeline:
+    """The whole chain, from audio to detections, fed piece by piece."""
+
+    def __init__(self, image: bytes, detector: DetectorConfig | None = None) -> None:
+        """`detector` replaces the image's own settings."""
+        settings = (
+            (detector.smoothing, detector.high_q15, detector.low_q15, detector.cooldown_ms)
+            if detector
+            else (0, 0, 0, 0)
+        )
+        status = ffi.new("int *")
+        self._image = ffi.from_buffer(image)  # the C side keeps a pointer to it
+        pipeline = lib.wwb_pipeline_new(self._image, len(image), *settings, status)
+        _check(int(status[0]), "model image")
+        self._pipeline = ffi.gc(pipeline, lib.wwb_pipeline_free)
+
+    def feed(self, pcm: Pcm, chunk_samples: int = 0) -> PipelineRun:
+        """What the next int16 [samples] give; sample indices and rows count from the start.
+
+        `chunk_samples` cuts the audio into pieces of that size; the result does not depend on it.
+        """
+        pcm = np.ascontiguousarray(pcm, np.int16)
+        capacity = len(pcm) // min(spec.HOP_CHOICES_SAMPLES) + 1
+        scores, smoothed = np.empty(capacity, np.uint8), np.empty(capacity, np.uint16)
+        samples, fired = np.empty(capacity, np.uint64), np.empty(capacity, np.uint8)
+        n = lib.wwb_pipeline_feed(
+            self._pipeline, _pointer(pcm, "int16_t *"), len(pcm), chunk_samples,
+            _pointer(scores, "uint8_t *"), _pointer(smoothed, "uint16_t *"), _pointer(samples, "uint64_t *"),
+            _pointer(fired, "uint8_t *"), capacity,
+        )  # fmt: skip
+        ends = samples[:n].astype(np.int64)
+        events = [Detection(int(ends[i]), int(smoothed[i])) for i in np.flatnonzero(fired[:n])]
+        rows = int(lib.wwb_pipeline_rows(self._pipeline))
+        return PipelineRun(scores[:n], smoothed[:n], ends, events, rows)
+
+
 def run_pipeline(
     image: bytes, pcm: Pcm, detector: DetectorConfig | None = None, chunk_samples: int = 0
 ) -> PipelineRun:
-    """The whole chain over one recording, from a fresh start; `detector` replaces the image's own.
-
-    `chunk_samples` cuts the audio into pieces of that size; the result does not depend on it.
-    """
-    pcm = np.ascontiguousarray(pcm, np.int16)
-    capacity = len(pcm) // min(spec.HOP_CHOICES_SAMPLES) + 1
-    scores, smoothed = np.empty(capacity, np.uint8), np.empty(capacity, np.uint16)
-    samples, fired = np.empty(capacity, np.uint64), np.empty(capacity, np.uint8)
-    rows = ffi.new("long *")
-    settings = (
-        (detector.smoothing, detector.high_q15, detector.low_q15, detector.cooldown_ms)
-        if detector
-        else (0, 0, 0, 0)
-    )
-    count = lib.wwb_run_pipeline(
-        image, len(image), _pointer(pcm, "int16_t *"), len(pcm), chunk_samples, *settings,
-        _pointer(scores, "uint8_t *"), _pointer(smoothed, "uint16_t *"), _pointer(samples, "uint64_t *"),
-        _pointer(fired, "uint8_t *"), capacity, rows,
-    )  # fmt: skip
-    n = _check(count, "model image")
-    ends = samples[:n].astype(np.int64)
-    events = [Detection(int(ends[i]), int(smoothed[i])) for i in np.flatnonzero(fired[:n])]
-    return PipelineRun(scores[:n], smoothed[:n], ends, events, int(rows[0]))
+    """The whole chain over one recording, from a fresh start."""
+    return Pipeline(image, detector).feed(pcm, chunk_samples)

@@ -67,6 +67,13 @@ STATUS = {  # ww_status: returned by every C function that can fail
     "ERR_MESSAGE": 10,
     "ERR_FLASH": 11,
     "ERR_SPACE": 12,
+    "ERR_MICROPHONE": 13,
+}
+
+LISTEN = {  # what a board sends of what its microphone hears, beside scores and detections
+    "STOP": 0,  # nothing: it stops listening
+    "DETECTIONS": 1,  # the audio before each detection
+    "EVERYTHING": 2,  # all audio
 }
 
 
@@ -145,6 +152,13 @@ MESSAGES = (
     Message(
         "microphone_set", 0x1E, (("gain_q8", "u16"),), doc="0 leaves it as it is; answered by microphone"
     ),
+    Message(
+        "listen",
+        0x1F,
+        (("send", "u8"),),
+        doc="run the pipeline on the board's own microphone, or stop; send: one of LISTEN, answered by "
+        "listening, or by listened when it stops",
+    ),
     # Device to host.
     Message(
         "info",
@@ -216,6 +230,32 @@ MESSAGES = (
         0x29,
         (("present", "u8"), ("gain_q8", "u16"), ("clipped", "u32"), ("overruns", "u32")),
         doc="counted since boot, in samples",
+    ),
+    Message(
+        "listening",
+        0x2A,
+        (("send", "u8"), ("snippet_samples", "u32")),
+        doc="sample index 0 is the next sample; snippet_samples: how much audio a detection comes with",
+    ),
+    Message(
+        "heard",
+        0x2B,
+        (("sample_index", "u64"),),
+        "pcm",
+        doc="int16 little-endian samples of the microphone, from sample_index on; never one twice",
+    ),
+    Message(
+        "listened",
+        0x2C,
+        (
+            ("samples", "u64"),
+            ("rows", "u32"),
+            ("scores", "u32"),
+            ("detections", "u32"),
+            ("overruns", "u32"),
+            ("clipped", "u32"),
+        ),
+        doc="the end: what the pipeline took and gave; overruns: samples lost before it, in cuts",
     ),
 )
 MESSAGE = {m.name: m for m in MESSAGES}

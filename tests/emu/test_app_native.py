@@ -20,6 +20,7 @@ from watchword.device.firmware import ROOT
 FIRMWARE = ROOT / "firmware"
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 FUZZED_MESSAGES = 20_000
+HEARD_SAMPLES = 16_000  # of the microphone, kept for a detection
 
 
 def compile_app(model_dir: Path, program: Path) -> Path:
@@ -38,8 +39,10 @@ def compile_app(model_dir: Path, program: Path) -> Path:
         "-Wall",
         "-Wextra",
         "-Werror",
+        "-Wcast-align=strict",
         *SANITIZERS,
         '-DWATCHWORD_VERSION="9.8.7"',
+        f"-DWATCHWORD_HEARD_SAMPLES={HEARD_SAMPLES}",
     ]
     command = ["gcc", *flags, *(f"-I{folder}" for folder in include), *map(str, sources), "-o", str(program)]
     subprocess.run(command, check=True)

@@ -276,7 +276,7 @@ def test_hostile_payloads_are_refused_by_name(port: str, open_board, model_dir: 
                 answer = next_message(board)
                 assert answer.name == "error", (message.name, length)
                 assert answer.tail.decode().startswith(f"{message.name}: ")
-        for type_id in (0x1F, 0x20, 0x28, 0x27, 0x80, 0xFF):  # unknown, or the device's own
+        for type_id in (0x30, 0x20, 0x28, 0x27, 0x80, 0xFF):  # unknown, or the device's own
             send_raw(board, type_id, b"x" * 20)
             answer = next_message(board)
             assert (answer.name, answer.number("code")) == ("error", spec.STATUS["ERR_MESSAGE"])

@@ -5,15 +5,19 @@ from __future__ import annotations
 import configparser
 import csv
 import re
+import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from watchword import spec
 from watchword.device import firmware
 from watchword.evaluate import budgets
+from watchword.export.graph import HANDLERS
 
 ROOT = Path(__file__).resolve().parents[2]
 ESP32 = ROOT / "firmware" / "board" / "esp32"
+ENGINE = ROOT / "firmware" / "engine" / "tflm"
 BOARDS = ("esp32dev", "esp32-s3-devkitc-1", "esp32-c3-devkitm-1")
 SECTOR, MAPPED_PAGE, SMALLEST_FLASH = 0x1000, 0x10000, 4 << 20
 # Pins that a board's flash, USB bridge or boot mode needs, from the chips' data sheets.
@@ -59,6 +63,56 @@ def test_every_board_has_an_environment_pins_and_budgets() -> None:
         assert limits["stack_bytes"] <= int(sdkconfig("esp32")["CONFIG_ESP_MAIN_TASK_STACK_SIZE"])
         arena = re.search(r"WATCHWORD_ARENA_BYTES=(\d+)", (ROOT / "firmware" / "CMakeLists.txt").read_text())
         assert arena and limits["arena_bytes"] == int(arena[1])
+
+
+def size_script() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "firmware" / "check_sizes.py"))
+
+
+LISTING = """\
+firmware.elf  :
+section                size         addr
+.iram0.text           60000   1074266112
+.dram0.data           12000   1073422336
+.dram0.bss           140000   1073434336
+.flash.rodata         70000   1061158944
+.flash_rodata_dummy  262144   1061158912
+.flash.text          200000   1074593824
+.debug_info         9999999            0
+Total              10744143
+"""
+
+
+def test_a_build_that_outgrows_its_limits_fails() -> None:
+    faults = size_script()["faults"]
+    assert size_script()["measure"](LISTING) == {"flash_bytes": 342_000, "static_ram_bytes": 152_000}
+    assert faults(LISTING, {"flash_bytes": 342_000, "static_ram_bytes": 152_000}) == []
+    (fault,) = faults(LISTING, {"flash_bytes": 341_999, "static_ram_bytes": 152_000})
+    assert "flash_bytes 342000, allowed 341999" in fault
+    assert len(faults(LISTING, {})) == 2, "a missing limit is a fault"
+    assert len(faults("", {"flash_bytes": 1, "static_ram_bytes": 1})) == 2, "nothing measured is a fault"
+
+
+def test_every_real_environment_is_measured_against_its_limits() -> None:
+    assert "post:firmware/check_sizes.py" in project()["esp32"]["extra_scripts"]
+    for environment in firmware.environments():
+        if environment in firmware.emulated_boards():
+            continue
+        limits = budgets.read_budgets(environment)
+        assert limits.keys() >= budgets.BUILD_KEYS, environment
+        assert limits["flash_bytes"] <= partitions()["app"][2]
+
+
+def test_the_alternative_engine_knows_every_op_that_export_lets_pass() -> None:
+    """And its version is pinned: a comparison with whatever is newest is none."""
+    source = (ENGINE / "tflm_engine.cpp").read_text()
+    added = set(re.findall(r"ops\.Add(\w+)\(\)", source))
+    wanted = {"".join(part.capitalize() for part in op.split("_")).replace("2d", "2D") for op in HANDLERS}
+    assert added == wanted
+    assert re.search(rf"kOps = {len(wanted)};", source)
+    manifest = (ENGINE / "idf_component.yml").read_text()
+    pinned = re.findall(r'espressif/(\S+): "==[\d.~]+"', manifest)
+    assert pinned == ["esp-tflite-micro", "esp-nn"]
 
 
 def test_flash_is_divided_without_overlap() -> None:

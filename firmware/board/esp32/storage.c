@@ -13,6 +13,12 @@
 #define NAMESPACE "watchword"
 #define SETTINGS_KEY "settings"
 
+/* 0: an engine that runs nothing but what is linked in, so that there is no use for pushed models.
+ */
+#ifndef WATCHWORD_PUSHED_MODELS
+#define WATCHWORD_PUSHED_MODELS 1
+#endif
+
 static const esp_partition_t *partitions[BOARD_FLASH_SLOTS];
 static const void *mapped[BOARD_FLASH_SLOTS];
 static uint32_t slot_bytes; /* 0: not both partitions are there */
@@ -39,6 +45,7 @@ static bool open_settings(void) {
 
 bool storage_start(void) {
     has_settings = open_settings();
+    if (!WATCHWORD_PUSHED_MODELS) return has_settings;
     for (uint32_t slot = 0; slot < BOARD_FLASH_SLOTS; slot++) {
         if (!map_slot(slot)) return false;
     }

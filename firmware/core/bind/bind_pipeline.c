@@ -49,24 +49,42 @@ int wwb_detect(const uint8_t *scores, const uint64_t *samples, long count, uint1
     return 0;
 }
 
-long wwb_run_pipeline(const uint8_t *image, long image_bytes, const int16_t *pcm, long count,
-                      long chunk, uint16_t smoothing, uint16_t high_q15, uint16_t low_q15,
-                      uint16_t cooldown_ms, uint8_t *scores, uint16_t *smoothed_q15,
-                      uint64_t *samples, uint8_t *fired, long capacity, long *rows) {
-    ww_status status = ww_model_check(image, (size_t)image_bytes);
-    if (status != WW_OK) return -(long)status;
+struct wwb_pipeline {
+    ww_pipeline pipeline;
+    void *arena;
+};
+
+wwb_pipeline *wwb_pipeline_new(const uint8_t *image, long image_bytes, uint16_t smoothing,
+                               uint16_t high_q15, uint16_t low_q15, uint16_t cooldown_ms,
+                               int *status) {
+    *status = -(int)ww_model_check(image, (size_t)image_bytes);
+    if (*status != 0) return NULL;
     size_t arena_bytes = ((const ww_model_header *)image)->arena_bytes;
-    ww_pipeline *p = malloc(sizeof *p);
-    void *arena = malloc(arena_bytes);
     ww_detector_config config = {smoothing, high_q15, low_q15, cooldown_ms};
-    status = p && arena ? ww_pipeline_init(p, image, (size_t)image_bytes, arena, arena_bytes, NULL)
-                        : WW_ERR_ARENA;
-    if (status == WW_OK && smoothing) status = ww_pipeline_configure(p, &config);
+    wwb_pipeline *p = calloc(1, sizeof *p);
+    if (p) p->arena = malloc(arena_bytes);
+    ww_status result = p && p->arena ? ww_pipeline_init(&p->pipeline, image, (size_t)image_bytes,
+                                                        p->arena, arena_bytes, NULL)
+                                     : WW_ERR_ARENA;
+    if (result == WW_OK && smoothing) result = ww_pipeline_configure(&p->pipeline, &config);
+    *status = -(int)result;
+    if (result == WW_OK) return p;
+    wwb_pipeline_free(p);
+    return NULL;
+}
+
+void wwb_pipeline_free(wwb_pipeline *p) {
+    if (p) free(p->arena);
+    free(p);
+}
+
+long wwb_pipeline_feed(wwb_pipeline *p, const int16_t *pcm, long count, long chunk, uint8_t *scores,
+                       uint16_t *smoothed_q15, uint64_t *samples, uint8_t *fired, long capacity) {
     long written = 0;
-    while (status == WW_OK && count > 0 && written < capacity) {
+    while (count > 0 && written < capacity) {
         ww_step step;
         size_t piece = (size_t)(chunk && chunk < count ? chunk : count);
-        size_t used = ww_pipeline_push(p, pcm, piece, &step);
+        size_t used = ww_pipeline_push(&p->pipeline, pcm, piece, &step);
         pcm += used;
         count -= (long)used;
         if (!step.score) continue;
@@ -75,8 +93,9 @@ long wwb_run_pipeline(const uint8_t *image, long image_bytes, const int16_t *pcm
         samples[written] = step.sample_index;
         fired[written++] = step.detection;
     }
-    if (status == WW_OK) *rows = (long)p->rows;
-    free(p);
-    free(arena);
-    return status == WW_OK ? written : -(long)status;
+    return written;
+}
+
+long wwb_pipeline_rows(const wwb_pipeline *p) {
+    return (long)p->pipeline.rows;
 }

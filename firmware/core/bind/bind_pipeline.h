@@ -19,10 +19,16 @@ int wwb_detect(const uint8_t *scores, const uint64_t *samples, long count, uint1
                uint16_t high_q15, uint16_t low_q15, uint16_t cooldown_ms, uint16_t *smoothed_q15,
                uint8_t *fired);
 
-/* The whole pipeline over pcm[count], fed in pieces of at most `chunk` samples (0 = all at once).
- * With smoothing 0 the image's own detector settings apply. The outputs hold one entry a score;
- * returns their number, or -status; *rows receives the number of rows. */
-long wwb_run_pipeline(const uint8_t *image, long image_bytes, const int16_t *pcm, long count,
-                      long chunk, uint16_t smoothing, uint16_t high_q15, uint16_t low_q15,
-                      uint16_t cooldown_ms, uint8_t *scores, uint16_t *smoothed_q15,
-                      uint64_t *samples, uint8_t *fired, long capacity, long *rows);
+/* A pipeline over a model image, which must outlive it. With smoothing 0 the image's own detector
+ * settings apply. NULL: *status says why. */
+typedef struct wwb_pipeline wwb_pipeline;
+wwb_pipeline *wwb_pipeline_new(const uint8_t *image, long image_bytes, uint16_t smoothing,
+                               uint16_t high_q15, uint16_t low_q15, uint16_t cooldown_ms,
+                               int *status);
+void wwb_pipeline_free(wwb_pipeline *p);
+
+/* The next pcm[count], fed in pieces of at most `chunk` samples (0 = all at once). The outputs hold
+ * one entry a score; returns their number, at most `capacity`. */
+long wwb_pipeline_feed(wwb_pipeline *p, const int16_t *pcm, long count, long chunk, uint8_t *scores,
+                       uint16_t *smoothed_q15, uint64_t *samples, uint8_t *fired, long capacity);
+long wwb_pipeline_rows(const wwb_pipeline *p); /* so far */

@@ -26,6 +26,7 @@ enum {
     WW_MSG_MODEL_ABORT = 0x1c,
     WW_MSG_SETTINGS_SAVE = 0x1d,
     WW_MSG_MICROPHONE_SET = 0x1e,
+    WW_MSG_LISTEN = 0x1f,
     WW_MSG_INFO = 0x20,
     WW_MSG_STREAM_STARTED = 0x21,
     WW_MSG_SCORES = 0x22,
@@ -36,6 +37,9 @@ enum {
     WW_MSG_ERROR = 0x27,
     WW_MSG_MODEL_STATE = 0x28,
     WW_MSG_MICROPHONE = 0x29,
+    WW_MSG_LISTENING = 0x2a,
+    WW_MSG_HEARD = 0x2b,
+    WW_MSG_LISTENED = 0x2c,
     WW_MSG_FIRST_SEQUENCED = 0x10
 };
 
@@ -244,6 +248,23 @@ static inline size_t ww_msg_microphone_set_encode(const ww_msg_microphone_set *m
 static inline bool ww_msg_microphone_set_decode(ww_msg_microphone_set *m, const uint8_t *payload, size_t length) {
     if (length != 2) return false;
     m->gain_q8 = (uint16_t)ww_get_le(payload + 0, 2);
+    return true;
+}
+
+/* listen: run the pipeline on the board's own microphone, or stop; send: one of LISTEN, answered by listening, or by listened when it stops */
+#define WW_MSG_LISTEN_FIXED_BYTES 1
+typedef struct {
+    uint8_t send;
+} ww_msg_listen;
+
+static inline size_t ww_msg_listen_encode(const ww_msg_listen *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->send, 1);
+    return 1;
+}
+
+static inline bool ww_msg_listen_decode(ww_msg_listen *m, const uint8_t *payload, size_t length) {
+    if (length != 1) return false;
+    m->send = (uint8_t)ww_get_le(payload + 0, 1);
     return true;
 }
 
@@ -535,6 +556,75 @@ static inline bool ww_msg_microphone_decode(ww_msg_microphone *m, const uint8_t 
     m->gain_q8 = (uint16_t)ww_get_le(payload + 1, 2);
     m->clipped = (uint32_t)ww_get_le(payload + 3, 4);
     m->overruns = (uint32_t)ww_get_le(payload + 7, 4);
+    return true;
+}
+
+/* listening: sample index 0 is the next sample; snippet_samples: how much audio a detection comes with */
+#define WW_MSG_LISTENING_FIXED_BYTES 5
+typedef struct {
+    uint8_t send;
+    uint32_t snippet_samples;
+} ww_msg_listening;
+
+static inline size_t ww_msg_listening_encode(const ww_msg_listening *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->send, 1);
+    ww_put_le(out + 1, (uint64_t)m->snippet_samples, 4);
+    return 5;
+}
+
+static inline bool ww_msg_listening_decode(ww_msg_listening *m, const uint8_t *payload, size_t length) {
+    if (length != 5) return false;
+    m->send = (uint8_t)ww_get_le(payload + 0, 1);
+    m->snippet_samples = (uint32_t)ww_get_le(payload + 1, 4);
+    return true;
+}
+
+/* heard: int16 little-endian samples of the microphone, from sample_index on; never one twice */
+#define WW_MSG_HEARD_FIXED_BYTES 8
+typedef struct {
+    uint64_t sample_index;
+} ww_msg_heard;
+
+static inline size_t ww_msg_heard_encode(const ww_msg_heard *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->sample_index, 8);
+    return 8;
+}
+
+static inline bool ww_msg_heard_decode(ww_msg_heard *m, const uint8_t *payload, size_t length) {
+    if (length < 8) return false;
+    m->sample_index = (uint64_t)ww_get_le(payload + 0, 8);
+    return true;
+}
+
+/* listened: the end: what the pipeline took and gave; overruns: samples lost before it, in cuts */
+#define WW_MSG_LISTENED_FIXED_BYTES 28
+typedef struct {
+    uint64_t samples;
+    uint32_t rows;
+    uint32_t scores;
+    uint32_t detections;
+    uint32_t overruns;
+    uint32_t clipped;
+} ww_msg_listened;
+
+static inline size_t ww_msg_listened_encode(const ww_msg_listened *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->samples, 8);
+    ww_put_le(out + 8, (uint64_t)m->rows, 4);
+    ww_put_le(out + 12, (uint64_t)m->scores, 4);
+    ww_put_le(out + 16, (uint64_t)m->detections, 4);
+    ww_put_le(out + 20, (uint64_t)m->overruns, 4);
+    ww_put_le(out + 24, (uint64_t)m->clipped, 4);
+    return 28;
+}
+
+static inline bool ww_msg_listened_decode(ww_msg_listened *m, const uint8_t *payload, size_t length) {
+    if (length != 28) return false;
+    m->samples = (uint64_t)ww_get_le(payload + 0, 8);
+    m->rows = (uint32_t)ww_get_le(payload + 8, 4);
+    m->scores = (uint32_t)ww_get_le(payload + 12, 4);
+    m->detections = (uint32_t)ww_get_le(payload + 16, 4);
+    m->overruns = (uint32_t)ww_get_le(payload + 20, 4);
+    m->clipped = (uint32_t)ww_get_le(payload + 24, 4);
     return true;
 }
 

@@ -2,7 +2,7 @@
 #ifndef WW_SPEC_H
 #define WW_SPEC_H
 
-#define WW_SPEC_ID 0x3d908e9fu
+#define WW_SPEC_ID 0x655dd6d3u
 #define WW_FRONTEND_ID 0xbb2128a4u
 #define WW_SAMPLE_RATE_HZ 16000
 #define WW_WINDOW_SAMPLES 512
@@ -21,6 +21,9 @@
 #define WW_CMVN_GLOBAL 1
 #define WW_CMVN_RUNNING 2
 #define WW_CMVN_RUNNING_MV 3
+#define WW_LISTEN_STOP 0
+#define WW_LISTEN_DETECTIONS 1
+#define WW_LISTEN_EVERYTHING 2
 #define WW_FEATURES_MFCC 0
 #define WW_FEATURES_LOGMEL 1
 #define WW_CMVN_SPREAD_SLOWER_BITS 2
@@ -55,7 +58,8 @@ typedef enum {
     WW_ERR_BUSY = 9,
     WW_ERR_MESSAGE = 10,
     WW_ERR_FLASH = 11,
-    WW_ERR_SPACE = 12
+    WW_ERR_SPACE = 12,
+    WW_ERR_MICROPHONE = 13
 } ww_status;
 
 #endif

@@ -86,17 +86,9 @@ static void run_layer(ww_model *m, uint32_t index) {
 ww_status ww_model_init(ww_model *m, const void *image, size_t image_bytes, void *arena,
                         size_t arena_bytes) {
     if (m == NULL || arena == NULL || (uintptr_t)arena % 4 != 0) return WW_ERR_ARGUMENT;
-    ww_status status = ww_model_check(image, image_bytes);
+    ww_status status = ww_model_bind(m, image, image_bytes);
     if (status != WW_OK) return status;
-    const uint8_t *bytes = image;
-    m->header = image;
     if (arena_bytes < m->header->arena_bytes) return WW_ERR_ARENA;
-    m->layers = (const ww_layer *)(const void *)(bytes + m->header->layers_offset);
-    m->norm_mean = (const int16_t *)(const void *)(bytes + m->header->norm_mean_offset);
-    m->norm_gain = (const uint16_t *)(const void *)(bytes + m->header->norm_gain_offset);
-    m->norm_spread = m->header->cmvn_mode == WW_CMVN_RUNNING_MV
-                         ? (const uint16_t *)(const void *)(m->norm_mean + m->header->coeffs)
-                         : NULL;
     m->arena = arena;
     ww_model_reset(m);
     return WW_OK;
@@ -137,4 +129,8 @@ bool ww_model_push(ww_model *m, const int8_t *row, uint8_t *score) {
     ww_ring last = ww_model_value(m, count);
     *score = (uint8_t)(ww_ring_row(&last, 0)[0] + 128);
     return true;
+}
+
+size_t ww_model_arena_bytes(const ww_model *m) {
+    return m->header->arena_bytes;
 }

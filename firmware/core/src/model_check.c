@@ -1,4 +1,5 @@
-/* ww_model_check: after WW_OK, ww_model_push stays inside image and arena whatever the rows are.
+/* ww_model_check, ww_model_bind: after WW_OK, ww_model_push stays inside image and arena whatever
+ * the rows are.
  *
  * All arithmetic on numbers from the image is done in uint32_t on factors already bounded, so
  * that nothing wraps: channels <= 2^10, rows <= 2^11, products <= 2^16.
@@ -236,4 +237,18 @@ ww_status ww_model_check(const void *image, size_t image_bytes) {
     if (status == WW_OK) status = check_detector(c.header);
     if (status == WW_OK) status = check_layers(&c);
     return status;
+}
+
+ww_status ww_model_bind(ww_model *m, const void *image, size_t image_bytes) {
+    const uint8_t *bytes = image;
+    ww_status status = ww_model_check(image, image_bytes);
+    if (status != WW_OK) return status;
+    m->header = image;
+    m->layers = (const ww_layer *)(const void *)(bytes + m->header->layers_offset);
+    m->norm_mean = (const int16_t *)(const void *)(bytes + m->header->norm_mean_offset);
+    m->norm_gain = (const uint16_t *)(const void *)(bytes + m->header->norm_gain_offset);
+    m->norm_spread = m->header->cmvn_mode == WW_CMVN_RUNNING_MV
+                         ? (const uint16_t *)(const void *)(m->norm_mean + m->header->coeffs)
+                         : NULL;
+    return WW_OK;
 }

@@ -26,6 +26,7 @@ VERBS = {  # in life-cycle order
     "push": "Send a model to a board over its serial link, without flashing.",
     "tune": "Read or change a board's detector settings and microphone gain.",
     "monitor": "Watch a board's plain-text detections.",
+    "capture": "Keep what a board's microphone hears: the audio of detections, or all of it.",
     "bench": "Measure a board, physical or emulated, over its serial link.",
     "judge": "Let a large model judge what a small one detects; or serve it to boards.",
 }

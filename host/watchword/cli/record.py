@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from watchword.data.capture import Microphone
+    from watchword.device.capture import BoardMicrophone
 
 _PATH = click.Path(path_type=Path)
 _BAR = 30
@@ -18,23 +25,33 @@ _BAR = 30
 @click.option("--count", default=20, show_default=True, type=click.IntRange(1), help="Good takes to make.")
 @click.option("--negative", is_flag=True, help="Record other speech: near misses and sentences.")
 @click.option("--device", type=click.IntRange(0), help="Number of the microphone [the default one].")
+@click.option("--port", help="Record with the microphone of the board at this serial port.")
 @click.option(
     "--from", "recording", type=_PATH, help="Cut this long recording instead of using a microphone."
 )
 def command(
-    word: str, out: Path, speaker: str, count: int, negative: bool, device: int | None, recording: Path | None
+    word: str,
+    out: Path,
+    speaker: str,
+    count: int,
+    negative: bool,
+    device: int | None,
+    port: str | None,
+    recording: Path | None,
 ) -> None:
     """Record WORD said by one person, take by take, into the folders that scan understands.
 
     Every take is looked at: clipped, too quiet, cut off or empty ones are asked for again. Record
     several people, each with a --speaker of their own. With --from FILE, one long recording of many
     utterances with pauses between them (a phone's, say) is cut into clips by the same rules.
-    The microphone needs: pip install 'watchword[record]' and, on Linux, libportaudio2.
+    This computer's microphone needs: pip install 'watchword[record]' and, on Linux, libportaudio2;
+    with --port the board's own records, whose sound the model will have to know.
 
     \b
     Examples:
       watchword record "hey lighthouse" --out recordings/ --speaker ann
       watchword record "hey lighthouse" --out recordings/ --speaker ann --negative --count 30
+      watchword record "hey lighthouse" --out recordings/ --speaker ann --port /dev/ttyUSB0
       watchword record "hey lighthouse" --out recordings/ --speaker bob --from bob.wav
       watchword scan recordings/ --word "hey lighthouse" --out recordings/manifest.csv
     """
@@ -48,13 +65,27 @@ def command(
             click.echo(f"left out at {at_s:.1f} s: {fault}", err=True)
         saved = len(found.saved)
     else:
+        prompts = record.other_prompts(word) if negative else record.word_prompts(word)
+        with _source(device, port) as microphone:
+            click.echo(f"listening to {microphone.name}; Ctrl-C ends, what was kept stays", err=True)
+            saved = sum(1 for _ in record.guided(microphone, shelf, prompts, label, count, _say, _meter))
+    click.echo(f"{saved} clips saved in {shelf.folder}")
+
+
+@contextmanager
+def _source(device: int | None, port: str | None) -> Iterator[Microphone | BoardMicrophone]:
+    """A board's microphone, or this computer's."""
+    if port is None:
         from watchword.data.capture import Microphone
 
-        microphone = Microphone(device)
-        click.echo(f"listening to {microphone.name}; Ctrl-C ends, what was kept stays", err=True)
-        prompts = record.other_prompts(word) if negative else record.word_prompts(word)
-        saved = sum(1 for _ in record.guided(microphone, shelf, prompts, label, count, _say, _meter))
-    click.echo(f"{saved} clips saved in {shelf.folder}")
+        yield Microphone(device)
+        return
+    from watchword.device.capture import BoardMicrophone
+    from watchword.device.client import Board
+    from watchword.device.ports import open_port
+
+    with open_port(port) as transport, Board(transport, port) as board:
+        yield BoardMicrophone(board)
 
 
 def _say(text: str) -> None:

@@ -165,7 +165,7 @@ class Board:
         """
         begin = {"image_bytes": len(image), "image_crc32": zlib.crc32(image)}
         self._request("model_begin", "model_state", **begin)
-        waiting = _Patience(self.link)
+        waiting = Patience(self.link)
         for at in range(0, len(image), CHUNK_BYTES):
             chunk = image[at : at + CHUNK_BYTES]
             while not self.link.try_send("model_chunk", chunk, offset=at):
@@ -187,7 +187,7 @@ class Board:
         return self.link.counters
 
     def _request(self, name: str, answer: str, **fields: Value) -> Received:
-        waiting = _Patience(self.link)
+        waiting = Patience(self.link)
         while not self.link.try_send(name, **fields):
             self._turn(waiting)
         while True:
@@ -233,7 +233,7 @@ class Board:
         source = iter(recordings)
         started: deque[_Stream] = deque()
         more = True
-        waiting = _Patience(self.link)
+        waiting = Patience(self.link)
         try:
             while more or started:
                 sending = started[-1] if started and not started[-1].ended else None
@@ -248,7 +248,7 @@ class Board:
                 while started and (result := started[0].result):
                     self._streams.pop(started.popleft().number)
                     yield result
-                    waiting = _Patience(self.link)  # the caller's time does not count
+                    waiting = Patience(self.link)  # the caller's time does not count
         finally:
             for stream in started:  # given up half-way: late answers will be ignored
                 self._streams.pop(stream.number, None)
@@ -271,7 +271,7 @@ class Board:
         if stream.started and stream.sent == len(stream.pcm):
             stream.ended = self.link.try_send("stream_end", stream=stream.number)
 
-    def _turn(self, waiting: _Patience) -> None:
+    def _turn(self, waiting: Patience) -> None:
         """Move bytes, sort what came; raises when nothing at all moves any more."""
         self.link.pump(IDLE_S)
         while self.link.received:
@@ -285,12 +285,11 @@ class Board:
             self._take_scores(message)
         elif message.name == "detection":
             if self._current:
-                values = (message.number(n) for n in ("sample_index", "smoothed_q15", "cost"))
-                self._current.detections.append(BoardDetection(*values))
+                self._current.detections.append(detection_of(message))
         elif message.name == "stream_done":
             self._finish(message)
         elif message.name == "error":
-            self._report_error(message)
+            raise refusal(message, self.link.name)
         else:
             self._replies.append(message)
 
@@ -325,14 +324,8 @@ class Board:
         stream.result = StreamResult(stream.number, scores, tuple(stream.detections), *counters)
         self._current = None
 
-    def _report_error(self, message: Received) -> None:
-        code = message.number("code")
-        name = next((n for n, value in spec.STATUS.items() if value == code), f"status {code}")
-        text = message.tail.decode("utf-8", "replace")
-        raise WatchwordError(f"the board refused: {text or 'no reason given'} ({name})", self.link.name)
 
-
-class _Patience:
+class Patience:
     """Gives up when the link has moved nothing for STALL_TIMEOUT_S."""
 
     def __init__(self, link: HostLink) -> None:
@@ -348,6 +341,19 @@ class _Patience:
                 self.link.name,
                 RESET_REMEDY,
             )
+
+
+def detection_of(message: Received) -> BoardDetection:
+    """A `detection` message."""
+    return BoardDetection(*(message.number(n) for n in ("sample_index", "smoothed_q15", "cost")))
+
+
+def refusal(message: Received, name: str) -> WatchwordError:
+    """An `error` message of the board `name`."""
+    code = message.number("code")
+    status = next((n for n, value in spec.STATUS.items() if value == code), f"status {code}")
+    text = message.tail.decode("utf-8", "replace")
+    return WatchwordError(f"the board refused: {text or 'no reason given'} ({status})", name)
 
 
 def _detector(config: Received) -> DetectorConfig:

@@ -157,6 +157,13 @@ def build(env: str, model_dir: Path | None = None) -> FirmwareImage:
     return image
 
 
+def build_with(env: str, model_dir: Path | None, out: Path, flags: str) -> None:
+    """For tools: an emulated board's firmware with more compiler flags, in a folder of its own."""
+    _checked_board(env)
+    with _lock():
+        _run_platformio(env, _checked_model(model_dir), out, ["run", "-e", env], flags=flags)
+
+
 def upload(env: str, port: str, model_dir: Path | None = None) -> None:
     """Build for a real board and flash it; PlatformIO's own output goes to the terminal."""
     if env in emulated_boards():
@@ -264,7 +271,9 @@ def _lock() -> Iterator[None]:
         yield
 
 
-def _run_platformio(env: str, model_dir: Path, out: Path, arguments: list[str], show: bool = False) -> None:
+def _run_platformio(
+    env: str, model_dir: Path, out: Path, arguments: list[str], show: bool = False, flags: str = ""
+) -> None:
     for package in ("platformio", "SCons"):
         if importlib.util.find_spec(package) is None:
             raise WatchwordError(f"the Python package {package} is missing", env, "pip install -e '.[build]'")
@@ -281,6 +290,8 @@ def _run_platformio(env: str, model_dir: Path, out: Path, arguments: list[str], 
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "WATCHWORD_MODEL": str(model_dir),
     }
+    if flags:
+        settings["PLATFORMIO_BUILD_FLAGS"] = flags
     done = subprocess.run(
         [sys.executable, "-m", "platformio", *arguments, "-d", str(ROOT)],
         env=os.environ | settings,

@@ -25,6 +25,11 @@ typedef struct {
  * every offset, size and op is checked, so that ww_model_push can run without checks. */
 ww_status ww_model_check(const void *image, size_t image_bytes) WW_CHECKED;
 
+/* The part of ww_model_init that does not depend on the engine: checks, then finds the image's
+ * tables. An engine is the four functions below; model.c is the one, firmware/engine/ has another.
+ */
+ww_status ww_model_bind(ww_model *m, const void *image, size_t image_bytes) WW_CHECKED;
+
 /* Checks, then binds image and arena. Arena: header->arena_bytes, 4-byte aligned. */
 ww_status ww_model_init(ww_model *m, const void *image, size_t image_bytes, void *arena,
                         size_t arena_bytes) WW_CHECKED;
@@ -33,5 +38,8 @@ void ww_model_reset(ww_model *m);
 /* One int8 row [header->coeffs]. True = *score (0..255) is the score of the window that ends
  * with this row. Nothing is produced before the first whole receptive field. */
 bool ww_model_push(ww_model *m, const int8_t *row, uint8_t *score);
+
+/* How much of the arena is used. */
+size_t ww_model_arena_bytes(const ww_model *m);
 
 #endif
