@@ -1,4 +1,4 @@
-"""tools/espressif_qemu.py: the flash image, the choice of emulator, the command it runs. QEMU is a stand-in."""
+"""tools/espressif_qemu.py: the flash image, the choice of emulator, its command. QEMU is a stand-in."""
 
 from __future__ import annotations
 
