@@ -32,7 +32,7 @@ from watchword.errors import WatchwordError
 
 BUILDS = firmware.ROOT / ".cache" / "pio" / "build"  # platformio.ini: workspace_dir
 FLASH_BYTES = 4 << 20
-PARTITION_TABLE, APPLICATION = 0x8000, 0x10000  # ESP-IDF's default; firmware/partitions.csv
+PARTITION_TABLE = 0x8000  # ESP-IDF's default
 WATCHWORD = Path(sys.executable).with_name("watchword")
 START_S = 20.0  # for QEMU to name its terminal
 PTY = re.compile(r"char device redirected to (\S+)")
@@ -56,8 +56,9 @@ CHIPS = {
 
 def flash_image(build: Path, chip: Chip) -> bytes:
     """The whole flash, as esptool would write it; 0xff where nothing is."""
+    _, application, _ = firmware.partitions()["app"]
     parts = {
-        "bootloader.bin": chip.boot_loader, "partitions.bin": PARTITION_TABLE, "firmware.bin": APPLICATION,
+        "bootloader.bin": chip.boot_loader, "partitions.bin": PARTITION_TABLE, "firmware.bin": application,
     }  # fmt: skip
     flash = bytearray(b"\xff" * FLASH_BYTES)
     for name, offset in parts.items():

@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 from watchword import audio, core, spec
 from watchword.device import firmware
-from watchword.device.client import Board, Patience, detection_of, refusal
-from watchword.device.link import IDLE_S
+from watchword.device.client import Board, Patience, detection_of
 from watchword.device.messages import Received
 from watchword.device.ports import open_port
 from watchword.errors import WatchwordError
@@ -45,7 +44,6 @@ class Soak:
     samples: int = 0
     fired: int = 0
     first: dict[str, float] | None = None  # counters after the first stretch
-    answers: dict[str, Received] = field(default_factory=dict)
 
     def feed(self, pcm: np.ndarray) -> None:
         """One block into both."""
@@ -57,17 +55,11 @@ class Soak:
         left, patience = memoryview(pcm.astype("<i2").tobytes()), Patience(self.board.link)
         while left:
             left = left[self.board.link.send_pieces("audio", left) :]
-            self._turn(patience)
+            self.board.turn(self._take, patience)
 
     def ask(self, name: str, answer: str, **fields: int) -> Received:
         """A request in the midst of the stream; it waits for its turn behind the audio."""
-        patience = Patience(self.board.link)
-        self.answers.pop(answer, None)
-        while not self.board.link.try_send(name, **fields):
-            self._turn(patience)
-        while answer not in self.answers:
-            self._turn(patience)
-        return self.answers[answer]
+        return self.board.ask(name, answer, self._take, **fields)
 
     def look(self) -> str:
         """Compare the board's counters with the first ones; one line about them."""
@@ -91,15 +83,7 @@ class Soak:
         missing = {"scores": len(self.scores), "detections": len(self.detections)}
         self._complain({name: count for name, count in missing.items() if count}, "missing at the end")
 
-    def _turn(self, patience: Patience) -> None:
-        self.board.link.pump(IDLE_S)
-        while self.board.link.received:
-            self._take(self.board.link.received.popleft())
-        patience.check()
-
     def _take(self, message: Received) -> None:
-        if message.name == "error":
-            raise refusal(message, self.board.link.name)
         if message.name == "scores":
             came = message.tail
             right = message.number("first_index") == self.taken and self.scores.startswith(came)
@@ -111,8 +95,6 @@ class Soak:
             came_here = (detection.sample_index, detection.smoothed_q15)
             right = bool(self.detections) and self.detections.popleft() == came_here
             self._complain({} if right else {"detection at": came_here[0]}, "not the host's")
-        else:
-            self.answers[message.name] = message
 
     def _complain(self, wrong: dict[str, float], why: str) -> None:
         if wrong:

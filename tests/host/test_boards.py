@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import csv
 import re
 import runpy
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from watchword import spec
 from watchword.device import firmware
+from watchword.device.firmware import partitions
 from watchword.evaluate import budgets
 from watchword.export.graph import HANDLERS
 
@@ -34,13 +34,6 @@ def project() -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";",))
     parser.read(ROOT / "platformio.ini")
     return parser
-
-
-def partitions() -> dict[str, tuple[str, int, int]]:
-    """Name: subtype, offset, bytes."""
-    lines = (ROOT / "firmware" / "partitions.csv").read_text().splitlines()
-    rows = [[cell.strip() for cell in row] for row in csv.reader(x for x in lines if not x.startswith("#"))]
-    return {row[0]: (row[2], int(row[3], 16), int(row[4], 16)) for row in rows}
 
 
 def sdkconfig(chip: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from watchword import core, spec
 from watchword.device import firmware
-from watchword.device.client import Board, BoardDetection, StreamResult
+from watchword.device.client import Board, BoardDetection, StreamResult, check_model
 from watchword.device.firmware import FirmwareImage
 from watchword.device.link import Transport
 from watchword.device.ports import emulated_env, open_port
@@ -240,21 +240,14 @@ def _check_board(board: Board, image: bytes, port: str, limits: Path, session: S
 
     Returns the board's budgets.
     """
-    header, name = core.ModelImage(image).header, str(board.info["board"])
-    wanted, found = int(header["crc32"]), int(board.info["model_crc32"])
-    if found != wanted:
-        raise WatchwordError(
-            f"the board runs another model: '{board.info['word']}' ({found:08x}), not "
-            f"'{header['word']}' ({wanted:08x})",
-            port,
-            "add --push, or flash it: watchword flash --model MODEL",
-        )
+    check_model(board.info, image, port)
+    name, model = str(board.info["board"]), int(board.info["model_crc32"])
     values = budgets.read_budgets(name, limits)
     detector = core.ModelImage(image).detector
     if board.config_get() != detector:
         session.log("the board's detector settings were changed; back to the model's own")
         board.config_set(detector)
-    session.log(f"{name}: firmware {board.info['firmware']}, word '{board.info['word']}', model {found:08x}")
+    session.log(f"{name}: firmware {board.info['firmware']}, word '{board.info['word']}', model {model:08x}")
     return values
 
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from watchword import audio, core, spec
 from watchword.core import DetectorConfig
 from watchword.data.capture import Heard, Meter, level_dbfs
-from watchword.device.client import Board, BoardDetection, Patience, detection_of, refusal
-from watchword.device.link import IDLE_S
+from watchword.device.client import DEFECT_REMEDY, Board, BoardDetection, Patience, check_model, detection_of
 from watchword.device.messages import Received
 from watchword.errors import WatchwordError
 from watchword.export import load_image
@@ -56,7 +55,6 @@ class _Ears:
     scores: bytearray = field(default_factory=bytearray)
     detections: list[BoardDetection] = field(default_factory=list)
     waiting: deque[BoardDetection] = field(default_factory=deque)  # for the end of their audio
-    answers: dict[str, Received] = field(default_factory=dict)
 
     @property
     def end(self) -> int:
@@ -70,8 +68,6 @@ class _Ears:
             self.waiting.append(self.detections[-1])
         elif message.name == "heard":
             self._take_audio(message)
-        else:
-            self.answers[message.name] = message
         self._deliver()
 
     def _take_audio(self, message: Received) -> None:
@@ -80,7 +76,7 @@ class _Ears:
             raise WatchwordError(
                 f"the board's audio jumps from sample {self.end} to {at}",
                 "board",
-                "a defect of the firmware: please report it",
+                DEFECT_REMEDY,
             )
         if at != self.end:
             self.first, self.pcm = at, bytearray()
@@ -112,50 +108,26 @@ def capture(
     """
     ears = _Ears(on_snippet, on_audio, everything=everything)
     mode = spec.LISTEN["EVERYTHING" if everything else "DETECTIONS"]
-    listening = _ask(board, ears, "listening", mode)
+    listening = board.ask("listen", "listening", ears.take, send=mode)
     ears.snippet_samples = listening.number("snippet_samples")
     try:
         _listen(board, ears, seconds)
     except KeyboardInterrupt:
         if seconds is not None:
             raise
-    done = _ask(board, ears, "listened", spec.LISTEN["STOP"])
+    done = board.ask("listen", "listened", ears.take, send=spec.LISTEN["STOP"])
     return _finished(ears, done, board.link.name)
-
-
-def _ask(board: Board, ears: _Ears, answer: str, send: int) -> Received:
-    """Send `listen`; what comes before its answer goes to the ears."""
-    patience = Patience(board.link)
-    while not board.link.try_send("listen", send=send):
-        _turn(board, ears)
-        patience.check()
-    while answer not in ears.answers:
-        _turn(board, ears)
-        patience.check()
-    return ears.answers[answer]
 
 
 def _listen(board: Board, ears: _Ears, seconds: float | None) -> None:
     """Until enough was heard; for detections alone, until the time is over."""
     deadline = None if seconds is None else board.link.now() + seconds
     wanted = None if seconds is None or not ears.everything else round(seconds * spec.SAMPLE_RATE_HZ)
-    patience = Patience(board.link)
+    patience = None if wanted is None else Patience(board.link)  # detections may be rare
     while wanted is None or ears.end < wanted:
-        _turn(board, ears)
+        board.turn(ears.take, patience)
         if wanted is None and deadline is not None and board.link.now() >= deadline:
             return
-        if wanted is not None:
-            patience.check()
-
-
-def _turn(board: Board, ears: _Ears) -> None:
-    """Move bytes, let the ears take what came."""
-    board.link.pump(IDLE_S)
-    while board.link.received:
-        message = board.link.received.popleft()
-        if message.name == "error":
-            raise refusal(message, board.link.name)
-        ears.take(message)
 
 
 def _finished(ears: _Ears, done: Received, name: str) -> Capture:
@@ -166,7 +138,7 @@ def _finished(ears: _Ears, done: Received, name: str) -> Capture:
             f"{got} scores and detections and {ears.end} samples came, the board counted {counted} "
             f"and {done.number('samples')}",
             name,
-            "a defect of the firmware: please report it",
+            DEFECT_REMEDY,
         )
     pcm = np.frombuffer(bytes(ears.pcm) if ears.everything else b"", "<i2").astype(np.int16)
     scores = np.frombuffer(bytes(ears.scores), np.uint8)
@@ -208,9 +180,9 @@ def save_detections(
 def save_everything(board: Board, out: Path, seconds: float | None, model: Path | None = None) -> str:
     """All audio into one file; with a model folder, the board's scores against the host's."""
     image = None if model is None else load_image(model)
-    if image is not None and core.ModelImage(image).header["crc32"] != board.info["model_crc32"]:
+    if image is not None:
         remedy = "name the model that the board runs, or `watchword push` it first"
-        raise WatchwordError(f"the board runs another model, for '{board.info['word']}'", model or "", remedy)
+        check_model(board.info, image, board.link.name, remedy)
     detector = board.config_get()
     heard = capture(board, seconds, everything=True)
     audio.save(out, heard.pcm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchword import spec
-from watchword.core import DetectorConfig, spec_id
+from watchword.core import DetectorConfig, ModelImage, spec_id
 from watchword.device.link import IDLE_S, HostLink, LinkCounters, Transport
 from watchword.device.messages import Received, Value
 from watchword.errors import WatchwordError
@@ -25,6 +25,8 @@ QUIET_S = 0.1  # a board that says nothing for this long has come to the end of 
 STREAMS_AHEAD = 8  # streams sent and not yet answered: more than any round trip needs
 RESET_REMEDY = "reset the board; if it happens again, please report it"
 FLASH_REMEDY = "flash firmware built from this version: `watchword flash`"
+MODEL_REMEDY = "add --push, or flash it: watchword flash --model MODEL"
+DEFECT_REMEDY = "a defect of the firmware: please report it"
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,6 @@ class Board:
         self._number = 0
         self._streams: dict[int, _Stream] = {}
         self._current: _Stream | None = None
-        self._replies: deque[Received] = deque()
         try:
             self.link.connect(connect_timeout_s)
             self.info = self._request("info_get", "info").fields
@@ -169,7 +170,7 @@ class Board:
         for at in range(0, len(image), CHUNK_BYTES):
             chunk = image[at : at + CHUNK_BYTES]
             while not self.link.try_send("model_chunk", chunk, offset=at):
-                self._turn(waiting)
+                self.turn(self._sort, waiting)
             on_progress(at + len(chunk))
         self._request("model_commit", "model_state")
         self.info = self._request("info_get", "info").fields
@@ -186,16 +187,34 @@ class Board:
     def link_counters(self) -> LinkCounters:
         return self.link.counters
 
-    def _request(self, name: str, answer: str, **fields: Value) -> Received:
-        waiting = Patience(self.link)
+    def ask(self, name: str, answer: str, take: Callable[[Received], None], **fields: Value) -> Received:
+        """Send a request and wait for its answer; every other message meanwhile goes to `take`."""
+        waiting, answers = Patience(self.link), list[Received]()
+
+        def sort(message: Received) -> None:
+            (answers.append if message.name == answer else take)(message)
+
         while not self.link.try_send(name, **fields):
-            self._turn(waiting)
-        while True:
-            while self._replies:
-                reply = self._replies.popleft()
-                if reply.name == answer:
-                    return reply
-            self._turn(waiting)
+            self.turn(sort, waiting)
+        while not answers:
+            self.turn(sort, waiting)
+        return answers[0]
+
+    def turn(self, take: Callable[[Received], None], waiting: Patience | None = None) -> None:
+        """Move bytes, hand what came to `take`; raises when the board refuses something, and with
+        `waiting` when nothing at all moves any more.
+        """
+        self.link.pump(IDLE_S)
+        while self.link.received:
+            message = self.link.received.popleft()
+            if message.name == "error":
+                raise _refusal(message, self.link.name)
+            take(message)
+        if waiting:
+            waiting.check()
+
+    def _request(self, name: str, answer: str, **fields: Value) -> Received:
+        return self.ask(name, answer, self._sort, **fields)
 
     def _farewell(self, name: str, timeout_s: float) -> None:
         """Send the session's last message, and take in what the board still says until it gets there:
@@ -244,7 +263,7 @@ class Board:
                         started.append(sending)
                 if sending:
                     self._feed(sending)
-                self._turn(waiting)
+                self.turn(self._sort, waiting)
                 while started and (result := started[0].result):
                     self._streams.pop(started.popleft().number)
                     yield result
@@ -271,13 +290,6 @@ class Board:
         if stream.started and stream.sent == len(stream.pcm):
             stream.ended = self.link.try_send("stream_end", stream=stream.number)
 
-    def _turn(self, waiting: Patience) -> None:
-        """Move bytes, sort what came; raises when nothing at all moves any more."""
-        self.link.pump(IDLE_S)
-        while self.link.received:
-            self._sort(self.link.received.popleft())
-        waiting.check()
-
     def _sort(self, message: Received) -> None:
         if message.name == "stream_started":
             self._current = self._streams.get(message.number("stream"))
@@ -288,10 +300,6 @@ class Board:
                 self._current.detections.append(detection_of(message))
         elif message.name == "stream_done":
             self._finish(message)
-        elif message.name == "error":
-            raise refusal(message, self.link.name)
-        else:
-            self._replies.append(message)
 
     def _take_scores(self, message: Received) -> None:
         if self._current is None:
@@ -301,7 +309,7 @@ class Board:
             raise WatchwordError(
                 f"scores of stream {self._current.number} jump from {expected} to {first}",
                 self.link.name,
-                "a defect of the firmware: please report it",
+                DEFECT_REMEDY,
             )
         self._current.scores += message.tail
 
@@ -315,7 +323,7 @@ class Board:
             raise WatchwordError(
                 f"stream {stream.number}: {got} scores and detections came, the board counted {counted}",
                 self.link.name,
-                "a defect of the firmware: please report it",
+                DEFECT_REMEDY,
             )
         lost = len(stream.pcm) // 2 - done.number("samples")
         self.lost_samples += abs(lost)
@@ -343,12 +351,25 @@ class Patience:
             )
 
 
+def check_model(info: Mapping[str, Value], image: bytes, port: str, remedy: str = MODEL_REMEDY) -> None:
+    """An error if the board with this `info` runs another model than `image`."""
+    header = ModelImage(image).header
+    wanted, found = int(header["crc32"]), int(info["model_crc32"])
+    if found != wanted:
+        raise WatchwordError(
+            f"the board runs another model: '{info['word']}' ({found:08x}), not "
+            f"'{header['word']}' ({wanted:08x})",
+            port,
+            remedy,
+        )
+
+
 def detection_of(message: Received) -> BoardDetection:
     """A `detection` message."""
     return BoardDetection(*(message.number(n) for n in ("sample_index", "smoothed_q15", "cost")))
 
 
-def refusal(message: Received, name: str) -> WatchwordError:
+def _refusal(message: Received, name: str) -> WatchwordError:
     """An `error` message of the board `name`."""
     code = message.number("code")
     status = next((n for n, value in spec.STATUS.items() if value == code), f"status {code}")

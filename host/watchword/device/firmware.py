@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import csv
 import fcntl
 import hashlib
 import importlib.util
@@ -124,6 +125,13 @@ def _project() -> configparser.ConfigParser:
 def environments() -> list[str]:
     """The board environments of platformio.ini."""
     return [section.removeprefix("env:") for section in _project().sections() if section.startswith("env:")]
+
+
+def partitions() -> dict[str, tuple[str, int, int]]:
+    """Flash of the real boards. Name: subtype, offset, bytes."""
+    lines = (ROOT / "firmware" / "partitions.csv").read_text().splitlines()
+    rows = [[cell.strip() for cell in row] for row in csv.reader(x for x in lines if not x.startswith("#"))]
+    return {row[0]: (row[2], int(row[3], 16), int(row[4], 16)) for row in rows}
 
 
 def build_flags(env: str) -> list[str]:

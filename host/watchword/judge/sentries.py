@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from watchword import core
-from watchword.device.client import Board, StreamResult
+from watchword.device.client import Board, StreamResult, check_model
 from watchword.device.ports import open_port
 from watchword.device.push import push
 from watchword.errors import WatchwordError
@@ -42,7 +42,7 @@ def board_streams(
     with open_port(port, model) as transport, Board(transport, port) as board:
         if push_model:
             say(push(board, image))
-        _check_model(board, image, port)
+        check_model(board.info, image, port)
         before = board.config_get()
         board.config_set(detector)
         try:
@@ -84,13 +84,3 @@ def _scored(image: bytes, recording: Recording, result: StreamResult) -> ScoredS
         first + step * np.arange(result.scores.size, dtype=np.int64),
         np.asarray([detection.sample_index for detection in result.detections], np.int64),
     )
-
-
-def _check_model(board: Board, image: bytes, port: str) -> None:
-    wanted, found = int(core.ModelImage(image).header["crc32"]), int(board.info["model_crc32"])
-    if found != wanted:
-        raise WatchwordError(
-            f"the board runs another model: '{board.info['word']}' ({found:08x}), not {wanted:08x}",
-            port,
-            "add --push, or flash it: watchword flash --model MODEL",
-        )
