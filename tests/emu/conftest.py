@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "host"))  # tflite_builder
 
 from board_model import write_model
+from native_app import compile_app
 from watchword.device import ports
 from watchword.device.client import Board
 
@@ -22,6 +23,12 @@ OpenBoard = Callable[[str], "contextmanager[Board]"]
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder with random weights, the same in every run."""
     return write_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def program(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The firmware's application, with that model, for this computer."""
+    return compile_app(model_dir, tmp_path_factory.mktemp("app") / "app")
 
 
 @pytest.fixture

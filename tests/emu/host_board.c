@@ -1,7 +1,9 @@
 /* board.h on this computer, so that the application can run under sanitizers and be given a
  * microphone: the link is the socket on standard input, the microphone a raw file named in
- * BOARD_MICROPHONE (int16, 16 kHz; silence for ever after it). Flash and settings are the file
- * BOARD_FLASH; the power fails (exit status 9) after BOARD_POWER more bytes written or erased.
+ * BOARD_MICROPHONE (int16, 16 kHz; it comes as fast as it is read, and nothing comes after it).
+ * With BOARD_MICROPHONE_WAITS nothing comes before a host is connected either. Flash and settings
+ * are the file BOARD_FLASH; the power fails (exit status 9) after BOARD_POWER more bytes written or
+ * erased.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "board.h"
@@ -25,6 +27,7 @@ typedef struct {
 } stored;
 
 static FILE *microphone;
+static bool microphone_waits;
 static stored *flash; /* NULL: none */
 static long power = -1;
 
@@ -46,6 +49,7 @@ void board_init(void) {
     open_flash();
     const char *path = getenv("BOARD_MICROPHONE");
     if (path && !(microphone = fopen(path, "rb"))) exit(3);
+    microphone_waits = getenv("BOARD_MICROPHONE_WAITS") != NULL;
     if (fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK) != 0) exit(4);
 }
 
@@ -77,6 +81,8 @@ size_t board_link_read(uint8_t *bytes, size_t capacity) {
 
 size_t board_link_write(const uint8_t *bytes, size_t count) {
     ssize_t written = write(STDIN_FILENO, bytes, count < 100 ? count : 100); /* in pieces */
+    if (written > 0 && memchr(bytes, 0, (size_t)written))
+        microphone_waits = false; /* a frame, not text */
     return written > 0 ? (size_t)written : 0;
 }
 
@@ -85,7 +91,8 @@ bool board_has_microphone(void) {
 }
 
 size_t board_microphone_read(int16_t *samples, size_t capacity) {
-    return microphone ? fread(samples, sizeof *samples, capacity, microphone) : 0;
+    return microphone && !microphone_waits ? fread(samples, sizeof *samples, capacity, microphone)
+                                           : 0;
 }
 
 uint32_t board_microphone_overruns(void) {

@@ -1,101 +1,18 @@
-"""The firmware's application compiled for this computer, under sanitizers and with a microphone."""
+"""The firmware's application in a process of this computer, with a microphone that is a file."""
 
 from __future__ import annotations
 
 import random
-import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from board_model import WORD, noise
+from native_app import SocketTransport, compile_app, running
 from test_board import assert_same_as_host, boot_text, next_message, request, send_raw
 from watchword import core, spec
-from watchword.device import monitor, ports
+from watchword.device import monitor
 from watchword.device.client import Board
-from watchword.device.firmware import ROOT
 
-FIRMWARE = ROOT / "firmware"
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 FUZZED_MESSAGES = 20_000
-HEARD_SAMPLES = 16_000  # of the microphone, kept for a detection
-
-
-def compile_app(model_dir: Path, program: Path) -> Path:
-    sources = [
-        *(FIRMWARE / "app").glob("*.c"),
-        *(FIRMWARE / "core" / "src").glob("*.c"),
-        *(FIRMWARE / "core" / "gen").glob("*.c"),
-        model_dir / "model.c",
-        Path(__file__).with_name("host_board.c"),
-    ]
-    include = [FIRMWARE / "board", FIRMWARE / "core" / "include", FIRMWARE / "core" / "gen", model_dir]
-    flags = [
-        "-std=c99",
-        "-g",
-        "-O1",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-Wcast-align=strict",
-        *SANITIZERS,
-        '-DWATCHWORD_VERSION="9.8.7"',
-        f"-DWATCHWORD_HEARD_SAMPLES={HEARD_SAMPLES}",
-    ]
-    command = ["gcc", *flags, *(f"-I{folder}" for folder in include), *map(str, sources), "-o", str(program)]
-    subprocess.run(command, check=True)
-    return program
-
-
-@pytest.fixture(scope="module")
-def program(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_app(model_dir, tmp_path_factory.mktemp("app") / "app")
-
-
-@contextmanager
-def running(
-    program: Path, microphone: Path | None = None, restarted: str | None = None
-) -> Iterator[ports.Emulator]:
-    """The application as a process at the other end of a transport; fails on a sanitizer's word."""
-    ours, theirs = socket.socketpair()
-    environment = {"BOARD_MICROPHONE": str(microphone)} if microphone else {}
-    environment |= {"BOARD_RESTARTED": restarted} if restarted else {}
-    process = subprocess.Popen([str(program)], stdin=theirs, stderr=subprocess.PIPE, env=environment)
-    theirs.close()
-    transport = SocketTransport(ours)
-    try:
-        yield transport
-    finally:
-        transport.close()
-        said = process.communicate(timeout=20)[1].decode()
-        assert process.returncode == 0, said
-
-
-class SocketTransport:
-    """A connected socket with pyserial's manners."""
-
-    def __init__(self, link: socket.socket) -> None:
-        self.link, self.timeout, self.write_timeout = link, 0.0, 10.0
-
-    def fileno(self) -> int:
-        return self.link.fileno()
-
-    def read(self, size: int = 1, /) -> bytes:
-        self.link.settimeout(self.timeout)
-        try:
-            return self.link.recv(size)
-        except (BlockingIOError, TimeoutError, ConnectionError):
-            return b""
-
-    def write(self, data: bytes, /) -> int:
-        self.link.settimeout(self.write_timeout)
-        self.link.sendall(data)
-        return len(data)
-
-    def close(self) -> None:
-        self.link.close()
 
 
 def test_detections_of_the_microphone_are_lines_of_text(
@@ -106,7 +23,7 @@ def test_detections_of_the_microphone_are_lines_of_text(
     recording.write_bytes(pcm.astype("<i2").tobytes())
     expected = core.run_pipeline((model_dir / "model.bin").read_bytes(), pcm).detections
     assert len(expected) >= 5, "too few detections to compare"
-    with running(program, recording) as transport:
+    with running(program, microphone=recording) as transport:
         lines = boot_text(transport, 5 + len(expected))
         assert not list(monitor.lines(transport, 0.3)), "more detections than the host's pipeline"
     assert lines[3] == "audio  listening to the microphone"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from board_model import noise, write_model
 from click.testing import CliRunner
-from test_app_native import HEARD_SAMPLES, compile_app, running
+from native_app import HEARD_SAMPLES, running
 from test_board import assert_same_as_host, events, next_message, request, send_raw
 from watchword import audio, core, spec
 from watchword.cli.capture import command
@@ -33,11 +33,6 @@ HOSTILE_MESSAGES = 3_000
 
 
 @pytest.fixture(scope="module")
-def program(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_app(model_dir, tmp_path_factory.mktemp("app") / "app")
-
-
-@pytest.fixture(scope="module")
 def sound() -> np.ndarray:
     return noise(SECONDS, 11)
 
@@ -46,7 +41,10 @@ def sound() -> np.ndarray:
 def board_hearing(program: Path, pcm: np.ndarray, folder: Path) -> Iterator[Board]:
     recording = folder / "microphone.raw"
     recording.write_bytes(pcm.astype("<i2").tobytes())
-    with running(program, recording) as transport, Board(transport, "native") as board:
+    with (
+        running(program, microphone=recording, microphone_waits=1) as transport,
+        Board(transport, "native") as board,
+    ):
         yield board
 
 
@@ -168,7 +166,7 @@ def port_of(program: Path, pcm: np.ndarray, folder: Path, monkeypatch: pytest.Mo
     """A port name behind which the board is."""
     recording = folder / "microphone.raw"
     recording.write_bytes(pcm.astype("<i2").tobytes())
-    with running(program, recording) as transport:
+    with running(program, microphone=recording, microphone_waits=1) as transport:
         monkeypatch.setattr(ports, "open_serial", lambda port: transport)
         yield "/dev/board"
 

@@ -7,15 +7,13 @@ import socket
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from board_model import CHANNELS, WORD, noise, write_model
 from boards import ENVS, PORTS, env_of
-from test_app_native import SocketTransport, boot_text, compile_app, running
-from test_board import assert_same_as_host, next_message, request, send_raw
+from native_app import running
+from test_board import assert_same_as_host, boot_text, next_message, request, send_raw
 from watchword import core, spec
 from watchword.core import DetectorConfig
 from watchword.device import firmware, messages
@@ -129,31 +127,11 @@ def test_push_on_the_command_line(port: str, model_dir: Path, other_dir: Path, t
 # ── The same application in a process whose flash is a file ──────────────────────────────────
 
 
-@pytest.fixture(scope="module")
-def program(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_app(model_dir, tmp_path_factory.mktemp("app") / "app")
-
-
-@contextmanager
-def powered(program: Path, flash: Path, power: int | None = None) -> Iterator[SocketTransport]:
-    """From switching on to pulling the plug; `power`: bytes of flash until it fails by itself."""
-    ours, theirs = socket.socketpair()
-    environment = {"BOARD_FLASH": str(flash)} | ({} if power is None else {"BOARD_POWER": str(power)})
-    process = subprocess.Popen([str(program)], stdin=theirs, stderr=subprocess.PIPE, env=environment)
-    theirs.close()
-    try:
-        yield SocketTransport(ours)
-    finally:
-        ours.close()
-        said = process.communicate(timeout=20)[1].decode()
-        assert process.returncode in ((0,) if power is None else (0, 9)), said
-
-
 def test_a_pushed_model_is_there_after_a_restart(program: Path, other_dir: Path, tmp_path: Path) -> None:
     flash = tmp_path / "flash"
-    with powered(program, flash) as transport:
+    with running(program, flash=flash) as transport:
         Board(transport, "native").push_model(image_of(other_dir))
-    with powered(program, flash) as transport:
+    with running(program, flash=flash) as transport:
         assert f"model  crc32 {crc_of(other_dir):08x}" in boot_text(transport)[2]
         assert_same_as_host(Board(transport, "native"), other_dir, noise(2.0, 4))
 
@@ -166,7 +144,7 @@ def test_a_board_survives_a_push_cut_anywhere(
     runs, wants = model_dir, other_dir
     cut = 0
     for _ in range(FLASH_CUTS):
-        with powered(program, flash, rng.randrange(FLASH_OPERATIONS)) as transport:
+        with running(program, (0, 9), flash=flash, power=rng.randrange(FLASH_OPERATIONS)) as transport:
             board = Board(transport, "native")
             if board.info["model_crc32"] == crc_of(wants):  # the cut came after the last byte
                 runs, wants = wants, runs
@@ -207,21 +185,21 @@ def test_saved_settings_come_back_for_their_model_only(
     program: Path, model_dir: Path, other_dir: Path, tmp_path: Path
 ) -> None:
     flash, wanted = tmp_path / "flash", DetectorConfig(3, 0.5, 0.25, 1000)
-    with powered(program, flash) as transport:
+    with running(program, flash=flash) as transport:
         board = Board(transport, "native")
         own = board.config_get()
         board.config_set(wanted)
-    with powered(program, flash) as transport:
+    with running(program, flash=flash) as transport:
         board = Board(transport, "native")
         assert board.config_get() == own, "not saved, not kept"
         board.config_set(wanted)
         assert board.microphone(4).gain == 4
         board.settings_save()
-    with powered(program, flash) as transport:
+    with running(program, flash=flash) as transport:
         board = Board(transport, "native")
         assert board.config_get() == wanted and board.microphone().gain == 4
         board.push_model(image_of(other_dir))
-    with powered(program, flash) as transport:
+    with running(program, flash=flash) as transport:
         board = Board(transport, "native")
         assert board.config_get() == core.ModelImage(image_of(other_dir)).detector
         assert board.microphone().gain == 4, "the microphone is the same one"
@@ -229,7 +207,7 @@ def test_saved_settings_come_back_for_their_model_only(
 
 def test_damaged_settings_are_ignored(program: Path, tmp_path: Path) -> None:
     flash = tmp_path / "flash"
-    with powered(program, flash) as transport:
+    with running(program, flash=flash) as transport:
         board = Board(transport, "native")
         own = board.config_get()
         board.config_set(DetectorConfig(3, 0.5, 0.25, 1000))
@@ -237,13 +215,13 @@ def test_damaged_settings_are_ignored(program: Path, tmp_path: Path) -> None:
     content = bytearray(flash.read_bytes())
     content[-60] ^= 1
     flash.write_bytes(content)
-    with powered(program, flash) as transport:
+    with running(program, flash=flash) as transport:
         assert Board(transport, "native").config_get() == own
 
 
 def test_a_model_that_needs_more_ram_is_refused(program: Path, tmp_path: Path) -> None:
     bigger = image_of(write_model(tmp_path / "bigger", channels=CHANNELS + 4))
-    with powered(program, tmp_path / "flash") as transport:
+    with running(program, flash=tmp_path / "flash") as transport:
         with pytest.raises(WatchwordError, match=r"more RAM .*ERR_ARENA"):
             Board(transport, "native").push_model(bigger)
         assert Board(transport, "native").info["model_bytes"] != len(bigger)
