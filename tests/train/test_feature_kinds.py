@@ -30,7 +30,7 @@ def toy_config(folder: Path) -> RunConfig:
     return RunConfig(
         word=WordConfig("toy"),
         data=DataConfig(str(manifest), str(folder / "cache"), 6, 6, 3, 1, 1),
-        features=FeaturesConfig(kind="logmel"),
+        features=FeaturesConfig(kind="logmel", coeffs=40),
         augment=AugmentConfig(snr_db_min=10.0, level_dbfs_min=-30.0),
         model=ModelConfig(channels=16, dilations=(1, 2)),
         train=TrainConfig(

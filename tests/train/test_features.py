@@ -54,7 +54,10 @@ def test_seed_decides_everything_and_a_second_run_computes_nothing(
     monkeypatch.setattr(feature_cache, "_compute_to", fail)
     for again in (config_for(tmp_path, seed=1), retrained):  # another training hears the same
         assert same(first, make_features(again, progress=False))
-    for change in ({"augment": AugmentConfig(rir_p=0.1)}, {"features": FeaturesConfig(kind="logmel")}):
+    for change in (
+        {"augment": AugmentConfig(rir_p=0.1)},
+        {"features": FeaturesConfig(kind="logmel", coeffs=40)},
+    ):
         with pytest.raises(AssertionError, match="computed again"):
             make_features(replace(config_for(tmp_path, seed=1), **change), progress=False)
 

@@ -56,7 +56,7 @@ class DataConfig:
 class FeaturesConfig:
     kind: str = _choice("mfcc", tuple(spec.FEATURE_KINDS))  # a row: the MFCC, or the mel bands before the DCT
     hop_samples: int = _choice(320, spec.HOP_CHOICES_SAMPLES)  # a row of features every 10 or 20 ms
-    coeffs: int = _number(40, spec.MIN_COEFFS, spec.MAX_COEFFS)  # MFCC in a row, fewer cost less; logmel: 40
+    coeffs: int = _number(13, spec.MIN_COEFFS, spec.MAX_COEFFS)  # MFCC in a row: more cost more; logmel: 40
     # taken off: nothing, the mean of all data, the mean so far; mv: and divided by the spread so far
     cmvn: str = _choice("running", tuple(spec.CMVN_MODES))
     cmvn_tau_s: float = _number(
