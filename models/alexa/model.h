@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /* word: alexa */
-#define WW_MODEL_IMAGE_BYTES 35480u
-#define WW_MODEL_ARENA_BYTES 2972u
-#define WW_MODEL_COEFFS 40u
+#define WW_MODEL_IMAGE_BYTES 34136u
+#define WW_MODEL_ARENA_BYTES 3224u
+#define WW_MODEL_COEFFS 13u
 #define WW_MODEL_RECEPTIVE_ROWS 69u
 #define WW_MODEL_STRIDE_ROWS 2u
 

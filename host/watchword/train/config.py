@@ -142,7 +142,7 @@ class TrainConfig:
     label_smoothing: float = _number(0.0, 0.0, 0.4)  # 0.1: aim at 0.95 and 0.05 instead of 1 and 0
     negative_weight: float = _number(1.0, 0.01, 100.0)  # of a negative in the loss; a positive weighs 1
     hard_negative_weight: float = _number(1.0, 0.01, 100.0)  # times that for negatives drawn as hard ones
-    hard_share: float = _number(0.3, 0.0, 1.0)  # of the negatives, drawn where the model errs most
+    hard_share: float = _number(0.0, 0.0, 1.0)  # of the negatives, drawn where the model errs most
     ema_decay: float = _number(0.998, 0.0, 0.99999)  # of the weights that are kept; 0 = the latest
     window_start_s: float = _number(-0.06, -2.0, 2.0)  # positives: the best window ends within
     window_end_s: float = _number(0.28, -2.0, 2.0)  # these times after the word
