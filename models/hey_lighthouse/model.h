@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /* word: hey lighthouse */
-#define WW_MODEL_IMAGE_BYTES 28720u
-#define WW_MODEL_ARENA_BYTES 2588u
-#define WW_MODEL_COEFFS 40u
+#define WW_MODEL_IMAGE_BYTES 22136u
+#define WW_MODEL_ARENA_BYTES 2456u
+#define WW_MODEL_COEFFS 13u
 #define WW_MODEL_RECEPTIVE_ROWS 69u
 #define WW_MODEL_STRIDE_ROWS 2u
 
