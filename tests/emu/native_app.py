@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from watchword.device.firmware import ROOT
 
 FIRMWARE = ROOT / "firmware"
@@ -40,6 +41,13 @@ def compile_app(model_dir: Path, program: Path) -> Path:
     command = ["gcc", *flags, *(f"-I{folder}" for folder in include), *map(str, sources), "-o", str(program)]
     subprocess.run(command, check=True)
     return program
+
+
+def record(pcm: np.ndarray, folder: Path) -> Path:
+    """A file that can be the board's microphone."""
+    recording = folder / "microphone.raw"
+    recording.write_bytes(pcm.astype("<i2").tobytes())
+    return recording
 
 
 class SocketTransport:

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from board_model import WORD, noise
-from native_app import SocketTransport, compile_app, running
+from native_app import SocketTransport, compile_app, record, running
 from test_board import assert_same_as_host, boot_text, next_message, request, send_raw
 from watchword import core, spec
 from watchword.device import monitor
@@ -19,11 +19,9 @@ def test_detections_of_the_microphone_are_lines_of_text(
     program: Path, model_dir: Path, tmp_path: Path
 ) -> None:
     pcm = noise(20.0, 11)
-    recording = tmp_path / "microphone.raw"
-    recording.write_bytes(pcm.astype("<i2").tobytes())
     expected = core.run_pipeline((model_dir / "model.bin").read_bytes(), pcm).detections
     assert len(expected) >= 5, "too few detections to compare"
-    with running(program, microphone=recording) as transport:
+    with running(program, microphone=record(pcm, tmp_path)) as transport:
         lines = boot_text(transport, 5 + len(expected))
         assert not list(monitor.lines(transport, 0.3)), "more detections than the host's pipeline"
     assert lines[3] == "audio  listening to the microphone"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from board_model import noise, write_model
 from click.testing import CliRunner
-from native_app import HEARD_SAMPLES, running
+from native_app import HEARD_SAMPLES, SocketTransport, record, running
 from test_board import assert_same_as_host, events, next_message, request, send_raw
 from watchword import audio, core, spec
 from watchword.cli.capture import command
@@ -37,14 +37,14 @@ def sound() -> np.ndarray:
     return noise(SECONDS, 11)
 
 
+def hearing(program: Path, pcm: np.ndarray, folder: Path) -> AbstractContextManager[SocketTransport]:
+    """The application with this sound at its microphone from when a host is connected."""
+    return running(program, microphone=record(pcm, folder), microphone_waits=1)
+
+
 @contextmanager
 def board_hearing(program: Path, pcm: np.ndarray, folder: Path) -> Iterator[Board]:
-    recording = folder / "microphone.raw"
-    recording.write_bytes(pcm.astype("<i2").tobytes())
-    with (
-        running(program, microphone=recording, microphone_waits=1) as transport,
-        Board(transport, "native") as board,
-    ):
+    with hearing(program, pcm, folder) as transport, Board(transport, "native") as board:
         yield board
 
 
@@ -164,9 +164,7 @@ def test_a_slow_host_gets_every_sample(
 @contextmanager
 def port_of(program: Path, pcm: np.ndarray, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A port name behind which the board is."""
-    recording = folder / "microphone.raw"
-    recording.write_bytes(pcm.astype("<i2").tobytes())
-    with running(program, microphone=recording, microphone_waits=1) as transport:
+    with hearing(program, pcm, folder) as transport:
         monkeypatch.setattr(ports, "open_serial", lambda port: transport)
         yield "/dev/board"
 
