@@ -1,8 +1,8 @@
 """The deepest an emulated board's stack can ever be: every call path of its firmware, added up.
 
-GCC writes each function's frame and calls (-fcallgraph-info=su); the bound is the most expensive path
-from main. It holds for all inputs, unlike the high-water mark a board reports. Recursion, frames of
-unknown size, and calls through pointers that are not listed here are errors.
+The compiler writes each function's frame and calls (-fcallgraph-info=su); the bound is the most
+expensive path from main. It holds for all inputs, unlike the high-water mark a board reports. Recursion,
+frames of unknown size, and calls through pointers that are not listed here are errors.
 
 usage: python tools/stack_bound.py [--board emu-c3] [--model models/hey_lighthouse]
 """

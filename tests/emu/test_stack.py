@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from board_model import noise, write_model
+from boards import ENVS, port_of
 from watchword.core import DetectorConfig
 from watchword.device import ports
 from watchword.device.client import Board
@@ -17,24 +18,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
 from stack_bound import Graph, deepest, stack_bound
 
-BOARD, PORT = "emu-c3", "emu:c3"
-
 
 @pytest.mark.emu
+@pytest.mark.parametrize("env", ENVS)
 def test_no_path_through_the_firmware_needs_more_than_the_budget(
-    model_dir: Path, tmp_path: Path, capsys
+    env: str, model_dir: Path, tmp_path: Path, capsys
 ) -> None:
-    bound, path = stack_bound(BOARD, model_dir, tmp_path / "build")
-    used = measured(model_dir, tmp_path)
+    bound, path = stack_bound(env, model_dir, tmp_path / "build")
+    used = measured(port_of(env), model_dir, tmp_path)
     with capsys.disabled():
-        print(f"\n{BOARD}: at most {bound} bytes of stack, {used} measured")
-    assert used <= bound <= read_budgets(BOARD)["stack_bytes"], "\n".join(path)
+        print(f"\n{env}: at most {bound} bytes of stack, {used} measured")
+    assert used <= bound <= read_budgets(env)["stack_bytes"], "\n".join(path)
 
 
-def measured(model_dir: Path, tmp_path: Path) -> int:
+def measured(port: str, model_dir: Path, tmp_path: Path) -> int:
     """The painted high-water mark after everything a host can ask for."""
     other = write_model(tmp_path / "other", seed=33, kind="logmel", cmvn="running_mv")
-    with ports.open_port(PORT, model_dir) as transport, Board(transport, PORT) as board:
+    with ports.open_port(port, model_dir) as transport, Board(transport, port) as board:
         board.stream(noise(2.0, 1))
         board.config_set(DetectorConfig(3, 0.5, 0.25, 1000))
         board.microphone(4)
