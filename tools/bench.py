@@ -40,7 +40,8 @@ MICRO_FRONTEND_BOARD = "emu-c3"  # the other's C library lacks floating point, w
 # Source folders and files by the part of the firmware they belong to; the first that fits counts.
 MODULES = {
     "link": ("core/src/link.c", "core/src/cobs.c", "core/src/crc32.c"),
-    "pipeline": ("core/src/", "core/gen/"),
+    "pipeline": ("core/src/",),
+    "tables of the pipeline": ("core/gen/",),
     "application": ("app/",),
     "board": ("board/",),
     "model": ("model.c",),
