@@ -16,7 +16,7 @@ from native_app import HEARD_SAMPLES, SocketTransport, record, running
 from test_board import assert_same_as_host, events, next_message, request, send_raw
 from watchword import audio, core, spec
 from watchword.cli.capture import command
-from watchword.device import ports
+from watchword.device import client, ports
 from watchword.device.capture import (
     BoardMicrophone,
     Capture,
@@ -195,6 +195,22 @@ def test_all_audio_becomes_one_file_and_its_scores_are_checked(
     assert "scores and detections as on the host" in done.output
     kept = audio.load(out)
     np.testing.assert_array_equal(kept, sound[: len(kept)])
+
+
+def test_a_microphone_that_hears_nothing_is_named(
+    program: Path, sound: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        board_hearing(program, np.zeros_like(sound), tmp_path) as board,
+        pytest.raises(WatchwordError, match=r"every sample is the same.*wiring"),
+    ):
+        save_everything(board, tmp_path / "dead.wav", 1.0)
+    monkeypatch.setattr(client, "STALL_TIMEOUT_S", 0.5)
+    with (
+        board_hearing(program, sound[:16_000], tmp_path) as board,
+        pytest.raises(WatchwordError, match=r"microphone gave no sample for 0\.5 s.*wiring"),
+    ):
+        save_everything(board, tmp_path / "short.wav", 2.0)
 
 
 def test_another_model_than_the_boards_is_refused(program: Path, sound: np.ndarray, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from watchword.device.messages import Received
 from watchword.errors import WatchwordError
 from watchword.export import load_image
 
+WIRING_REMEDY = "check the microphone's wiring and pins: docs/boards.md"
 _STALE_S = 0.75  # a board's ring may hold half a second from before
 
 
@@ -123,7 +124,9 @@ def _listen(board: Board, ears: _Ears, seconds: float | None) -> None:
     """Until enough was heard; for detections alone, until the time is over."""
     deadline = None if seconds is None else board.link.now() + seconds
     wanted = None if seconds is None or not ears.everything else round(seconds * spec.SAMPLE_RATE_HZ)
-    patience = None if wanted is None else Patience(board.link)  # detections may be rare
+    patience = None  # detections may be rare
+    if wanted is not None:
+        patience = Patience(board.link, "the microphone gave no sample", WIRING_REMEDY)
     while wanted is None or ears.end < wanted:
         board.turn(ears.take, patience)
         if wanted is None and deadline is not None and board.link.now() >= deadline:
@@ -186,6 +189,8 @@ def save_everything(board: Board, out: Path, seconds: float | None, model: Path 
     detector = board.config_get()
     heard = capture(board, seconds, everything=True)
     audio.save(out, heard.pcm)
+    if heard.samples and not np.ptp(heard.pcm):
+        raise WatchwordError("every sample is the same: nothing was heard", out, WIRING_REMEDY)
     if image is None:
         return _summary(heard)
     verdict = "as on the host" if same_as_host(heard, image, detector) else "DIFFERENT from the host's"

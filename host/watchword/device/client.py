@@ -334,21 +334,20 @@ class Board:
 
 
 class Patience:
-    """Gives up when the link has moved nothing for STALL_TIMEOUT_S."""
+    """Gives up when the link has moved nothing for STALL_TIMEOUT_S, and says `fault` and `remedy` then."""
 
-    def __init__(self, link: HostLink) -> None:
+    def __init__(
+        self, link: HostLink, fault: str = "the board answers, but nothing moved", remedy: str = RESET_REMEDY
+    ) -> None:
         self.link, self.limit_s = link, STALL_TIMEOUT_S
+        self.fault, self.remedy = fault, remedy
         self._moved, self._since = link.moved, link.now()
 
     def check(self) -> None:
         if self.link.moved != self._moved:
             self._moved, self._since = self.link.moved, self.link.now()
         elif self.link.now() - self._since > self.limit_s:
-            raise WatchwordError(
-                f"the board answers, but nothing moved for {self.limit_s:g} s",
-                self.link.name,
-                RESET_REMEDY,
-            )
+            raise WatchwordError(f"{self.fault} for {self.limit_s:g} s", self.link.name, self.remedy)
 
 
 def check_model(info: Mapping[str, Value], image: bytes, port: str, remedy: str = MODEL_REMEDY) -> None:
