@@ -28,6 +28,16 @@ def noise(seconds: float, seed: int) -> np.ndarray:
     return np.clip(rng.normal(0, levels), -32768, 32767).astype(np.int16)
 
 
+def image_of(folder: Path) -> bytes:
+    """The image in a model folder."""
+    return (folder / "model.bin").read_bytes()
+
+
+def crc_of(folder: Path) -> int:
+    """What the firmware knows the folder's model by."""
+    return int(core.ModelImage(image_of(folder)).header["crc32"])
+
+
 def _network(seed: int, channels: int) -> Network:
     builder = TfliteBuilder(np.random.default_rng(seed), WINDOW_ROWS, COEFFS)
     x = builder.conv(builder.input, channels, 5, stride=2)

@@ -26,6 +26,12 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def other_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the same size with other weights."""
+    return write_model(tmp_path_factory.mktemp("other"), seed=33)
+
+
+@pytest.fixture(scope="session")
 def program(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The firmware's application, with that model, for this computer."""
     return compile_app(model_dir, tmp_path_factory.mktemp("app") / "app")

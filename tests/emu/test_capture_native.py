@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_model import noise, write_model
+from board_model import noise
 from click.testing import CliRunner
 from native_app import HEARD_SAMPLES, SocketTransport, record, running
 from test_board import assert_same_as_host, events, next_message, request, send_raw
@@ -213,13 +213,14 @@ def test_a_microphone_that_hears_nothing_is_named(
         save_everything(board, tmp_path / "short.wav", 2.0)
 
 
-def test_another_model_than_the_boards_is_refused(program: Path, sound: np.ndarray, tmp_path: Path) -> None:
-    other = write_model(tmp_path / "other", seed=33)
+def test_another_model_than_the_boards_is_refused(
+    program: Path, sound: np.ndarray, other_dir: Path, tmp_path: Path
+) -> None:
     with (
         board_hearing(program, sound, tmp_path) as board,
         pytest.raises(WatchwordError, match="another model"),
     ):
-        save_everything(board, tmp_path / "heard.wav", 1.0, other)
+        save_everything(board, tmp_path / "heard.wav", 1.0, other_dir)
 
 
 def test_a_difference_from_the_host_is_found(sound: np.ndarray, model_dir: Path) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from board_model import WORD, noise, write_model
+from board_model import WORD, crc_of, image_of, noise
 from test_board import SHIPPED, assert_same_as_host, boot_text
-from watchword import core
 from watchword.core import DetectorConfig
 from watchword.device import monitor, ports
 from watchword.device.client import Board
@@ -69,21 +68,6 @@ def power_on(board_name: str, tmp_path: Path) -> PowerOn:
     return lambda: espressif_qemu.running(chip, flash)
 
 
-@pytest.fixture(scope="module")
-def other_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("other"), seed=33)
-
-
-@contextmanager
-def connected(port: str) -> Iterator[Board]:
-    with ports.open_port(port) as transport, Board(transport, port) as board:
-        yield board
-
-
-def crc_of(folder: Path) -> int:
-    return int(core.ModelImage((folder / "model.bin").read_bytes()).header["crc32"])
-
-
 def linked_in(board: Board) -> Path:
     """The folder of the model that the image was built with."""
     (folder,) = (model for model in SHIPPED if crc_of(model) == board.info["model_crc32"])
@@ -99,9 +83,9 @@ def test_it_boots_and_says_what_it_is(board_name: str, power_on: PowerOn) -> Non
     assert "listening to the microphone" in lines[start + 3]
 
 
-def test_its_scores_are_the_hosts_within_its_budgets(board_name: str, power_on: PowerOn) -> None:
+def test_its_scores_are_the_hosts_within_its_budgets(board_name: str, power_on: PowerOn, open_board) -> None:
     budgets = read_budgets(board_name)
-    with power_on() as port, connected(port) as board:
+    with power_on() as port, open_board(port) as board:
         assert board.info["board"] == board_name
         assert_same_as_host(board, linked_in(board), noise(6.0, 3))
         stats = board.stats()
@@ -109,62 +93,62 @@ def test_its_scores_are_the_hosts_within_its_budgets(board_name: str, power_on: 
     assert 0 < stats["stack_bytes"] <= budgets["stack_bytes"] and stats["heap_bytes"] > 50_000
 
 
-def test_a_pushed_model_outlives_a_loss_of_power(power_on: PowerOn, other_dir: Path) -> None:
-    with power_on() as port, connected(port) as board:
-        board.push_model((other_dir / "model.bin").read_bytes())
+def test_a_pushed_model_outlives_a_loss_of_power(power_on: PowerOn, open_board, other_dir: Path) -> None:
+    with power_on() as port, open_board(port) as board:
+        board.push_model(image_of(other_dir))
         assert_same_as_host(board, other_dir, noise(2.0, 4))
-    with power_on() as port, connected(port) as board:
+    with power_on() as port, open_board(port) as board:
         assert board.info["word"] == WORD and board.info["model_crc32"] == crc_of(other_dir)
         assert_same_as_host(board, other_dir, noise(2.0, 4))
 
 
 def test_power_lost_at_any_moment_of_a_push_leaves_a_model_that_runs(
-    power_on: PowerOn, other_dir: Path
+    power_on: PowerOn, open_board, other_dir: Path
 ) -> None:
     rng, whole = random.Random(5), 0
-    with power_on() as port, connected(port) as board:
+    with power_on() as port, open_board(port) as board:
         runs, wants = linked_in(board), other_dir
     for _ in range(POWER_CUTS):
         with ExitStack() as power:
             port = power.enter_context(power_on())
             cut = threading.Timer(rng.uniform(0, PUSH_S), power.close)
-            with connected(port) as board, suppress(WatchwordError, OSError):
+            with open_board(port) as board, suppress(WatchwordError, OSError):
                 if board.info["model_crc32"] == crc_of(wants):  # the cut came after the last byte
                     runs, wants = wants, runs
                 assert board.info["model_crc32"] == crc_of(runs)
                 cut.start()
-                board.push_model((wants / "model.bin").read_bytes())
+                board.push_model(image_of(wants))
                 whole += 1
             cut.join()
     assert whole < POWER_CUTS
-    with power_on() as port, connected(port) as board:
-        board.push_model((other_dir / "model.bin").read_bytes())
+    with power_on() as port, open_board(port) as board:
+        board.push_model(image_of(other_dir))
         assert_same_as_host(board, other_dir, noise(2.0, 4))
 
 
-def test_saved_settings_outlive_a_restart_and_a_loss_of_power(power_on: PowerOn) -> None:
+def test_saved_settings_outlive_a_restart_and_a_loss_of_power(power_on: PowerOn, open_board) -> None:
     wanted = DetectorConfig(3, 0.5, 0.25, 1000)
     with power_on() as port:
-        with connected(port) as board:
+        with open_board(port) as board:
             own = board.config_get()
             board.config_set(wanted)
             board.restart()
-        with connected(port) as board:
+        with open_board(port) as board:
             assert board.config_get() == own, "not saved, not kept"
             board.config_set(wanted)
             assert board.microphone(4).gain == 4
             board.settings_save()
             board.restart()
-        with connected(port) as board:
+        with open_board(port) as board:
             assert board.config_get() == wanted
-    with power_on() as port, connected(port) as board:
+    with power_on() as port, open_board(port) as board:
         assert board.config_get() == wanted and board.microphone().gain == 4
 
 
-def test_noise_on_the_wire_does_it_no_harm(power_on: PowerOn) -> None:
+def test_noise_on_the_wire_does_it_no_harm(power_on: PowerOn, open_board) -> None:
     with power_on() as port:
         with ports.open_port(port) as transport:
             boot_text(transport)
             transport.write(random.Random(6).randbytes(50_000))
-        with connected(port) as board:
+        with open_board(port) as board:
             assert_same_as_host(board, linked_in(board), noise(1.0, 9))

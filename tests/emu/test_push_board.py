@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from board_model import CHANNELS, WORD, noise, write_model
+from board_model import CHANNELS, WORD, crc_of, image_of, noise, write_model
 from boards import ENVS, PORTS, env_of
 from native_app import running
 from test_board import assert_same_as_host, boot_text, next_message, request, send_raw
@@ -22,20 +22,6 @@ from watchword.errors import WatchwordError
 
 FLASH_CUTS = 60
 FLASH_OPERATIONS = 170_000  # bytes erased or written: about two pushes
-
-
-@pytest.fixture(scope="module")
-def other_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of the same size with other weights."""
-    return write_model(tmp_path_factory.mktemp("other"), seed=33)
-
-
-def image_of(folder: Path) -> bytes:
-    return (folder / "model.bin").read_bytes()
-
-
-def crc_of(folder: Path) -> int:
-    return int(core.ModelImage(image_of(folder)).header["crc32"])
 
 
 @pytest.mark.parametrize("port", PORTS)
