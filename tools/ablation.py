@@ -25,9 +25,9 @@ from statistics import mean
 from typing import Any
 
 from tqdm import tqdm
+from watchword.config import RunConfig, adjusted, load_config, save_config
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
-from watchword.train.config import RunConfig, adjusted, load_config, save_config
 
 WATCHWORD = Path(sys.executable).with_name("watchword")
 ALARMS = ("1", "3", "10")

@@ -25,7 +25,7 @@ from watchword import core, spec
 from watchword.device import firmware, ports
 from watchword.device.client import Board
 from watchword.errors import WatchwordError
-from watchword.export import load_image
+from watchword.export.image import load_image
 from watchword.files import write_atomic
 
 ROOT = firmware.ROOT

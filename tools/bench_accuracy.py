@@ -27,7 +27,7 @@ from watchword.data.corpus import write_manifest
 from watchword.data.scan import scan
 from watchword.device import firmware
 from watchword.errors import WatchwordError
-from watchword.export import load_image
+from watchword.export.image import load_image
 from watchword.files import write_atomic
 
 ROOT = firmware.ROOT

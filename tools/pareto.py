@@ -25,16 +25,16 @@ import numpy as np
 from cost_audio import speech_like
 from tqdm import tqdm
 from watchword import core, spec
+from watchword.config import FeaturesConfig, ModelConfig, RunConfig, config_from_dict, load_config
 from watchword.data.batches import Geometry
 from watchword.device import firmware
 from watchword.errors import WatchwordError
-from watchword.export import export_model
-from watchword.export.budget import SizeTarget
-from watchword.export.run_folder import read_trained
+from watchword.export.folder import export_model
 from watchword.export.settings import ModelSettings
+from watchword.export.size_target import SizeTarget
 from watchword.files import write_atomic
 from watchword.train import architectures
-from watchword.train.config import FeaturesConfig, ModelConfig, RunConfig, config_from_dict, load_config
+from watchword.train.run_folder import read_trained
 
 DOCS = bench.ROOT / "docs"
 BOARD = firmware.emulated_boards()["emu-c3"]
@@ -181,7 +181,7 @@ def random_network(model: ModelConfig, coeffs: int) -> Any:
 
 def int8_file(network: Any, model: ModelConfig, rows: np.ndarray) -> bytes:
     """Quantised with ranges measured on int8 rows [n, coeffs]."""
-    from watchword.export.convert import to_tflite
+    from watchword.train.convert import to_tflite
     from watchword.train.qat import deployable, fold_batch_norm, quantise
 
     coeffs, span = rows.shape[1], architectures.receptive_rows(model)

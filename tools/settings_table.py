@@ -18,13 +18,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from watchword import config
 from watchword.files import write_atomic
-from watchword.train import config
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 INTRODUCTION = """# Settings of a training run
 
-Written by `python tools/settings_table.py` from host/watchword/train/config.py. A run's TOML file holds any
+Written by `python tools/settings_table.py` from host/watchword/config.py. A run's TOML file holds any
 of these, each in its section; what it leaves out keeps the default, and a key that is not listed here is an
 error. `watchword train --preset full` and `demo` begin from files of their own (train/presets), and every run
 writes all it used to its config.toml. Times are in seconds unless the name says else.

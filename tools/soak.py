@@ -22,7 +22,7 @@ from watchword.device.client import Board, Patience, detection_of
 from watchword.device.messages import Received
 from watchword.device.ports import open_port
 from watchword.errors import WatchwordError
-from watchword.export import load_image
+from watchword.export.image import load_image
 
 RATE = spec.SAMPLE_RATE_HZ
 BLOCK_S = 30

@@ -20,12 +20,13 @@ def compile_app(model_dir: Path, program: Path) -> Path:
     """The program, with the model of that folder in it."""
     sources = [
         *(FIRMWARE / "app").glob("*.c"),
+        FIRMWARE / "entry" / "bare_metal.c",
         *(FIRMWARE / "core" / "src").glob("*.c"),
         *(FIRMWARE / "core" / "gen").glob("*.c"),
         model_dir / "model.c",
         Path(__file__).with_name("host_board.c"),
     ]
-    include = [FIRMWARE / "board", FIRMWARE / "core" / "include", FIRMWARE / "core" / "gen", model_dir]
+    include = [FIRMWARE / part for part in ("board", "core/include", "core/gen", "app")]
     flags = [
         "-std=c99",
         "-g",
@@ -38,7 +39,8 @@ def compile_app(model_dir: Path, program: Path) -> Path:
         '-DWATCHWORD_VERSION="9.8.7"',
         f"-DWATCHWORD_HEARD_SAMPLES={HEARD_SAMPLES}",
     ]
-    command = ["gcc", *flags, *(f"-I{folder}" for folder in include), *map(str, sources), "-o", str(program)]
+    folders = [f"-I{folder}" for folder in (*include, model_dir)]
+    command = ["gcc", *flags, *folders, *map(str, sources), "-o", str(program)]
     subprocess.run(command, check=True)
     return program
 

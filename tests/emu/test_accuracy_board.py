@@ -11,9 +11,9 @@ from board_model import noise
 from watchword import audio
 from watchword.data.augment import Bank
 from watchword.data.corpus import Clip
+from watchword.data.recordings import Recording
 from watchword.errors import WatchwordError
-from watchword.evaluate.recordings import Recording
-from watchword.export import load_image
+from watchword.export.image import load_image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 

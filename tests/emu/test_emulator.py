@@ -200,7 +200,7 @@ def test_builds_at_the_same_time_do_not_clash(
 
 
 def test_seeding_twice_changes_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "tools" / "seed_platformio.py"), "--core-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "watchword.device.platformio", "--core-dir", str(tmp_path)]
     first = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
     second = subprocess.run(command, check=True, capture_output=True, text=True).stdout

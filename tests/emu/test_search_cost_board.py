@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from watchword import core, spec
+from watchword.config import config_from_dict
 from watchword.device.firmware import emulated_boards
-from watchword.export import export_model
-from watchword.export.budget import SizeTarget
-from watchword.export.convert import to_tflite
+from watchword.export.folder import export_model
 from watchword.export.graph import read_network
 from watchword.export.settings import ModelSettings
+from watchword.export.size_target import SizeTarget
 from watchword.train import architectures, qat
-from watchword.train.config import config_from_dict
+from watchword.train.convert import to_tflite
 from watchword.train.search.cost import BOARD, load_instruction_model
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))

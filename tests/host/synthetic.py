@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from watchword import core
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording
 from watchword.evaluate import budgets, metrics
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording
 from watchword.evaluate.results import SCHEMA, accuracy_results, empty_board_results
 
 RATE, STEP = 16_000, 640

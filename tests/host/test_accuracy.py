@@ -19,14 +19,15 @@ from sounds import RATE, sound
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
 import bench_accuracy
-from accuracy import compare, page, peer
-from accuracy.compare import Scores, Trace, Word
+from accuracy import page, peer
 from accuracy.trials import POOLS, Plan, make_plan, split_names
 from watchword.data.corpus import Clip, write_manifest
 from watchword.data.features import CONDITIONS
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, stream_pcm
 from watchword.errors import WatchwordError
+from watchword.evaluate import equal_alarms
+from watchword.evaluate.equal_alarms import Scores, Trace, Word
 from watchword.evaluate.metrics import REPEAT_SAMPLES
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, stream_pcm
 
 MODEL = Path(__file__).resolve().parents[2] / "models" / "alexa"
 STEP = 640
@@ -117,7 +118,7 @@ def trace(levels: list[float], step: int = STEP) -> Trace:
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=200), st.sampled_from((160, 480, 640, 9_000)))
 def test_events_are_a_second_apart_and_the_highest_score_is_one(levels: list[int], step: int) -> None:
     heard = trace([level / 20 for level in levels], step)
-    peaks = compare.event_peaks(heard)
+    peaks = equal_alarms.event_peaks(heard)
     assert peaks == sorted(peaks, reverse=True)
     assert peaks[:1] == [max(levels) / 20] * (max(levels) > 0)
     seconds = len(levels) * step / REPEAT_SAMPLES
@@ -129,14 +130,14 @@ def test_events_are_a_second_apart_and_the_highest_score_is_one(levels: list[int
 
 def test_one_burst_is_one_event_and_two_apart_are_two() -> None:
     burst = [0.2, 0.6, 0.9, 0.8, 0.1]
-    assert compare.event_peaks(trace(burst)) == [0.9]
-    assert compare.event_peaks(trace(burst + [0.0] * 30 + [0.5])) == [0.9, 0.5]
+    assert equal_alarms.event_peaks(trace(burst)) == [0.9]
+    assert equal_alarms.event_peaks(trace(burst + [0.0] * 30 + [0.5])) == [0.9, 0.5]
 
 
 def test_a_score_counts_for_a_word_until_a_second_after_it() -> None:
     heard = Trace(np.array([0.9, 0.3, 0.5, 0.8]), np.array([9_999, 10_000, 36_000, 36_001]))
-    assert compare.word_peak(heard, (10_000, 20_000)) == 0.5
-    assert compare.word_peak(heard, (50_000, 60_000)) == 0.0
+    assert equal_alarms.word_peak(heard, (10_000, 20_000)) == 0.5
+    assert equal_alarms.word_peak(heard, (50_000, 60_000)) == 0.0
 
 
 def scores(word_peaks: list[float], alarms: list[float], hours: float = 2.0) -> Scores:
@@ -146,7 +147,7 @@ def scores(word_peaks: list[float], alarms: list[float], hours: float = 2.0) -> 
 
 def test_misses_at_a_number_of_false_alarms() -> None:
     found = scores([0.95, 0.7, 0.7, 0.2], [0.9, 0.7, 0.7, 0.1])
-    frr = [compare.rate(found.misses(found.threshold("pool", k), "clean")).frr for k in range(6)]
+    frr = [equal_alarms.rate(found.misses(found.threshold("pool", k), "clean")).frr for k in range(6)]
     assert frr == [0.75, 0.75, 0.75, 0.0, 0.0, 0.0]
     alarms = [found.false_alarms("pool", found.threshold("pool", k)) for k in range(6)]
     assert alarms == [0, 1, 1, 3, 4, 4]  # of two equal events, none passes when only one may
@@ -156,26 +157,26 @@ def test_misses_at_a_number_of_false_alarms() -> None:
 @given(st.lists(st.floats(0, 1), min_size=1), st.lists(st.floats(0, 1)))
 def test_more_allowed_alarms_never_miss_more(words: list[float], alarms: list[float]) -> None:
     found = scores(words, alarms)
-    _, frr = compare.curve(found, "pool", "clean", 10.0)
+    _, frr = equal_alarms.curve(found, "pool", "clean", 10.0)
     assert frr == sorted(frr, reverse=True)
     assert all(found.false_alarms("pool", found.threshold("pool", k)) <= k for k in range(20))
 
 
 def test_the_bound_counts_each_clip_once() -> None:
-    once = compare.rate(np.array([[0] * 40, [1] * 40]))
-    many = compare.rate(np.array([[0] * 40, [5] * 40]))
+    once = equal_alarms.rate(np.array([[0] * 40, [1] * 40]))
+    many = equal_alarms.rate(np.array([[0] * 40, [5] * 40]))
     assert once.upper95 == many.upper95 == pytest.approx(1 - 0.05 ** (1 / 40))
-    assert compare.rate(np.array([[5], [5]])).upper95 == 1.0
+    assert equal_alarms.rate(np.array([[5], [5]])).upper95 == 1.0
 
 
 def test_a_verdict_is_clear_only_when_many_clips_agree() -> None:
     def misses(counts: list[int]) -> np.ndarray:
         return np.array([counts, [3] * len(counts)])
 
-    assert compare.verdict(misses([0] * 8), misses([1] * 8)) == ("better", True)
-    assert compare.verdict(misses([1] * 8), misses([0] * 8)) == ("worse", True)
-    assert compare.verdict(misses([0, 0, 0]), misses([3, 0, 0])) == ("better", False)
-    assert compare.verdict(misses([1, 0]), misses([0, 1])) == ("equal", False)
+    assert equal_alarms.verdict(misses([0] * 8), misses([1] * 8)) == ("better", True)
+    assert equal_alarms.verdict(misses([1] * 8), misses([0] * 8)) == ("worse", True)
+    assert equal_alarms.verdict(misses([0, 0, 0]), misses([3, 0, 0])) == ("better", False)
+    assert equal_alarms.verdict(misses([1, 0]), misses([0, 1])) == ("equal", False)
 
 
 # ── The peer ─────────────────────────────────────────────────────────────────────────────────

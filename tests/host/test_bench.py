@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from ds_tcn import ds_tcn, settings
 from watchword import core, spec
+from watchword.data.recordings import Recording
 from watchword.device import bench
 from watchword.device.client import BoardDetection, StreamResult
 from watchword.errors import WatchwordError
 from watchword.evaluate.budgets import DEFAULT_PATH
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.recordings import Recording
 from watchword.evaluate.session import Session
 from watchword.export.graph import read_network
 from watchword.export.image import build_image

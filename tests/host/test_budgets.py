@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import synthetic
+from watchword.data.recordings import Selection
 from watchword.device import bench
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets, host
-from watchword.evaluate.recordings import Selection
 from watchword.evaluate.session import Session
 
 GENEROUS = {limit.key: 1e12 for limit in budgets.LIMITS}

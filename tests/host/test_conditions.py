@@ -11,12 +11,13 @@ from sounds_of_rooms import MANIFEST_SECONDS, corpus
 from test_evaluate import model as model
 from test_evaluate import run
 from watchword import audio, core
+from watchword.data import recordings
 from watchword.data.features import CONDITIONS
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 from watchword.errors import WatchwordError
-from watchword.evaluate import conditions, recordings
+from watchword.evaluate import conditions
 from watchword.evaluate.conditions import AS_IT_IS, Heard, hear_again
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 
 
 @pytest.fixture(scope="module")

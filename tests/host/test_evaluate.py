@@ -18,8 +18,9 @@ import pytest
 from ds_tcn import ds_tcn, settings
 from watchword import audio, core
 from watchword.cli import main as cli
-from watchword.evaluate import metrics, recordings, stream
-from watchword.evaluate.recordings import LEAD_SAMPLES
+from watchword.data import recordings
+from watchword.data.recordings import LEAD_SAMPLES
+from watchword.evaluate import metrics, stream
 from watchword.export.graph import read_network
 from watchword.export.image import build_image
 

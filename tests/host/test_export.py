@@ -19,11 +19,12 @@ from watchword import core, spec
 from watchword.cli.export import command
 from watchword.data.plots import normalisation_of
 from watchword.errors import WatchwordError
-from watchword.export import export_model, load_image
-from watchword.export.budget import SizeTarget, parse_bytes
+from watchword.export.folder import export_model
+from watchword.export.image import load_image
 from watchword.export.layers import Network
-from watchword.export.run_folder import folder_name
 from watchword.export.settings import ModelSettings
+from watchword.export.size_target import SizeTarget, parse_bytes
+from watchword.train.run_folder import folder_name
 
 pytest.importorskip("tflite_micro", reason="export needs it: pip install -e .[train]")
 

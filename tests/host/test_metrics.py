@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording
 from watchword.evaluate import metrics
 from watchword.evaluate.metrics import GRACE_SAMPLES, REPEAT_SAMPLES, ScoredStream, match
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording
 
 RATE = 16_000
 STEP = 640  # one score per 40 ms

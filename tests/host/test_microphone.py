@@ -1,4 +1,4 @@
-"""The ring between a microphone's driver and the pipeline: firmware/app/microphone.c."""
+"""The ring between a microphone's driver and the pipeline: firmware/board/microphone.c."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
+BOARD = Path(__file__).resolve().parents[2] / "firmware" / "board"
 CAPACITY = 64
 UNITY = 256
 
@@ -31,7 +31,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
         pytest.skip("gcc is not installed: the ring cannot be built")
     path = tmp_path_factory.mktemp("microphone") / "microphone.so"
     flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-    subprocess.run(["gcc", *flags, str(APP / "microphone.c"), "-o", str(path)], check=True)
+    subprocess.run(["gcc", *flags, str(BOARD / "microphone.c"), "-o", str(path)], check=True)
     loaded = ctypes.CDLL(str(path))
     loaded.microphone_take.restype = ctypes.c_size_t
     loaded.microphone_gain.restype = ctypes.c_uint16

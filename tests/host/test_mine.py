@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from watchword import audio, core
 from watchword.cli.mine import command
-from watchword.data import mine as mining
 from watchword.data.corpus import Clip, read_manifest, read_table, write_manifest
-from watchword.data.mine import find_alarms, mine
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording, Selection
 from watchword.data.scan import find, scan
 from watchword.data.training_audio import is_mined, training_audio
 from watchword.errors import WatchwordError
+from watchword.evaluate import mine as mining
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording, Selection
+from watchword.evaluate.mine import find_alarms, mine
 from watchword.evaluate.stream import HostRun
 
 MODEL = Path(__file__).parents[2] / "models" / "alexa"

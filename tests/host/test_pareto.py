@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from watchword.config import FeaturesConfig
 from watchword.errors import WatchwordError
-from watchword.train.config import FeaturesConfig
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 

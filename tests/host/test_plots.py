@@ -12,8 +12,8 @@ from test_evaluate import model as model
 from test_evaluate import noise, run
 from watchword import audio, core, spec
 from watchword.data import plots
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 from watchword.data.spectrogram import log_mel
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 
 RATE = 16_000
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from watchword import audio
+from watchword.data import recordings
 from watchword.data.corpus import Clip, write_manifest
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording, Selection
 from watchword.errors import WatchwordError
-from watchword.evaluate import recordings
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording, Selection
 
 RATE = 16_000
 

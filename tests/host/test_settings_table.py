@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
 import settings_table
-from watchword.train.config import RunConfig
+from watchword.config import RunConfig
 
 
 def test_the_page_is_up_to_date() -> None:

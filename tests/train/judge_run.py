@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from watchword import core, spec
+from watchword.config import FeaturesConfig, ModelConfig, RunConfig, WordConfig, save_config
 from watchword.export.settings import ModelSettings
-from watchword.train.config import FeaturesConfig, ModelConfig, RunConfig, WordConfig, save_config
 
 COEFFS, HOP, SMOOTHING = 40, 320, 3
 TINY_JUDGES = {
@@ -29,8 +29,8 @@ def noise(seconds: float, seed: int) -> np.ndarray:
 def write_run(folder: Path, arch: str, word: str = "test word") -> Path:
     """config.toml, settings.json and weights_float.npz; scores of noise lie on both sides of a half."""
     from watchword.train.architectures import build_model
-    from watchword.train.loop import save_weights
     from watchword.train.tensorflow import load_tensorflow
+    from watchword.train.trainer import save_weights
 
     load_tensorflow().keras.utils.set_random_seed(5)
     network = build_model(TINY_JUDGES[arch], COEFFS)

@@ -9,10 +9,10 @@ from math import log10
 from pathlib import Path
 from typing import Any
 
+from watchword.config import RunConfig
 from watchword.errors import WatchwordError
-from watchword.train.config import RunConfig
-from watchword.train.loop import Judgement, OnValidation
 from watchword.train.search.footprint import Footprint
+from watchword.train.stage import Judgement, OnValidation
 
 BEST_RATE = 2e-3
 EPOCHS = 4

@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from watchword import core, spec
-from watchword.errors import WatchwordError
-from watchword.train.architectures import ARCHITECTURES, build_model, logits_of, receptive_rows
-from watchword.train.config import (
+from watchword.config import (
     MODEL_KEYS,
     ModelConfig,
     RunConfig,
@@ -24,6 +22,8 @@ from watchword.train.config import (
     load_config,
     save_config,
 )
+from watchword.errors import WatchwordError
+from watchword.train.architectures import ARCHITECTURES, build_model, logits_of, receptive_rows
 
 pytestmark = pytest.mark.train
 
@@ -67,7 +67,7 @@ def network(name: str) -> Any:
 @cache
 def quantised(name: str) -> tuple[Any, Any, bytes]:
     """The network in training with quantisation, its folded twin, and the int8 file."""
-    from watchword.export.convert import to_tflite
+    from watchword.train.convert import to_tflite
     from watchword.train.qat import deployable, fold_batch_norm, quantise
 
     folded = fold_batch_norm(network(name), TINY[name], COEFFS)

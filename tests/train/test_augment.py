@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 from toy_corpus import RATE, tone, write_corpus
+from watchword.config import AugmentConfig
 from watchword.data import augment
-from watchword.train.config import AugmentConfig
 
 OFF = AugmentConfig(
     rir_p=0, noise_p=0, speed_p=0, tilt_db=0, narrow_p=0, context_p=0, silent_lead_p=0,

@@ -11,14 +11,15 @@ import soundfile
 from click.testing import CliRunner
 from toy_corpus import write_corpus
 from watchword.cli.doctor import command as doctor
+from watchword.config import RunConfig, save_config
 from watchword.data.batches import Batch, Batches, Geometry, TrainingSet
 from watchword.data.corpus import read_manifest, write_manifest
 from watchword.errors import WatchwordError
 from watchword.train import diagnosis
-from watchword.train.config import RunConfig, save_config
 from watchword.train.diagnosis import Diagnosis, Finding
-from watchword.train.loop import Divergence, Judgement, Keeper, Observers, RunLog, Stage, fit
+from watchword.train.loop import Keeper, Observers, fit
 from watchword.train.sources import Sources
+from watchword.train.stage import Divergence, Judgement, RunLog, Stage
 
 GEOMETRY = Geometry(320, 9, 2)
 STAGE = Stage("float", 8, 3, 1e-3, 1, 0.0, 0.9, 1)
@@ -50,8 +51,8 @@ def row(epoch: int, **values: float) -> dict[str, object]:
 
 @pytest.mark.train
 def test_an_exploding_loss_stops_and_the_last_good_weights_are_back(tmp_path: Path) -> None:
+    from watchword.config import ModelConfig, TrainConfig
     from watchword.train import architectures
-    from watchword.train.config import ModelConfig, TrainConfig
     from watchword.train.losses import make_loss
     from watchword.train.tensorflow import make_reproducible
 

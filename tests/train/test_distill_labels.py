@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_corpus import write_corpus
+from watchword.config import DataConfig, DistillConfig, FeaturesConfig, RunConfig
 from watchword.data.batches import Batches, Geometry, TrainingSet
 from watchword.data.plan import Features, make_features
-from watchword.train.config import DataConfig, DistillConfig, FeaturesConfig, RunConfig
 from watchword.train.distill.encoding import Encoder, FrontEnd, encode, share_of
 from watchword.train.distill.soft_labels import SoftLabels, at_row_ends, make_soft_labels
 

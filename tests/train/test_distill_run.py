@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from toy_corpus import write_corpus
-from watchword.data.batches import Batches, Geometry
-from watchword.errors import WatchwordError
-from watchword.train.config import (
+from watchword.config import (
     AugmentConfig,
     DataConfig,
     DistillConfig,
@@ -26,8 +24,10 @@ from watchword.train.config import (
     WordConfig,
     save_config,
 )
-from watchword.train.distill.lesson import Lesson
+from watchword.data.batches import Batches, Geometry
+from watchword.errors import WatchwordError
 from watchword.train.distill.soft_labels import SoftLabels
+from watchword.train.distill.target import Lesson
 
 pytestmark = pytest.mark.train
 

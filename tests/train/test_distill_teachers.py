@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from watchword.config import DistillConfig, RunConfig, WordConfig, config_from_dict
 from watchword.errors import WatchwordError
-from watchword.train.config import DistillConfig, RunConfig, WordConfig, config_from_dict
 from watchword.train.distill.choose import check_teacher
 from watchword.train.distill.speech_embedding import SpeechEmbedding
 from watchword.train.distill.wav2vec2 import Wav2Vec2

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from toy_corpus import write_corpus
 from watchword import core, spec
-from watchword.train import architectures
-from watchword.train.config import (
+from watchword.config import (
     AugmentConfig,
     DataConfig,
     DetectorSettings,
@@ -21,6 +20,7 @@ from watchword.train.config import (
     TrainConfig,
     WordConfig,
 )
+from watchword.train import architectures
 
 pytestmark = pytest.mark.train
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from toy_corpus import write_corpus
 from watchword import core, spec
+from watchword.config import AugmentConfig, DataConfig, FeaturesConfig, RunConfig, TrainConfig
 from watchword.data import cache as feature_cache
 from watchword.data.features import fit_normalisation
 from watchword.data.plan import Features, make_features, make_plan
 from watchword.errors import WatchwordError
-from watchword.train.config import AugmentConfig, DataConfig, FeaturesConfig, RunConfig, TrainConfig
 
 
 def config_for(folder: Path, seed: int = 1) -> RunConfig:

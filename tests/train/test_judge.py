@@ -77,7 +77,7 @@ def test_a_score_is_the_highest_average_of_its_windows(arch: str, tmp_path: Path
     """Against windows cut and averaged one by one."""
     from watchword.judge.network import Judge
     from watchword.train.architectures import build_model, logits_of, receptive_rows
-    from watchword.train.loop import load_weights
+    from watchword.train.trainer import load_weights
 
     judge = Judge(write_run(tmp_path, arch), 0.5)
     network = build_model(TINY_JUDGES[arch], COEFFS)
@@ -118,10 +118,10 @@ def test_the_cascade_counts_what_the_judge_accepts(run: Path, place: Path) -> No
 
 
 def test_the_sentry_alone_is_what_evaluate_measures(run: Path, place: Path) -> None:
+    from watchword.data.recordings import select
     from watchword.evaluate import metrics
-    from watchword.evaluate.recordings import select
     from watchword.evaluate.stream import run_host
-    from watchword.export import load_image
+    from watchword.export.image import load_image
 
     host = run_host(load_image(place / "model"), select(place / "yes", place / "no"), 1, progress=False)
     expected = metrics.measure(host.streams)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from watchword import core
+from watchword.config import ModelConfig, TrainConfig
 from watchword.data.batches import Batches, Geometry, TrainingSet
 from watchword.data.plan import ValidationStream
 from watchword.train.calibration import calibrate_all
-from watchword.train.config import ModelConfig, TrainConfig
-from watchword.train.loop import Judgement, Observers, RunLog, Stage, fit
+from watchword.train.loop import Observers, fit
 from watchword.train.losses import SegmentLoss, make_loss
 from watchword.train.progress import Pace, ScalarLog
+from watchword.train.stage import Judgement, RunLog, Stage
 from watchword.train.validation import ValidationSet, calibrate
 
 GEOMETRY = Geometry(320, 9, 2)

@@ -9,16 +9,7 @@ import numpy as np
 import pytest
 from toy_corpus import RATE, other, tone, word, write_corpus
 from watchword import audio, core
-from watchword.data.corpus import Clip, read_manifest, write_manifest
-from watchword.data.mine import find_alarms, mine
-from watchword.data.scan import scan
-from watchword.data.training_audio import is_mined
-from watchword.evaluate.recordings import Recording
-from watchword.evaluate.stream import score_recording
-from watchword.export import export_model
-from watchword.export.budget import SizeTarget
-from watchword.export.run_folder import read_trained
-from watchword.train.config import (
+from watchword.config import (
     AugmentConfig,
     DataConfig,
     FeaturesConfig,
@@ -28,6 +19,15 @@ from watchword.train.config import (
     TrainConfig,
     WordConfig,
 )
+from watchword.data.corpus import Clip, read_manifest, write_manifest
+from watchword.data.recordings import Recording
+from watchword.data.scan import scan
+from watchword.data.training_audio import is_mined
+from watchword.evaluate.mine import find_alarms, mine
+from watchword.evaluate.stream import score_recording
+from watchword.export.folder import export_model
+from watchword.export.size_target import SizeTarget
+from watchword.train.run_folder import read_trained
 
 pytestmark = pytest.mark.train
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from toy_corpus import RATE, tone, write_corpus
 from watchword import audio
+from watchword.config import DataConfig, FeaturesConfig, RunConfig
 from watchword.data.corpus import Clip, read_manifest, write_manifest
 from watchword.data.features import Piece
 from watchword.data.plan import _packed, make_features
 from watchword.errors import WatchwordError
-from watchword.train.config import DataConfig, FeaturesConfig, RunConfig
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from toy_corpus import write_corpus
-from watchword.errors import WatchwordError
-from watchword.export.graph import read_network
-from watchword.export.image import build_image
-from watchword.export.settings import ModelSettings
-from watchword.train.config import (
+from watchword.config import (
     AugmentConfig,
     DataConfig,
     FeaturesConfig,
@@ -28,6 +24,10 @@ from watchword.train.config import (
     WordConfig,
     save_config,
 )
+from watchword.errors import WatchwordError
+from watchword.export.graph import read_network
+from watchword.export.image import build_image
+from watchword.export.settings import ModelSettings
 from watchword.train.state import StateFile, check_same_settings, comparable, data_digest, progress_of
 
 TRAIN = [sys.executable, "-c", "from watchword.cli.main import main; main()", "train", "--quiet"]

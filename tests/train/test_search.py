@@ -16,11 +16,7 @@ import pytest
 import search_stub
 from click.testing import CliRunner
 from toy_corpus import write_corpus
-from watchword.errors import WatchwordError
-from watchword.export.graph import read_network
-from watchword.export.image import build_image
-from watchword.export.settings import ModelSettings
-from watchword.train.config import (
+from watchword.config import (
     DataConfig,
     DetectorSettings,
     ModelConfig,
@@ -33,6 +29,10 @@ from watchword.train.config import (
     load_preset,
     save_config,
 )
+from watchword.errors import WatchwordError
+from watchword.export.graph import read_network
+from watchword.export.image import build_image
+from watchword.export.settings import ModelSettings
 from watchword.train.search.results import outcome, trained, write_results
 from watchword.train.search.space import Space, load_space
 from watchword.train.search.study import Plan, finished, open_study, search

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.signal import lfilter
-from watchword.data import microphone, voice_effects
+from watchword.data import acoustics, voice_effects
 from watchword.data.mixing import RATE
 
 F0_HZ, FORMANT_HZ = 125.0, 2200.0
@@ -90,11 +90,11 @@ def test_no_change_gives_the_clip_itself() -> None:
     assert len(voice_effects.shift_pitch(tiny, 3.0)) == len(tiny)
 
 
-@pytest.mark.parametrize("codec", microphone.CODECS)
+@pytest.mark.parametrize("codec", acoustics.CODECS)
 def test_codec_removes_what_a_telephone_does(codec: str) -> None:
     """Nothing is left above 4 kHz, the voice band keeps its power, and quantisation is heard."""
     clip = noise()
-    heard = microphone.through_codec(clip, codec)
+    heard = acoustics.through_codec(clip, codec)
     assert len(heard) == len(clip)
     assert power_db(heard, 4200, 8000) < power_db(clip, 4200, 8000) - 40
     assert power_db(heard, 500, 3000) == pytest.approx(power_db(clip, 500, 3000), abs=2.0)
@@ -108,7 +108,7 @@ def test_companding_is_as_coarse_as_it_is_known_to_be(codec: str) -> None:
     """Eight bits leave about 38 dB of signal to noise, loud or 20 dB lower (G.711)."""
     phase = 2 * np.pi * 1237 / RATE * np.arange(RATE)
     for amplitude in (0.5, 0.05):
-        heard = microphone.through_codec((amplitude * np.sin(phase)).astype(np.float32), codec)[800:-800]
+        heard = acoustics.through_codec((amplitude * np.sin(phase)).astype(np.float32), codec)[800:-800]
         waves = np.stack([np.sin(phase), np.cos(phase)], axis=1)[800:-800]
         tone = waves @ np.linalg.lstsq(waves, heard, rcond=None)[0]
         measured = 10 * np.log10(np.mean(tone**2) / np.mean((heard - tone) ** 2))
@@ -119,22 +119,22 @@ def test_gsm_is_coarser_than_companding() -> None:
     clip = noise()
 
     def error(codec: str) -> float:
-        return float(np.mean((microphone.through_codec(clip, codec) - reference) ** 2))
+        return float(np.mean((acoustics.through_codec(clip, codec) - reference) ** 2))
 
-    reference = microphone.through_codec(clip, "ALAW")
+    reference = acoustics.through_codec(clip, "ALAW")
     assert error("GSM610") > 10 * error("ULAW")
 
 
 def test_codec_of_overdriven_sound_does_not_wrap_around() -> None:
     tone = 3.0 * np.sin(2 * np.pi * 300 / RATE * np.arange(RATE)).astype(np.float32)
-    heard = microphone.through_codec(tone, "ULAW")
+    heard = acoustics.through_codec(tone, "ULAW")
     assert np.mean(heard * tone > 0) > 0.97
 
 
 @pytest.mark.parametrize("depth_db", [3.0, 12.0])
 def test_hard_clipping_flattens_the_peaks(depth_db: float) -> None:
     clip = np.sin(np.arange(RATE) * 0.1).astype(np.float32) * 0.5
-    clipped = microphone.overload(clip, depth_db, soft=False)
+    clipped = acoustics.overload(clip, depth_db, soft=False)
     ceiling = np.abs(clip).max() * 10 ** (-depth_db / 20)
     beyond = np.abs(clip) > ceiling * 1.0001
     assert np.allclose(np.abs(clipped[beyond]), ceiling, rtol=1e-5)
@@ -144,17 +144,17 @@ def test_hard_clipping_flattens_the_peaks(depth_db: float) -> None:
 
 def test_soft_clipping_bends_the_peaks() -> None:
     clip = np.sin(np.arange(RATE) * 0.1).astype(np.float32) * 0.5
-    bent = microphone.overload(clip, 12.0, soft=True)
+    bent = acoustics.overload(clip, 12.0, soft=True)
     assert np.abs(bent).max() < 0.5 * 10 ** (-12 / 20)
     assert np.all(np.diff(bent[np.argsort(clip)]) >= 0)  # no sample overtakes another
     quiet = np.abs(clip) < 0.02
     assert np.allclose(bent[quiet], clip[quiet], atol=1e-3)
-    assert np.array_equal(microphone.overload(np.zeros(9, np.float32), 6.0, soft=True), np.zeros(9))
+    assert np.array_equal(acoustics.overload(np.zeros(9, np.float32), 6.0, soft=True), np.zeros(9))
 
 
 def test_microphone_has_its_resonance_and_low_cut() -> None:
     clip = noise(4.0)
-    heard = microphone.colour(clip, 0.0, False, [(1000.0, 6.0, 0.3)], low_cut_hz=200.0)
+    heard = acoustics.colour(clip, 0.0, False, [(1000.0, 6.0, 0.3)], low_cut_hz=200.0)
     gain = {hz: power_db(heard, hz * 0.97, hz * 1.03) - power_db(clip, hz * 0.97, hz * 1.03) for hz in
             (50, 200, 1000, 5000)}  # fmt: skip
     assert gain[1000] == pytest.approx(6.0, abs=0.4) and gain[5000] == pytest.approx(0.0, abs=0.2)
@@ -163,7 +163,7 @@ def test_microphone_has_its_resonance_and_low_cut() -> None:
 
 def test_drawn_microphones_stay_within_their_limit() -> None:
     rng = np.random.default_rng(0)
-    drawn = [microphone.draw_peaks(6.0, rng) for _ in range(200)]
+    drawn = [acoustics.draw_peaks(6.0, rng) for _ in range(200)]
     assert {len(peaks) for peaks in drawn} == {1, 2, 3, 4}
     assert max(abs(db) for peaks in drawn for _, db, _ in peaks) <= 6.0
-    assert all(40.0 <= microphone.draw_low_cut(rng) <= 250.0 for _ in range(50))
+    assert all(40.0 <= acoustics.draw_low_cut(rng) <= 250.0 for _ in range(50))

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import fft
 from watchword import core, spec
+from watchword.config import AugmentConfig, FeaturesConfig
 from watchword.data.batches import Batches, Geometry, TrainingSet
 from watchword.data.features import fit_normalisation
 from watchword.data.specaugment import Masks, make_masks
-from watchword.train.config import AugmentConfig, FeaturesConfig
 
 CONFIG = AugmentConfig(specaugment_p=1.0, time_masks=2, time_mask_s=0.2, band_masks=1, band_mask_width=8)
 HOP = 320

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from toy_corpus import write_corpus
 from watchword import audio
-from watchword.train.config import (
+from watchword.config import (
     DataConfig,
     DetectorSettings,
     FeaturesConfig,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import watchword
+from watchword.config import RunConfig, adjusted, config_to_toml, load_config, load_preset
 from watchword.errors import WatchwordError
-from watchword.train.config import RunConfig, adjusted, config_to_toml, load_config, load_preset
 
 PACKAGE = Path(watchword.__file__).parent
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from watchword import core, spec
+from watchword.config import ModelConfig
 from watchword.errors import WatchwordError
 from watchword.train.architectures import build_model, logits_of, receptive_rows
-from watchword.train.config import ModelConfig
 
 pytestmark = pytest.mark.train
 
@@ -53,7 +53,7 @@ def quantised(trained: Any) -> tuple[Any, Any]:
 
 @pytest.fixture(scope="module")
 def tflite(quantised: tuple[Any, Any]) -> bytes:
-    from watchword.export.convert import to_tflite
+    from watchword.train.convert import to_tflite
     from watchword.train.qat import deployable
 
     return to_tflite(deployable(*quantised), receptive_rows(SMALL), COEFFS)
@@ -122,7 +122,7 @@ def test_folding_changes_nothing(trained: Any, quantised: tuple[Any, Any]) -> No
 
 
 def test_input_and_output_quantisation_is_exact(tflite: bytes) -> None:
-    from watchword.export.convert import reference_interpreter
+    from watchword.train.convert import reference_interpreter
 
     interpreter = reference_interpreter(tflite)
     (first,), (last,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -138,7 +138,7 @@ def test_input_and_output_quantisation_is_exact(tflite: bytes) -> None:
 
 def test_training_sees_what_the_converted_model_computes(quantised: tuple[Any, Any], tflite: bytes) -> None:
     """Imitated and real int8 differ by rounding only: at most two steps of the logit's 1/16."""
-    from watchword.export.convert import reference_interpreter
+    from watchword.train.convert import reference_interpreter
 
     windows = random_rows((24, receptive_rows(SMALL), COEFFS), 5)
     imitated = logits_of(quantised[0])(real(windows), training=False).numpy().reshape(-1)
@@ -170,7 +170,7 @@ def test_ranges_come_from_the_data(trained: Any) -> None:
 
 
 def test_a_wrong_conversion_is_refused(tflite: bytes) -> None:
-    from watchword.export.convert import check_tflite
+    from watchword.train.convert import check_tflite
 
     with pytest.raises(WatchwordError, match="the converted input is int8"):
         check_tflite(tflite, receptive_rows(SMALL) + 2, COEFFS)
@@ -178,10 +178,10 @@ def test_a_wrong_conversion_is_refused(tflite: bytes) -> None:
 
 def test_the_engine_takes_it(tflite: bytes) -> None:
     """The C engine on a stream gives what TensorFlow Lite's reference kernels give for each window."""
-    from watchword.export.convert import reference_interpreter
     from watchword.export.graph import read_network
     from watchword.export.image import build_image
     from watchword.export.settings import ModelSettings
+    from watchword.train.convert import reference_interpreter
 
     normalisation = core.Normalisation("none", 1, np.zeros(COEFFS, np.int16), np.full(COEFFS, 999, np.uint16))
     settings = ModelSettings("toy", 320, COEFFS, normalisation, core.DetectorConfig())

@@ -16,9 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from toy_corpus import write_corpus
-from watchword.errors import WatchwordError
-from watchword.export.settings import ModelSettings
-from watchword.train.config import (
+from watchword.config import (
     AugmentConfig,
     DataConfig,
     DetectorSettings,
@@ -31,6 +29,8 @@ from watchword.train.config import (
     load_config,
     save_config,
 )
+from watchword.errors import WatchwordError
+from watchword.export.settings import ModelSettings
 
 pytestmark = pytest.mark.train
 
@@ -98,7 +98,7 @@ def test_the_run_folder_is_complete(config: RunConfig, done: tuple[Path, dict[st
 
 def test_same_seed_same_weights(config: RunConfig, tmp_path: Path) -> None:
     from watchword.train import run as runs
-    from watchword.train.loop import RunLog
+    from watchword.train.stage import RunLog
     from watchword.train.tensorflow import make_reproducible
 
     short = replace(config, train=replace(config.train, epochs=2, steps_per_epoch=4))

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 from watchword import core, spec
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, stream_pcm
 from watchword.device import ports
 from watchword.device.client import Board
 from watchword.errors import WatchwordError
+from watchword.evaluate.equal_alarms import Scores, Trace, Word, event_peaks, pooled, word_peak
 from watchword.evaluate.progress import Progress
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, stream_pcm
 
-from accuracy.compare import Scores, Trace, Word, event_peaks, pooled, word_peak
 from accuracy.peer import Peer
 from accuracy.trials import POOLS, Plan, Trial
 

@@ -17,9 +17,8 @@ from typing import IO
 
 import numpy as np
 from watchword.errors import WatchwordError
+from watchword.evaluate.equal_alarms import Trace
 from watchword.files import write_atomic
-
-from accuracy.compare import Trace
 
 PACKAGES = ("pymicro-wakeword==2.5.0", "pymicro-features==2.0.2", "numpy==2.4.6")
 WORKER = Path(__file__).with_name("peer_worker.py")

@@ -8,8 +8,8 @@ from typing import Any
 
 from watchword.data.corpus import NOBODY
 from watchword.data.features import CONDITIONS
+from watchword.evaluate.equal_alarms import BUDGETS, Rate, Scores, Trace, alarm_rate, curve, rate, verdict
 
-from accuracy.compare import BUDGETS, Rate, Scores, Trace, alarm_rate, curve, rate, verdict
 from accuracy.listen import Heard
 from accuracy.trials import POOLS, Plan, Trial, source_name
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from watchword.data.augment import Bank
 from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, read_manifest
 from watchword.data.features import CONDITIONS, digest_file
+from watchword.data.recordings import Recording, from_data
 from watchword.errors import WatchwordError
 from watchword.evaluate.conditions import AS_IT_IS, Scenes, with_conditions
-from watchword.evaluate.recordings import Recording, from_data
 
 POOLS = ("as recorded", "in rooms and noise", "all")  # of negatives; the last holds both others
 

@@ -33,8 +33,8 @@ def command(
       watchword augment a.wav b.wav --config my_run.toml --out previews/ --count 3 --seed 7
       watchword augment talk.wav --preset demo --manifest data/manifest.csv --out previews/ --negative
     """
+    from watchword.config import adjusted, load_config, load_preset
     from watchword.data.previews import SHEET, make_previews
-    from watchword.train.config import adjusted, load_config, load_preset
 
     if config is not None and preset is not None:
         raise click.UsageError("--config and --preset exclude each other")

@@ -12,7 +12,7 @@ from watchword.cli.recording_options import Request, recording_options
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watchword.evaluate.recordings import Selection
+    from watchword.data.recordings import Selection
     from watchword.evaluate.results import Results
     from watchword.evaluate.session import Session
 

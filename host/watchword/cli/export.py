@@ -35,10 +35,9 @@ def command(
       watchword export runs/hey --out models/hey_lighthouse --max-flash 64KB --on-excess error
       watchword export mine.tflite --settings mine.json --out models/mine
     """
-    from watchword.export import export_model
-    from watchword.export.budget import SizeTarget, parse_bytes
-    from watchword.export.folder import summary
-    from watchword.export.run_folder import folder_name, read_trained
+    from watchword.export.folder import export_model, summary
+    from watchword.export.size_target import SizeTarget, parse_bytes
+    from watchword.train.run_folder import folder_name, read_trained
 
     flash, ram = (parse_bytes(text) if text else None for text in (max_flash, max_ram))
     target = SizeTarget(flash, ram, "error" if on_excess == "error" else "warn")

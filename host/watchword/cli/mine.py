@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from watchword.data.mine import Mined
+    from watchword.evaluate.mine import Mined
 
 _PATH = click.Path(path_type=Path)
 _SHOWN = 5
@@ -48,7 +48,7 @@ def command(
       watchword scan corpus/manifest.csv mined/ --word alexa --out all.csv
       watchword train --manifest all.csv --word alexa --out runs/alexa_2
     """
-    from watchword.data.mine import mine
+    from watchword.evaluate.mine import mine
 
     found = mine(model, data, out, split, threshold, max_minutes, workers)
     for skipped in found.skipped:

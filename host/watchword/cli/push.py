@@ -27,7 +27,7 @@ def command(port: str, model: Path) -> None:
     from watchword.device.client import Board
     from watchword.device.ports import open_port
     from watchword.device.push import push
-    from watchword.export import load_image
+    from watchword.export.image import load_image
 
     image = load_image(model)
     with open_port(port) as transport, Board(transport, port) as board:

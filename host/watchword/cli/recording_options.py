@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from watchword.evaluate.recordings import Selection
+    from watchword.data.recordings import Selection
     from watchword.evaluate.results import Results
     from watchword.evaluate.session import Session
 
@@ -53,9 +53,9 @@ class Request:
 
     def run(self, measure: Measure) -> Results:
         """Choose the recordings, measure them, write the session folder, print the verdict."""
+        from watchword.data.recordings import select
         from watchword.evaluate import session as sessions
         from watchword.evaluate.budgets import DEFAULT_PATH
-        from watchword.evaluate.recordings import select
 
         with sessions.open_session(self.out or sessions.default_folder()) as session:
             selection = select(self.positives, self.negatives, self.data, self.split, self.limit_minutes)

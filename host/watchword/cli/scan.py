@@ -69,7 +69,7 @@ def command(
 def draw(files: Sequence[Path], out: Path, model: Path | None) -> None:
     """A picture of every file."""
     from watchword.data.plots import plot_files
-    from watchword.export import load_image
+    from watchword.export.image import load_image
 
     for picture in plot_files(list(files), out, load_image(model) if model else None):
         click.echo(picture)

@@ -50,7 +50,7 @@ def command(
 
     Writes best.toml, trials.csv, history.png, importance.png, pareto.png and a run folder for each trial.
     """
-    from watchword.train.config import adjusted, load_config
+    from watchword.config import adjusted, load_config
     from watchword.train.search.results import write_results
     from watchword.train.search.space import load_space
     from watchword.train.search.study import Plan, open_study, search

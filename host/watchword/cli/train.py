@@ -44,7 +44,7 @@ def command(
     the weights and TensorBoard's logs. What looks wrong is said in one line with its remedy, later by
     `watchword doctor --run` too. Features are cached, so a second run on the same clips starts at once.
     """
-    from watchword.train.config import adjusted, load_config, load_preset
+    from watchword.config import adjusted, load_config, load_preset
     from watchword.train.report import summary
     from watchword.train.run import train_run
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from watchword import audio
-from watchword.data.microphone import CODECS, Peak, colour, draw_low_cut, draw_peaks, overload, through_codec
+from watchword.data.acoustics import CODECS, Peak, colour, draw_low_cut, draw_peaks, overload, through_codec
 from watchword.data.mixing import (
     FRAME,
     RATE,
@@ -35,7 +35,7 @@ from watchword.data.mixing import (
 from watchword.data.voice_effects import change_speed, shift_pitch, stretch_time
 
 if TYPE_CHECKING:
-    from watchword.train.config import AugmentConfig
+    from watchword.config import AugmentConfig
 
 BEFORE_END_S = 4.0  # a positive stream: this much up to the word's end …
 AFTER_END_S = 0.8  # … and this much after it

@@ -96,7 +96,7 @@ def _work(path: Path, job: Job) -> None:
 
 
 def _compute_to(path: Path, job: Job, recipe: Recipe) -> None:
-    write_cached(path, job.compute(recipe, job_rng(path.stem)))
+    write_cached(path, job.compute(recipe, job_rng(job, recipe)))
 
 
 def write_cached(path: Path, rows: np.ndarray) -> None:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from watchword import audio, core, spec
-from watchword.data import augment, microphone, mixing, specaugment, voice_effects
+from watchword.data import acoustics, augment, mixing, specaugment, voice_effects
 from watchword.data.augment import Bank
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 from watchword.errors import WatchwordError
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 
 if TYPE_CHECKING:
-    from watchword.train.config import AugmentConfig, FeaturesConfig
+    from watchword.config import AugmentConfig, FeaturesConfig
 
 STREAM_S = 20.0  # length of a stream of negatives
 INPUT_STEPS_PER_SIGMA = round(1.0 / spec.INPUT_SCALE)  # one standard deviation becomes the real value 1.0
@@ -193,11 +193,14 @@ def make_bank(
 
 def job_key(job: Job, recipe: Recipe) -> str:
     """Hash of everything the job's rows depend on: audio, settings, seed, augmentation code, front end."""
-    parts = (
-        job.identity, _audible(recipe.augment), recipe.features.hop_samples, recipe.features.coeffs,
-        recipe.features.kind, recipe.bank_digest, recipe.seed, *_code_fingerprint(),
-    )  # fmt: skip
+    features = recipe.features.hop_samples, recipe.features.coeffs, recipe.features.kind
+    parts = *_asked(job, recipe), *features, *_code_fingerprint()
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _asked(job: Job, recipe: Recipe) -> tuple[object, ...]:
+    """What sound is wanted, whatever code makes it and whatever features are taken of it."""
+    return job.identity, _audible(recipe.augment), recipe.bank_digest, recipe.seed
 
 
 def _audible(config: AugmentConfig) -> dict[str, object]:
@@ -205,15 +208,17 @@ def _audible(config: AugmentConfig) -> dict[str, object]:
     return {name: value for name, value in asdict(config).items() if name not in _INAUDIBLE}
 
 
-def job_rng(key: str) -> np.random.Generator:
-    """The randomness of the job with this key: the same job, the same samples."""
-    return np.random.default_rng(int(key[:32], 16))
+def job_rng(job: Job, recipe: Recipe) -> np.random.Generator:
+    """The randomness of a job: the same sound is drawn for every kind of features, and after a change
+    of the code that leaves the sound alone."""
+    digest = hashlib.sha256(repr(_asked(job, recipe)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 @lru_cache(maxsize=1)
 def _code_fingerprint() -> tuple[str, ...]:
     """Of the augmentation (statements, libraries) and of the front end (its answer to a fixed signal)."""
-    modules = (augment, microphone, mixing, voice_effects)
+    modules = (augment, acoustics, mixing, voice_effects)
     files = [Path(str(module.__file__)) for module in modules] + [Path(__file__)]
     sources = [ast.dump(ast.parse(path.read_text("utf-8"))).encode() for path in files]
     versions = [f"{name} {_version(name)}".encode() for name in _SOUND_PACKAGES]

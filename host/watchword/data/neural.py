@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from watchword.data.engine import Delivery
 from watchword.data.speech_tools import espeak
-from watchword.data.voices import Delivery
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 

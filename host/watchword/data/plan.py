@@ -29,13 +29,13 @@ from watchword.data.features import (
     digest_file,
     make_bank,
 )
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 from watchword.data.rooms import simulate
 from watchword.data.training_audio import is_mined
 from watchword.errors import WatchwordError
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 
 if TYPE_CHECKING:
-    from watchword.train.config import DataConfig, RunConfig
+    from watchword.config import DataConfig, RunConfig
 
 RATE = spec.SAMPLE_RATE_HZ
 _STREAM = round(STREAM_S * RATE)

@@ -11,9 +11,9 @@ import numpy as np
 
 from watchword import audio, core, spec
 from watchword.data.endpoint import word_bounds
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 from watchword.data.spectrogram import HOP_SAMPLES, log_mel
 from watchword.errors import WatchwordError
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 from watchword.files import write_atomic
 
 if TYPE_CHECKING:

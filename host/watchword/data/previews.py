@@ -21,7 +21,7 @@ from watchword.data.spectrogram import log_mel
 from watchword.files import write_atomic
 
 if TYPE_CHECKING:
-    from watchword.train.config import RunConfig
+    from watchword.config import RunConfig
 
 LIST, SHEET = "previews.txt", "previews.png"
 _PANEL_IN = (3.2, 1.9)

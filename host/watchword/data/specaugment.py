@@ -21,7 +21,7 @@ from scipy import fft
 from watchword import core, spec
 
 if TYPE_CHECKING:
-    from watchword.train.config import AugmentConfig
+    from watchword.config import AugmentConfig
 
 SETTINGS = ("specaugment_p", "time_masks", "time_mask_s", "band_masks", "band_mask_width")  # of [augment]
 

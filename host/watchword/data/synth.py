@@ -28,7 +28,8 @@ from watchword import audio, spec
 from watchword.data import noise, phrases
 from watchword.data.corpus import SPLITS, Clip, read_manifest, write_manifest
 from watchword.data.endpoint import word_bounds
-from watchword.data.voices import Delivery, Engine, open_engines
+from watchword.data.engine import Delivery, Engine
+from watchword.data.voices import open_engines
 from watchword.errors import WatchwordError
 
 RECIPE = 1  # raise it when the same plan would sound different: all clips are made anew

@@ -8,9 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from watchword.data.corpus import SPLIT_NAMES, Clip, read_table
-from watchword.data.scan import LABEL_FOLDERS, MANIFEST, find
-from watchword.errors import WatchwordError
-from watchword.evaluate.recordings import (
+from watchword.data.recordings import (
     TRUTH_COLUMNS,
     TRUTH_NAME,
     Recording,
@@ -19,6 +17,8 @@ from watchword.evaluate.recordings import (
     from_data,
     probe,
 )
+from watchword.data.scan import LABEL_FOLDERS, MANIFEST, find
+from watchword.errors import WatchwordError
 
 MINED = "mined"  # how the source of a clip cut out by `mine` begins
 _REMEDY = "mine training audio only"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from watchword import core, spec
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Selection, stream_pcm
 from watchword.device import firmware
 from watchword.device.client import Board, BoardDetection, StreamResult, check_model
 from watchword.device.firmware import FirmwareImage
@@ -22,11 +23,10 @@ from watchword.evaluate import budgets
 from watchword.evaluate.host import announce, build_results, finish_budgets
 from watchword.evaluate.metrics import ScoredStream
 from watchword.evaluate.progress import Progress
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Selection, stream_pcm
 from watchword.evaluate.results import Results
 from watchword.evaluate.session import Session
 from watchword.evaluate.stream import run_host
-from watchword.export import load_image
+from watchword.export.image import load_image
 
 # What an instruction count would mean on a devkit: a stated assumption, not a measurement.
 ESTIMATE_CLOCK_HZ = 160_000_000

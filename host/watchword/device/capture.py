@@ -17,7 +17,7 @@ from watchword.data.capture import Heard, Meter, level_dbfs
 from watchword.device.client import DEFECT_REMEDY, Board, BoardDetection, Patience, check_model, detection_of
 from watchword.device.messages import Received
 from watchword.errors import WatchwordError
-from watchword.export import load_image
+from watchword.export.image import load_image
 
 WIRING_REMEDY = "check the microphone's wiring and pins: docs/boards.md"
 _STALE_S = 0.75  # a board's ring may hold half a second from before

@@ -286,7 +286,7 @@ def _run_platformio(
         if importlib.util.find_spec(package) is None:
             raise WatchwordError(f"the Python package {package} is missing", env, "pip install -e '.[build]'")
     seeded = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "seed_platformio.py"), "--core-dir", str(CORE_DIR)],
+        [sys.executable, "-m", "watchword.device.platformio", "--core-dir", str(CORE_DIR)],
         capture_output=True,
         text=True,
     )

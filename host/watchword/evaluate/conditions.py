@@ -19,10 +19,10 @@ from watchword import audio, core, spec
 from watchword.data.augment import Bank
 from watchword.data.corpus import SPLIT_NAMES, read_manifest
 from watchword.data.features import CONDITIONS, Piece, ValidationJob, digest_file
+from watchword.data.recordings import Recording, Selection
 from watchword.errors import WatchwordError
 from watchword.evaluate import metrics
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.recordings import Recording, Selection
 from watchword.evaluate.results import Results, event_rows
 
 AS_IT_IS = next(name for name, heard in CONDITIONS.items() if heard == (False, None))

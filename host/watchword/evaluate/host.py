@@ -9,11 +9,11 @@ from pathlib import Path
 
 from watchword import core, spec
 from watchword.data.corpus import Skipped
+from watchword.data.recordings import Selection
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets, metrics
 from watchword.evaluate.conditions import Scenes, condition_results, with_conditions
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.recordings import Selection
 from watchword.evaluate.results import (
     SCHEMA,
     Results,
@@ -23,7 +23,7 @@ from watchword.evaluate.results import (
 )
 from watchword.evaluate.session import Session, provenance
 from watchword.evaluate.stream import run_host
-from watchword.export import load_image
+from watchword.export.image import load_image
 
 HOST = "host"
 

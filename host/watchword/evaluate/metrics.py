@@ -21,7 +21,7 @@ import numpy as np
 from scipy import special
 
 from watchword import spec
-from watchword.evaluate.recordings import LEAD_SAMPLES, Recording
+from watchword.data.recordings import LEAD_SAMPLES, Recording
 
 GRACE_SAMPLES = spec.SAMPLE_RATE_HZ  # a hit may come this long after the word
 REPEAT_SAMPLES = spec.SAMPLE_RATE_HZ  # detections closer than this count once

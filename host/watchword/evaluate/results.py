@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from watchword import core, spec
+from watchword.data.recordings import LEAD_SAMPLES, Recording, Selection
 from watchword.errors import WatchwordError
 from watchword.evaluate import metrics, trials
 from watchword.evaluate.metrics import Accuracy, Event, ScoredStream
-from watchword.evaluate.recordings import LEAD_SAMPLES, Recording, Selection
 from watchword.evaluate.stream import detector_at
 
 SCHEMA = 2

@@ -15,16 +15,16 @@ import numpy as np
 
 from watchword import core
 from watchword.data.corpus import Skipped
-from watchword.errors import WatchwordError
-from watchword.evaluate.metrics import Detect, ScoredStream
-from watchword.evaluate.progress import Progress
-from watchword.evaluate.recordings import (
+from watchword.data.recordings import (
     LEAD_SAMPLES,
     TAIL_SAMPLES,
     Recording,
     Selection,
     stream_pcm,
 )
+from watchword.errors import WatchwordError
+from watchword.evaluate.metrics import Detect, ScoredStream
+from watchword.evaluate.progress import Progress
 
 _Results = Generator[tuple[int, ScoredStream | Skipped], None, None]
 _INLINE_S = 120.0  # less audio than this is not worth starting processes for

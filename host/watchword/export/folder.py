@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchword import spec
 from watchword.errors import WatchwordError
-from watchword.export.budget import SizeTarget
+from watchword.export.size_target import SizeTarget
 from watchword.files import write_atomic
 
 if TYPE_CHECKING:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 
 from watchword import core, spec
+from watchword.errors import WatchwordError
 from watchword.export.layers import Layer, Network
 from watchword.export.settings import ModelSettings
 
@@ -147,3 +149,16 @@ def _shape_fields(layer: Layer) -> dict[str, int | bytes]:
         "out_max": layer.out_range[1],
         "reserved": b"",
     }
+
+
+def load_image(folder: Path) -> bytes:
+    """The checked image of an exported model folder."""
+    path = Path(folder) / "model.bin"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WatchwordError("no model here", path, "run `watchword export` first") from error
+    try:
+        return core.ModelImage(content).content
+    except WatchwordError as error:
+        raise WatchwordError(error.what, path, error.remedy) from error

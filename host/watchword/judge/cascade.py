@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from watchword import core, spec
+from watchword.data.recordings import LEAD_SAMPLES, Recording, stream_pcm
 from watchword.errors import WatchwordError
 from watchword.evaluate import metrics
 from watchword.evaluate.metrics import Accuracy, ScoredStream
-from watchword.evaluate.recordings import LEAD_SAMPLES, Recording, stream_pcm
 from watchword.judge.network import Judge
 
 SWEPT = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)

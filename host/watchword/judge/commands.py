@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from watchword.evaluate.recordings import select
-from watchword.export import load_image
+from watchword.data.recordings import select
+from watchword.export.image import load_image
 from watchword.files import write_atomic
 from watchword.judge import cascade
 from watchword.judge.cascade import Cascade, Judged

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from watchword import core, spec
+from watchword.config import load_config
 from watchword.errors import WatchwordError
 from watchword.export.settings import ModelSettings
 from watchword.train.architectures import build_model, logits_of, receptive_rows
-from watchword.train.config import load_config
-from watchword.train.loop import load_weights
 from watchword.train.tensorflow import load_tensorflow
+from watchword.train.trainer import load_weights
 
 EARLIER_S = 1.6  # of sound before the first window: the word may have ended that long before the snippet
 RUN_FILES = ("config.toml", "settings.json", "weights_float.npz")

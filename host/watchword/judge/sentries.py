@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from watchword import core
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording, Selection, stream_pcm
 from watchword.device.client import Board, StreamResult, check_model
 from watchword.device.ports import open_port
 from watchword.device.push import push
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording, Selection, stream_pcm
 from watchword.evaluate.stream import run_host
 from watchword.judge.cascade import redetected
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from watchword.files import write_atomic
-from watchword.train.loop import RunLog
+from watchword.train.stage import RunLog
 from watchword.train.validation import Accuracy
 
 _FIGURE = (12.0, 3.6)  # inches

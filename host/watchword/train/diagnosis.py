@@ -22,9 +22,9 @@ from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
 if TYPE_CHECKING:
-    from watchword.train.config import RunConfig
-    from watchword.train.loop import Divergence, Judgement, Stage
+    from watchword.config import RunConfig
     from watchword.train.sources import Sources
+    from watchword.train.stage import Divergence, Judgement, Stage
 
 FINDINGS_FILE = "findings.json"
 _EASY_FRR = 0.005  # misses at the first validation that are too good to be true

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from collections.abc import Callable
@@ -13,126 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from watchword.data.batches import Batch, Batches
+from watchword.data.batches import Batches
 from watchword.errors import WatchwordError
-from watchword.files import write_atomic
 from watchword.train.diagnosis import Finding, diverged
 from watchword.train.losses import SegmentLoss
 from watchword.train.progress import Progress
+from watchword.train.stage import Course, Divergence, Judgement, OnValidation, RunLog, Stage
 from watchword.train.state import SavedState
 from watchword.train.trainer import StepResult, Trainer, load_weights, save_weights
 
 if TYPE_CHECKING:
-    from watchword.train.distill.lesson import Lesson
-
-LOG_COLUMNS = (
-    "stage", "epoch", "loss", "learning_rate", "segments_per_s", "wait_share", "weights", "rank", "target",
-    "frr_clean", "frr_mean", "accuracy", "fpr", "fnr", "fah", "val_loss", "raw_rank",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One call of `fit`: how long, how fast, and how the result is chosen."""
-
-    name: str
-    epochs: int
-    steps_per_epoch: int
-    learning_rate: float
-    warmup_epochs: int
-    weight_decay: float
-    ema_decay: float
-    validate_every: int  # epochs; the last one always is
-    patience: int = 0  # epochs without a better result before it ends; 0 = never
-    fused: bool = False  # steps compiled by XLA: twice as fast, after 10 s of compiling
-
-    def segments(self, batch: int) -> int:
-        """How many it trains on if it runs to its end."""
-        return self.epochs * self.steps_per_epoch * batch
-
-    def rate(self, step: int) -> float:
-        """Learning rate: a straight warm-up, then half a cosine down to 1 %."""
-        warm = self.warmup_epochs * self.steps_per_epoch
-        if step < warm:
-            return self.learning_rate * (step + 1) / warm
-        share = (step - warm) / max(1, self.epochs * self.steps_per_epoch - warm)
-        return self.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * share)))
-
-
-@dataclass
-class RunLog:
-    """log.csv of a run, rewritten whole after every epoch."""
-
-    path: Path
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, **values: object) -> None:
-        self.rows.append(values)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, LOG_COLUMNS, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_atomic(self.path, text.getvalue())
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What validation found.
-
-    Accuracy, FPR and FNR are at the operating point, over words in all conditions and whole recordings
-    without the word. Accuracy alone says little: where words are rare, silence is accurate.
-    """
-
-    rank: float  # mean FRR at 1 to 5 false alarms
-    frr_clean: float
-    frr_mean: float
-    target: float | None = None  # mean FRR at the target of false alarms per hour, if that decides
-    accuracy: float = math.nan
-    fpr: float = math.nan
-    fnr: float = math.nan
-    fah: float = math.nan
-    val_loss: float = math.nan
-    spread: float = 1.0  # highest less lowest peak of all recordings, 0..1
-    frr: dict[str, float] = field(default_factory=dict)  # by condition, at as many alarms as frr_mean
-
-    @property
-    def decisive(self) -> float:
-        """What the best weights are chosen by; lower is better."""
-        return self.rank if self.target is None else self.target
-
-    def row(self) -> dict[str, float]:
-        """Its columns of the log."""
-        return {k: round(v, 5) for k, v in vars(self).items() if k in LOG_COLUMNS and v is not None}
-
-
-# Told of every validation: stage, epoch, what was found. What it raises ends the run.
-OnValidation = Callable[[str, int, Judgement], None]
-
-
-@dataclass
-class Course:
-    """How far a stage has come, beside the weights."""
-
-    epoch: int = 0  # done
-    best: float = math.inf
-    best_epoch: int = 0  # the latest that was better than all before it
-    kept: str = ""  # which weights the checkpoint holds, in words
-    finished: bool = False
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """A step whose loss is no number, looked at again with the weights of the epoch before."""
-
-    stage: str
-    epoch: int
-    step: int
-    rate: float
-    loss: float
-    gradient_norm: float
-    before: float  # loss of the step before
-    batch: Batch
-    segment_losses: np.ndarray  # float32 [batch], with the good weights
+    from watchword.train.distill.target import Lesson
 
 
 def median_speed(log: RunLog, stage: Stage) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from watchword.config import TrainConfig
 from watchword.data.batches import Geometry
-from watchword.train.config import TrainConfig
 from watchword.train.tensorflow import load_tensorflow
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from watchword import spec
+from watchword.config import ModelConfig
 from watchword.train.architectures import LOGIT_LAYER, build_model
-from watchword.train.config import ModelConfig
 from watchword.train.tensorflow import load_model_optimization, load_tensorflow
 
 LOGIT_STEP = 1.0 / 16.0  # ±8: beyond, a score is 0 or 255 anyway

@@ -16,25 +16,26 @@ from typing import Any
 import numpy as np
 
 from watchword import core
+from watchword.config import RunConfig
 from watchword.data.batches import Batches, Geometry, TrainingSet, make_training_set
 from watchword.data.features import fit_normalisation
 from watchword.data.plan import Features, JobPlan, make_features
 from watchword.data.specaugment import make_masks
 from watchword.errors import WatchwordError
-from watchword.export.budget import SizeTarget
 from watchword.export.settings import ModelSettings
+from watchword.export.size_target import SizeTarget
 from watchword.files import write_atomic
 from watchword.train import architectures, qat
 from watchword.train.calibration import calibrate_all
-from watchword.train.config import RunConfig
+from watchword.train.checkpoint import STAGES, Run, RunKeeper, finished_metrics, open_folder
 from watchword.train.curves import draw_curves
 from watchword.train.distill.choose import Taught, check_teacher, make_lesson
-from watchword.train.keeping import STAGES, Run, RunKeeper, finished_metrics, open_folder
-from watchword.train.loop import Judgement, Observers, OnValidation, RunLog, Stage, fit, median_speed
+from watchword.train.loop import Observers, fit, median_speed
 from watchword.train.losses import make_loss
 from watchword.train.progress import Progress
 from watchword.train.scoring import Scorer
 from watchword.train.sources import Sources, find_sources
+from watchword.train.stage import Judgement, OnValidation, RunLog, Stage
 from watchword.train.state import StateFile, comparable, data_digest
 from watchword.train.tensorflow import make_reproducible, precision
 from watchword.train.trainer import load_weights
@@ -303,7 +304,7 @@ def _hardness(scorer: Scorer, prepared: Prepared, batches: Batches) -> np.ndarra
 
 def _convert(run: Run, prepared: Prepared, quantised: Any, folded: Any, batches: Batches) -> dict[str, bytes]:
     """The model as int8 .tflite: trained for it ("int8"), and quantised afterwards ("int8 PTQ")."""
-    from watchword.export.convert import to_tflite
+    from watchword.train.convert import to_tflite
 
     rows, coeffs = prepared.geometry.receptive_rows, run.config.features.coeffs
     windows = list(_segments(batches)[:, -rows:])

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from watchword.config import RunConfig
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
-from watchword.train.config import RunConfig
 
 STATE_FILE = "state.npz"
 _FORMAT = 1

@@ -15,11 +15,11 @@ from watchword.files import write_atomic
 from watchword.train.architectures.parts import depthwise_as_shifts
 from watchword.train.averaging import Averager
 from watchword.train.losses import SegmentLoss
+from watchword.train.stage import Stage
 from watchword.train.tensorflow import load_tensorflow
 
 if TYPE_CHECKING:
-    from watchword.train.distill.lesson import Lesson
-    from watchword.train.loop import Stage
+    from watchword.train.distill.target import Lesson
 
 _LONGEST_GRADIENT = 5.0
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from watchword.config import ModelConfig
 from watchword.errors import WatchwordError
 from watchword.train.architectures import conformer, ds_tcn, mobilenet, resnet18, tiny_conv
 from watchword.train.architectures.parts import LOGIT_LAYER as LOGIT_LAYER
-from watchword.train.config import ModelConfig
 from watchword.train.tensorflow import load_tensorflow
 
 

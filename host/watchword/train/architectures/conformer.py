@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from watchword.config import ModelConfig
 from watchword.train.architectures import parts
 from watchword.train.architectures.tiny_conv import receptive_rows as receptive_rows
-from watchword.train.config import ModelConfig
 from watchword.train.tensorflow import load_tensorflow
 
 _WIDER = 4  # the feed-forward modules' inner width, in channels

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from watchword.config import ModelConfig
 from watchword.train.architectures import parts
-from watchword.train.config import ModelConfig
 from watchword.train.tensorflow import load_tensorflow
 
 

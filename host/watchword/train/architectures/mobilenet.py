@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from watchword.config import ModelConfig
 from watchword.train.architectures import parts
 from watchword.train.architectures.ds_tcn import receptive_rows as receptive_rows
-from watchword.train.config import ModelConfig
 from watchword.train.tensorflow import load_tensorflow
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from watchword import spec
+from watchword.config import ModelConfig
 from watchword.train.architectures import parts
-from watchword.train.config import ModelConfig
 from watchword.train.tensorflow import load_tensorflow
 
 _STAGES = 4

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from watchword.config import RunConfig
 from watchword.data.batches import Geometry
 from watchword.data.plan import Features
 from watchword.errors import WatchwordError
-from watchword.train.config import RunConfig
 from watchword.train.distill.head import Listener, train_headed_teacher
 from watchword.train.distill.keras_teacher import load_keras_teacher
-from watchword.train.distill.lesson import Lesson
 from watchword.train.distill.soft_labels import make_soft_labels
 from watchword.train.distill.speech_embedding import SpeechEmbedding
+from watchword.train.distill.target import Lesson
 from watchword.train.distill.teacher import Teacher
 from watchword.train.distill.wav2vec2 import Wav2Vec2
 

@@ -14,9 +14,9 @@ from typing import Protocol
 import numpy as np
 
 from watchword import core
+from watchword.config import FeaturesConfig
 from watchword.data.cache import compute_rows
 from watchword.data.features import Job, Recipe, job_key, job_rng
-from watchword.train.config import FeaturesConfig
 
 
 class Encoder(Protocol):
@@ -72,7 +72,7 @@ class EncodedJob:
     def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
         """`rng` stays unused: the audio is drawn as for `job` itself."""
         shared = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-        return self.job.compute(_Hearing(**shared, encoder=self.encoder), job_rng(job_key(self.job, recipe)))
+        return self.job.compute(_Hearing(**shared, encoder=self.encoder), job_rng(self.job, recipe))
 
     @property
     def identity(self) -> tuple[object, ...]:

@@ -17,17 +17,17 @@ import numpy as np
 from tqdm import tqdm
 
 from watchword import core, spec
+from watchword.config import ModelConfig, RunConfig
 from watchword.data.batches import Batches, Geometry, join_training_set
 from watchword.data.features import INPUT_STEPS_PER_SIGMA, Job, job_key
 from watchword.data.plan import Features
 from watchword.files import write_atomic
 from watchword.train import architectures
-from watchword.train.config import ModelConfig, RunConfig
 from watchword.train.distill.encoding import Encoder, encode, share_of
 from watchword.train.distill.teacher import NetworkTeacher
-from watchword.train.loop import Stage
 from watchword.train.losses import make_loss
 from watchword.train.scoring import Scorer
+from watchword.train.stage import Stage
 from watchword.train.tensorflow import make_reproducible
 from watchword.train.trainer import Trainer, load_weights, save_weights
 from watchword.train.validation import Accuracy, ValidationSet

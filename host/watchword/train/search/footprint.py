@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from watchword import core, spec
+from watchword.config import RunConfig
 from watchword.export.settings import ModelSettings
-from watchword.train.config import RunConfig
 from watchword.train.search.cost import load_instruction_model
 
 _WINDOWS = 8  # of noise, which give the untrained network's activations some range
@@ -38,10 +38,10 @@ class Footprint:
 
 def measure_footprint(config: RunConfig) -> Footprint:
     """Build, convert and lay out the network of these settings; a few seconds."""
-    from watchword.export.convert import to_tflite
     from watchword.export.graph import read_network
     from watchword.export.image import build_image
     from watchword.train import architectures, qat
+    from watchword.train.convert import to_tflite
     from watchword.train.tensorflow import load_tensorflow
 
     tf = load_tensorflow()

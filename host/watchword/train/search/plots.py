@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from watchword.config import RunConfig
 from watchword.files import write_atomic
-from watchword.train.config import RunConfig
 
 if TYPE_CHECKING:
     from optuna.study import Study

@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watchword.config import RunConfig, save_config
 from watchword.files import write_atomic
-from watchword.train.config import RunConfig, save_config
 from watchword.train.search.plots import draw_history, draw_importance, draw_pareto
 from watchword.train.search.space import Space
 

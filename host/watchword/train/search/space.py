@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watchword.config import RunConfig, adjusted, check_value
 from watchword.errors import WatchwordError
-from watchword.train.config import RunConfig, adjusted, check_value
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

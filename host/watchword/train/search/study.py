@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from watchword.config import RunConfig
 from watchword.errors import WatchwordError
-from watchword.train.config import RunConfig
-from watchword.train.loop import Judgement, OnValidation
 from watchword.train.run import train_run
 from watchword.train.search.footprint import Footprint, measure_footprint
 from watchword.train.search.space import Space
+from watchword.train.stage import Judgement, OnValidation
 
 if TYPE_CHECKING:
     from optuna.study import Study

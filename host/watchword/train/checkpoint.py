@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from watchword.config import RunConfig, load_config, save_config
 from watchword.errors import WatchwordError
-from watchword.train.config import RunConfig, load_config, save_config
 from watchword.train.diagnosis import FINDINGS_FILE, Diagnosis, Finding, diverged
-from watchword.train.loop import Divergence, Judgement, Keeper, OnValidation, RunLog, Stage
+from watchword.train.loop import Keeper
 from watchword.train.progress import Progress, ScalarLog
 from watchword.train.sources import Sources
+from watchword.train.stage import Divergence, Judgement, OnValidation, RunLog, Stage
 from watchword.train.state import STATE_FILE, SavedState, StateFile, check_same_settings, comparable
 
 STAGES = ("float", "int8 QAT")  # in their order

@@ -20,13 +20,13 @@ from scipy.signal import find_peaks
 
 from watchword import audio, core, spec
 from watchword.data.corpus import Clip, Skipped, number, read_manifest, read_table, write_manifest
+from watchword.data.recordings import LEAD_SAMPLES
 from watchword.data.scan import MANIFEST
 from watchword.data.training_audio import MINED, require_train, training_audio
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import GRACE_SAMPLES, ScoredStream, match, negative_hours
-from watchword.evaluate.recordings import LEAD_SAMPLES
 from watchword.evaluate.stream import HostRun, run_host
-from watchword.export import load_image
+from watchword.export.image import load_image
 from watchword.files import write_atomic
 
 LOG = "mined.csv"  # beside the manifest: what was cut out of where, at which score, for which model

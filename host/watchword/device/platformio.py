@@ -15,7 +15,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "tool-scons"
 LAUNCHER = '''"""SCons from the PyPI wheel unpacked beside this file."""
 
@@ -88,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--core-dir", type=Path, default=ROOT / ".cache" / "platformio")
+    parser.add_argument("--core-dir", type=Path, required=True)
     core_dir = parser.parse_args().core_dir
     try:
         done = seed(core_dir)

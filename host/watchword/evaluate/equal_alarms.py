@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import special, stats
+
 from watchword.evaluate.metrics import CONFIDENCE, GRACE_SAMPLES, REPEAT_SAMPLES, poisson_upper
 
 BUDGETS = (0, 1, 2, 3, 5, 10)  # false alarms

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from watchword.config import MODEL_KEYS, ModelConfig
 from watchword.errors import WatchwordError
 from watchword.export.settings import ModelSettings
 from watchword.train.architectures import require_streaming
-from watchword.train.config import MODEL_KEYS, ModelConfig
 
 
 @dataclass(frozen=True)

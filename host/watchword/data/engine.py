@@ -1,0 +1,28 @@
+"""What every speech engine offers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+# How a speaker says it: only what JSON can hold, it is part of the file name.
+Delivery = dict[str, str | float]
+
+
+class Engine(Protocol):
+    """One text-to-speech program or network.
+
+    A speaker is what listeners would take for one person: splits are made by speaker, so voices that
+    share a recording or a formant set must be one speaker.
+    """
+
+    name: str
+    version: str  # a new one makes all clips anew
+    speakers: tuple[str, ...]
+
+    def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:
+        """A random way of speaking: pace, pitch, accent. `tract` scales the vocal tract, 1 = as it is."""
+
+    def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
+        """Float32 [samples] (±1 is full scale) and their rate in Hz. Thread-safe."""
