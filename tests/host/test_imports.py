@@ -24,17 +24,25 @@ FLOOR = {name: floor for floor, names in enumerate(ORDER) for name in names}
 GENERATED = {"_core"}
 
 
+def module_of(path: Path) -> str:
+    return ".".join(("watchword", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in PACKAGE.rglob("*.py")}
+
+
 def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and dotted name of all that a file imports from the package, inside functions too."""
+    """Line and module of all that a file imports from the package, inside functions too."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: a relative import"
-            if node.module == "watchword":
-                yield from ((node.lineno, f"watchword.{name.name}") for name in node.names)
-            elif node.module and node.module.startswith("watchword."):
-                yield node.lineno, node.module
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                name = inner if inner in MODULES or node.module == "watchword" else node.module or ""
+                if name.startswith("watchword."):
+                    yield node.lineno, name
         elif isinstance(node, ast.Import):
-            names = [name.name for name in node.names]
+            names = [alias.name for alias in node.names]
             yield from ((node.lineno, name) for name in names if name.startswith("watchword."))
 
 
@@ -46,7 +54,7 @@ def test_every_part_has_its_place() -> None:
 
 def test_imports_point_one_way() -> None:
     wrong = []
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted(MODULES.values()):
         own = path.relative_to(PACKAGE).with_suffix("").parts[0]
         for line, name in imports(path):
             part = name.split(".")[1]
@@ -59,10 +67,7 @@ def test_imports_point_one_way() -> None:
 
 def test_no_circle_of_files() -> None:
     """Lazy imports and those for typing only count: they hide circles, they do not end them."""
-    graph: dict[str, set[str]] = {}
-    for path in PACKAGE.rglob("*.py"):
-        parts = ("watchword", *path.relative_to(PACKAGE).with_suffix("").parts)
-        graph[".".join(parts).removesuffix(".__init__")] = {name for _, name in imports(path)}
+    graph = {module: {name for _, name in imports(path)} for module, path in MODULES.items()}
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
