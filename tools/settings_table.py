@@ -26,7 +26,7 @@ INTRODUCTION = """# Settings of a training run
 
 Written by `python tools/settings_table.py` from host/watchword/config.py. A run's TOML file holds any
 of these, each in its section; what it leaves out keeps the default, and a key that is not listed here is an
-error. `watchword train --preset full` and `demo` begin from files of their own (train/presets), and every run
+error. `watchword train --preset full` and `demo` begin from files of their own (watchword/presets), and every run
 writes all it used to its config.toml. Times are in seconds unless the name says else.
 """
 

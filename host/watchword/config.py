@@ -238,7 +238,7 @@ def config_from_dict(content: dict[str, Any], where: str | Path = "configuration
 
 
 def load_preset(name: str) -> RunConfig:
-    """One of the settings that come with the package (train/presets)."""
+    """One of the settings that come with the package (watchword/presets)."""
     return load_config(Path(__file__).parent / "presets" / f"{name}.toml")
 
 
