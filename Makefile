@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORE_SOURCES := $(wildcard firmware/core/*/*.c firmware/core/*/*.h firmware/core/include/watchword/*.h)
 HOURS ?= 24
+COST ?= $(BENCH)
 MODEL ?= models/$(shell echo '$(WORD)' | tr 'A-Z ' 'a-z_')
 CORE_BUILT := $(VENV)/core.stamp
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -21,10 +22,10 @@ help: ## This list
 	@echo '  Settings: WORD="hey lighthouse"  BOARD=emu-c3  PORT=emu:c3  MODEL=models/<word>  EXTRAS=tts,search'
 
 system: ## Debian packages (compilers, QEMU, voices); uses sudo where needed
-	@tools/install_system.sh
+	@tools/setup/install_system.sh
 
-$(VENV)/installed.stamp: pyproject.toml setup.py tools/install_python.sh | system
-	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$(EXTRAS)" tools/install_python.sh
+$(VENV)/installed.stamp: pyproject.toml setup.py tools/setup/install_python.sh | system
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$(EXTRAS)" tools/setup/install_python.sh
 	@touch $@
 
 $(CORE_BUILT): $(VENV)/installed.stamp host/watchword/core_build.py $(CORE_SOURCES)
@@ -35,26 +36,28 @@ $(CORE_BUILT): $(VENV)/installed.stamp host/watchword/core_build.py $(CORE_SOURC
 setup: $(CORE_BUILT) ## Everything needed to run: packages, virtual environment, compiled core
 
 demo: setup ## Speech -> trained model -> firmware -> measured on an emulated ESP32-C3 (WORD="any phrase")
-	@$(BIN)/python tools/demo.py "$(WORD)"
+	@$(BIN)/python -m tools.run.demo "$(WORD)"
 
 test: setup ## All tests, fast ones first, the emulated boards' included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/golden tests/host tests/c tests/train
 	@$(BIN)/python -m pytest tests/emu
 
-bench: setup ## Instructions, sizes and speeds of MODEL; fails if one rose by over 2 % (docs/cost.md)
-	@$(BIN)/python tools/bench.py --model $(MODEL) $(BENCH)
+cost: setup ## Instructions, sizes and speeds of MODEL; fails if one rose by over 2 % (docs/cost.md)
+	@$(BIN)/python -m tools.cost.measure --model $(MODEL) $(COST)
+
+bench: cost # the older name
 
 soak: setup ## HOURS of audio through the board at PORT in one stream: every score equal, no drift, no leak
-	@$(BIN)/python tools/soak.py --hours $(HOURS) --port $(PORT) --model $(MODEL) $(SOAK)
+	@$(BIN)/python -m tools.studies.soak --hours $(HOURS) --port $(PORT) --model $(MODEL) $(SOAK)
 
 bench-accuracy: setup ## alexa beside PyPI's pymicro-wakeword on the recordings of WATCHWORD_DATA (docs/accuracy.md)
-	@$(BIN)/python tools/bench_accuracy.py $(BENCH)
+	@$(BIN)/python -m tools.accuracy.benchmark $(ACCURACY)
 
 pareto: setup ## What each architecture costs, and what RUNS of it miss (docs/pareto.md)
-	@$(BIN)/python tools/pareto.py $(RUNS)
+	@$(BIN)/python -m tools.studies.pareto $(RUNS)
 
 settings: setup ## Write docs/settings.md from the code
-	@$(BIN)/python tools/settings_table.py
+	@$(BIN)/python -m tools.generate.settings
 
 lint: setup ## ruff, mypy, clang-format, generated files
 	@$(BIN)/ruff check host tests tools setup.py
@@ -68,10 +71,10 @@ format: setup ## Apply ruff and clang-format
 	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' | grep -v '/gen/' | xargs $(BIN)/clang-format -i
 
 gen: ## Write firmware/core/gen from host/watchword/spec.py
-	@$(PYTHON) tools/generate_core.py
+	@PYTHONPATH=host $(PYTHON) -m tools.generate.core
 
 gen-check: ## Fail when a generated file does not match its source
-	@$(PYTHON) tools/generate_core.py --check
+	@PYTHONPATH=host $(PYTHON) -m tools.generate.core --check
 
 flash: setup ## Build the firmware with MODEL and write it to BOARD at PORT
 	@$(BIN)/watchword flash --board $(BOARD) --port $(PORT) --model $(MODEL)
@@ -83,6 +86,6 @@ doctor: setup ## What is installed and what is missing
 	@$(BIN)/watchword doctor
 
 clean: ## Remove build products; keeps data, runs and sessions
-	rm -rf .cache/firmware .cache/pio build/bench $(VENV)/core.stamp host/watchword/_core*
+	rm -rf .cache/firmware .cache/pio build/cost $(VENV)/core.stamp host/watchword/_core*
 
-.PHONY: help system setup demo test bench soak bench-accuracy pareto settings lint format gen gen-check flash monitor doctor clean
+.PHONY: help system setup demo test cost bench soak bench-accuracy pareto settings lint format gen gen-check flash monitor doctor clean

@@ -1,6 +1,6 @@
 """Every constant that the chip and the host must agree on, written once (stdlib only).
 
-`tools/generate_core.py` turns this module into `firmware/core/gen/*`; Python imports it directly.
+`tools/generate/core.py` turns this module into `firmware/core/gen/*`; Python imports it directly.
 Change a value here, run `make gen`, and both sides follow. Nothing else may repeat a value.
 """
 

@@ -192,7 +192,7 @@ static void log_mel(const bin *bins, int shift, int32_t *logmel) {
     }
 }
 
-/* Element m of row k of the DCT: see dct_table in tools/generate_core.py for the table's order. */
+/* Element m of row k of the DCT: see dct_table in tools/generate/core.py for the table's order. */
 static int32_t dct_element(int k, int m) {
     enum { HALF = WW_MEL_BANDS / 2, QUARTER = WW_MEL_BANDS / 4 };
     static const int starts[] = {0, QUARTER, QUARTER + HALF, 2 * QUARTER + HALF};

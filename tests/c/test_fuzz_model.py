@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,6 @@ from watchword import core, spec
 pytest.importorskip("tflite_micro", reason="builds the seed images: pip install -e .[train]")
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "host"))
-
 from ds_tcn import settings  # noqa: E402
 from tflite_builder import RELU, T, TfliteBuilder  # noqa: E402
 from watchword.export.graph import read_network  # noqa: E402

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +14,8 @@ from watchword.data.recordings import Recording
 from watchword.errors import WatchwordError
 from watchword.export.image import load_image
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-from accuracy.listen import listen, on_board
-from accuracy.trials import Plan, Trial
+from tools.accuracy.listen import listen, on_board
+from tools.accuracy.trials import Plan, Trial
 
 pytestmark = pytest.mark.emu
 

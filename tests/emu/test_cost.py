@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-import cost_board
 from boards import ENVS, port_of
-from cost_audio import speech_like
 from watchword.device import firmware, ports
 from watchword.device.client import Board
+
+from tools.cost import board as cost_board
+from tools.cost.audio import speech_like
 
 pytestmark = pytest.mark.emu
 SECONDS = 5.0

@@ -18,9 +18,7 @@ from watchword.device import firmware, ports
 from watchword.device.firmware import ROOT, emulated_boards
 from watchword.errors import WatchwordError
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-import cost_board
+from tools.cost import board as cost_board
 
 pytestmark = pytest.mark.emu
 

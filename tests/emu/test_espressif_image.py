@@ -1,13 +1,12 @@
 """The image that a real board is flashed with, ESP-IDF and its drivers included, in Espressif's QEMU.
 
 Skipped for boards that were not built (`pio run -e esp32dev`) and without that QEMU in PATH: see
-tools/espressif_qemu.py. What only silicon has (microphone, true cycles, radio) is not in it.
+tools/run/espressif_qemu.py. What only silicon has (microphone, true cycles, radio) is not in it.
 """
 
 from __future__ import annotations
 
 import random
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -22,9 +21,7 @@ from watchword.device.client import Board
 from watchword.errors import WatchwordError
 from watchword.evaluate.budgets import read_budgets
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-import espressif_qemu
+from tools.run import espressif_qemu
 
 pytestmark = pytest.mark.emu
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from board_model import WORD, noise
 from click.testing import CliRunner
-from watchword import audio, core
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
-
 from judge_run import write_run
+from watchword import audio, core
 
 pytestmark = [pytest.mark.emu, pytest.mark.train]
 

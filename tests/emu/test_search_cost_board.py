@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,8 @@ from watchword.train import architectures, qat
 from watchword.train.convert import to_tflite
 from watchword.train.search.cost import BOARD, load_instruction_model
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-import bench
-from cost_audio import speech_like
+from tools.cost import measure
+from tools.cost.audio import speech_like
 
 pytestmark = [pytest.mark.emu, pytest.mark.train]
 
@@ -48,7 +45,7 @@ def test_the_estimate_is_near_what_the_board_counts(
     model: dict[str, Any], coeffs: int, tmp_path: Path
 ) -> None:
     folder = exported(model, coeffs, tmp_path / "model")
-    counted = bench.board_costs(emulated_boards()[BOARD], folder, speech_like(5.0))["counts"][
+    counted = measure.board_costs(emulated_boards()[BOARD], folder, speech_like(5.0))["counts"][
         "pipeline per second"
     ]
     network = read_network((folder / "model.tflite").read_bytes())

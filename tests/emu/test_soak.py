@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,7 @@ import pytest
 from watchword import audio, core
 from watchword.errors import WatchwordError
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-import soak as soaking
+from tools.studies import soak as soaking
 
 pytestmark = pytest.mark.emu
 

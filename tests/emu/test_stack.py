@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,7 @@ from watchword.device.client import Board
 from watchword.errors import WatchwordError
 from watchword.evaluate.budgets import read_budgets
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-from stack_bound import Graph, deepest, stack_bound
+from tools.cost.stack_bound import Graph, deepest, stack_bound
 
 
 @pytest.mark.emu

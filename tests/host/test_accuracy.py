@@ -15,12 +15,6 @@ from fake_peer import make_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sounds import RATE, sound
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-import bench_accuracy
-from accuracy import page, peer
-from accuracy.trials import POOLS, Plan, make_plan, split_names
 from watchword.data.corpus import Clip, write_manifest
 from watchword.data.features import CONDITIONS
 from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, stream_pcm
@@ -28,6 +22,9 @@ from watchword.errors import WatchwordError
 from watchword.evaluate import equal_alarms
 from watchword.evaluate.equal_alarms import Scores, Trace, Word
 from watchword.evaluate.metrics import REPEAT_SAMPLES
+
+from tools.accuracy import benchmark, page, peer
+from tools.accuracy.trials import POOLS, Plan, make_plan, split_names
 
 MODEL = Path(__file__).resolve().parents[2] / "models" / "alexa"
 STEP = 640
@@ -232,18 +229,18 @@ def test_a_peer_that_cannot_be_installed_is_a_clear_error(
 
 # ── The whole ────────────────────────────────────────────────────────────────────────────────
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: object) -> int:
-    monkeypatch.setattr(bench_accuracy, "OUT", tmp_path / "out")
-    monkeypatch.setattr(bench_accuracy, "PAGE", tmp_path / "docs" / "accuracy.md")
-    monkeypatch.setattr(sys, "argv", ["bench_accuracy.py", *map(str, arguments)])
-    return bench_accuracy.main()
+    monkeypatch.setattr(benchmark, "OUT", tmp_path / "out")
+    monkeypatch.setattr(benchmark, "PAGE", tmp_path / "docs" / "accuracy.md")
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *map(str, arguments)])
+    return benchmark.main()
 
 
 def test_side_by_side_on_one_command(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     python = make_python(tmp_path)
-    monkeypatch.setattr(bench_accuracy, "install", lambda home: python)
-    monkeypatch.setattr(bench_accuracy, "PEER_HOME", tmp_path / "peer")
+    monkeypatch.setattr(benchmark, "install", lambda home: python)
+    monkeypatch.setattr(benchmark, "PEER_HOME", tmp_path / "peer")
     arguments = ("--data", manifest, "--model", MODEL, "--draws", 2, "--update")
     assert run(monkeypatch, tmp_path, *arguments) == 0
     results = json.loads((tmp_path / "out" / "alexa" / "accuracy.json").read_text())
@@ -296,7 +293,7 @@ def test_a_section_is_replaced_and_the_rest_of_the_page_stays() -> None:
 def test_the_peer_finds_the_words_it_is_known_to_find(real_data: Path, tmp_path: Path) -> None:
     """Of the 80 held-out words, with a second of silence around, it misses none at its own cutoff."""
     try:
-        python = peer.install(bench_accuracy.PEER_HOME)
+        python = peer.install(benchmark.PEER_HOME)
     except WatchwordError as error:
         pytest.skip(str(error))
     silence = np.zeros(RATE, np.int16)

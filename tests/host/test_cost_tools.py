@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-import bench
-import compare_cost
-import cost_report
-from cost_audio import speech_like
 from watchword.evaluate.budgets import read_budgets
+
+from tools.cost import compare, measure, report
+from tools.cost.audio import speech_like
 
 BOARDS = ("emu-c3", "emu-esp32")
 
@@ -45,7 +40,7 @@ def test_only_a_rise_of_over_two_percent_fails(
 ) -> None:
     new = costs()
     new["boards"][board][kind][name] = value
-    assert compare_cost.report(costs(), new) == status
+    assert compare.report(costs(), new) == status
     (line,) = [line for line in capsys.readouterr().out.splitlines() if name in line]
     assert line.startswith(f"{board}, {name}: ")
     assert ("REGRESSION" in line) == bool(status)
@@ -54,9 +49,9 @@ def test_only_a_rise_of_over_two_percent_fails(
 def test_another_model_leaves_the_front_end_to_compare() -> None:
     new = costs() | {"model": {"crc32": "2"}}
     new["boards"]["emu-c3"]["counts"]["model per second"] = 9_000_000
-    assert compare_cost.report(costs(), new) == 0
+    assert compare.report(costs(), new) == 0
     new["boards"]["emu-c3"]["counts"]["frontend per second"] = 2_100_000
-    assert compare_cost.report(costs(), new) == 1
+    assert compare.report(costs(), new) == 1
 
 
 def test_another_compiler_or_a_board_that_is_not_here_is_not_compared(
@@ -65,14 +60,14 @@ def test_another_compiler_or_a_board_that_is_not_here_is_not_compared(
     new = costs()
     new["boards"]["emu-c3"] |= {"compiler": "cc 13", "counts": {"frontend per second": 9_000_000}}
     del new["boards"]["emu-esp32"]
-    assert compare_cost.report(costs(), new) == 0
+    assert compare.report(costs(), new) == 0
     said = capsys.readouterr().out
     assert "emu-c3: not compared: cc 12 before, cc 13 now" in said and "emu-esp32: not measured now" in said
 
 
 @pytest.mark.parametrize(("board", "limit"), [("emu-c3", 6.0e6), ("emu-esp32", 9.0e6)])
 def test_the_committed_table_keeps_the_budgets(board: str, limit: float) -> None:
-    counts = json.loads(bench.BASELINE.read_text())["boards"][board]["counts"]
+    counts = json.loads(measure.BASELINE.read_text())["boards"][board]["counts"]
     assert counts["pipeline per second"] <= limit == read_budgets(board)["instructions_per_audio_second"]
 
 
@@ -88,6 +83,6 @@ def test_the_audio_is_the_same_everywhere() -> None:
 def test_training_time_is_that_of_the_models_card_without_making_features(tmp_path: Path) -> None:
     seconds = {"features": 1000.0, "float": 300.0, "qat": 60.0}
     (tmp_path / "card.json").write_text(json.dumps({"training": {"seconds": seconds}}))
-    text = cost_report.training_time(bench.training_seconds(tmp_path))
+    text = report.training_time(measure.training_seconds(tmp_path))
     assert "took 6.0 min: float 300 s, qat 60 s" in text
-    assert "not in the model's card" in cost_report.training_time(bench.training_seconds(tmp_path / "none"))
+    assert "not in the model's card" in report.training_time(measure.training_seconds(tmp_path / "none"))

@@ -1,4 +1,4 @@
-"""tools/espressif_qemu.py: the flash image, the choice of emulator, its command. QEMU is a stand-in."""
+"""tools/run/espressif_qemu.py: the flash image, the choice of emulator, its command. QEMU is a stand-in."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 from watchword.errors import WatchwordError
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-import espressif_qemu
+from tools.run import espressif_qemu
 
 CHIP = espressif_qemu.CHIPS["esp32dev"]
 STAND_IN = """#!{python}

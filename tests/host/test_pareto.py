@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 from watchword.config import FeaturesConfig
 from watchword.errors import WatchwordError
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
 pytest.importorskip("tflite_micro", reason="reads the graphs: pip install -e .[train]")
 
-import pareto
-from pareto import Row
+from tools.studies import pareto
+from tools.studies.pareto import Row
 
 
 def test_a_row_is_described_as_in_a_file() -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-import settings_table
 from watchword.config import RunConfig
+
+from tools.generate import settings as settings_table
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert settings_table.PAGE.read_text() == settings_table.page(), "run python tools/settings_table.py"
+    assert settings_table.PAGE.read_text() == settings_table.page(), "run `make settings`"
 
 
 def test_every_setting_says_its_effect() -> None:

@@ -27,8 +27,6 @@ from watchword.export.settings import ModelSettings
 
 pytestmark = pytest.mark.train
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("emu", "host")]
-
 from board_model import WORD, noise, write_model  # noqa: E402
 
 CLI = [sys.executable, "-c", "from watchword.cli.main import main; main()"]

@@ -1,1 +1,1 @@
-"""The side-by-side accuracy benchmark (tools/bench_accuracy.py)."""
+"""The side-by-side accuracy benchmark (tools/accuracy/benchmark.py)."""

@@ -17,8 +17,8 @@ from watchword.errors import WatchwordError
 from watchword.evaluate.equal_alarms import Scores, Trace, Word, event_peaks, pooled, word_peak
 from watchword.evaluate.progress import Progress
 
-from accuracy.peer import Peer
-from accuracy.trials import POOLS, Plan, Trial
+from tools.accuracy.peer import Peer
+from tools.accuracy.trials import POOLS, Plan, Trial
 
 _ADDED_S = (LEAD_SAMPLES + TAIL_SAMPLES) / spec.SAMPLE_RATE_HZ
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from watchword.data.features import CONDITIONS
 
-from accuracy.results import OURS, PEER, Results
-from accuracy.trials import POOLS
+from tools.accuracy.results import OURS, PEER, Results
+from tools.accuracy.trials import POOLS
 
 INTRODUCTION = """# Accuracy, side by side
 
-The sections below are written by `make bench-accuracy` (tools/bench_accuracy.py): Watchword's int8 model
+The sections below are written by `make bench-accuracy` (tools/accuracy/benchmark.py): Watchword's int8 model
 through the C core, and the peer from PyPI through its own code, on exactly the same samples. Each
 recording is a stream of its own with silence around it, both detectors reset before it. Rooms, noises
 and speakers are those of the named splits alone. Our models were tuned on val, so val flatters them; what

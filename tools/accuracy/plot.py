@@ -8,8 +8,8 @@ import matplotlib
 from watchword.data.features import CONDITIONS
 from watchword.evaluate.plots import BLUE, GRID, INK, ORANGE, QUIET
 
-from accuracy.results import MOST_PER_HOUR, OURS, PEER, Results
-from accuracy.trials import POOLS
+from tools.accuracy.results import MOST_PER_HOUR, OURS, PEER, Results
+from tools.accuracy.trials import POOLS
 
 _COLOURS = {OURS: BLUE, PEER: ORANGE}
 _STYLE = {

@@ -10,8 +10,8 @@ from watchword.data.corpus import NOBODY
 from watchword.data.features import CONDITIONS
 from watchword.evaluate.equal_alarms import BUDGETS, Rate, Scores, Trace, alarm_rate, curve, rate, verdict
 
-from accuracy.listen import Heard
-from accuracy.trials import POOLS, Plan, Trial, source_name
+from tools.accuracy.listen import Heard
+from tools.accuracy.trials import POOLS, Plan, Trial, source_name
 
 MOST_PER_HOUR = 30.0  # false alarms, at the right edge of the curves
 OURS, PEER = "ours", "peer"

@@ -1,4 +1,4 @@
-// TensorFlow's micro frontend on the same emulated board and audio as cost_board.c, with the
+// TensorFlow's micro frontend on the same emulated board and audio as board.c, with the
 // settings of pymicro-features (what microWakeWord uses). Its sources come from that package.
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* What the pipeline costs on an emulated board, layer by layer (tools/cost_board.py builds and runs
+/* What the pipeline costs on an emulated board, layer by layer (tools/cost/board.py builds and runs
  * this; it is no part of the firmware). The linker sends calls of the kernels through the wrappers
  * here, so the core is measured as the firmware has it.
  *

@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
-"""`make bench`: what Watchword costs, on the emulated boards and on this computer.
+"""`make cost`: what Watchword costs, on the emulated boards and on this computer.
 
 Instruction counts are exact and the same on every computer; they are compared with the committed
-ones in docs/cost.json, and a rise of more than 2 % is an error. Writes build/bench/cost.json;
+ones in docs/cost.json, and a rise of more than 2 % is an error. Writes build/cost/cost.json;
 `--update` writes docs/cost.json and docs/cost.md.
 """
 
@@ -15,11 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import compare_cost
-import cost_board
-import cost_report
 import numpy as np
-from cost_audio import speech_like
 from tqdm import tqdm
 from watchword import core, spec
 from watchword.device import firmware, ports
@@ -28,8 +23,12 @@ from watchword.errors import WatchwordError
 from watchword.export.image import load_image
 from watchword.files import write_atomic
 
+from tools.cost import board as cost_board
+from tools.cost import compare, report
+from tools.cost.audio import speech_like
+
 ROOT = firmware.ROOT
-OUT = ROOT / "build" / "bench"
+OUT = ROOT / "build" / "cost"
 BASELINE = ROOT / "docs" / "cost.json"
 TABLE = ROOT / "docs" / "cost.md"
 AUDIO_SECONDS = 20.0
@@ -90,7 +89,7 @@ def layer_costs(emulated: firmware.Board, model: Path, pcm: np.ndarray) -> dict[
     counts = {"normaliser per row": values["normaliser"][0] / hops}
     for name in ("frontend_row_10ms", "frontend_row_20ms"):
         counts[name.replace("_row_", " row, hop ").replace("ms", " ms")] = values[name][0]
-    for index, (layer, total) in enumerate(zip(cost_report.layers(image), values["layer"], strict=True)):
+    for index, (layer, total) in enumerate(zip(report.layers(image), values["layer"], strict=True)):
         counts[f"layer {index} {layer.title}"] = total * layer.row_step / hops
     return counts
 
@@ -201,7 +200,7 @@ def measure(model: Path) -> dict[str, Any]:
     """Everything, as it goes to cost.json."""
     pcm, boards = speech_like(AUDIO_SECONDS), measurable()
     bar = tqdm(
-        desc="bench", total=len(boards) + 2, disable=None, bar_format="{desc}: {n_fmt}/{total_fmt} {postfix}"
+        desc="cost", total=len(boards) + 2, disable=None, bar_format="{desc}: {n_fmt}/{total_fmt} {postfix}"
     )
 
     def step(what: str) -> None:
@@ -241,14 +240,14 @@ def main() -> int:
         return 1
     text = json.dumps(results, indent=2) + "\n"
     write_atomic(OUT / "cost.json", text)
-    print(cost_report.markdown(results))
+    print(report.markdown(results))
     if arguments.update:
-        committed = {name: results[name] for name in cost_report.COMMITTED}
+        committed = {name: results[name] for name in report.COMMITTED}
         write_atomic(BASELINE, json.dumps(committed, indent=2) + "\n")
-        write_atomic(TABLE, cost_report.document(results))
+        write_atomic(TABLE, report.document(results))
         print(f"wrote {TABLE} and {BASELINE}")
     elif BASELINE.exists():
-        return compare_cost.report(json.loads(BASELINE.read_text()), results)
+        return compare.report(json.loads(BASELINE.read_text()), results)
     return 0
 
 

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Recorded speech, music and sounds out of Debian packages, as negatives and noise for training.
 
-    tools/debian_speech.py OUT [--only PACKAGE ...]
+    python -m tools.setup.debian_speech OUT [--only PACKAGE ...]
 
 Needs Debian or Ubuntu (apt-get, dpkg-deb) and no rights: packages are unpacked, not installed. Writes
 OUT/<package>/<label>-NN.flac, about five minutes each, and OUT/manifest.csv for `watchword scan`. The

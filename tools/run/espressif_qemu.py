@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 """Boot a real board's firmware image in Espressif's QEMU and run a watchword command on its serial port.
 
   WATCHWORD_MODEL=models/alexa pio run -e esp32dev
-  tools/espressif_qemu.py esp32dev -- bench --model models/alexa --data data/alexa.csv --split val
+  python -m tools.run.espressif_qemu esp32dev -- bench --model models/alexa --data data/alexa.csv --split val
 
 The image is the one that a board is flashed with: boot loader, partition table, application. Needs
 Espressif's fork of QEMU in PATH (`idf_tools.py install qemu-xtensa qemu-riscv32` of ESP-IDF); Debian's

@@ -1,11 +1,10 @@
-#!/usr/bin/env python3
 """`make pareto`: what each architecture costs, and what runs of it miss, in one table and one picture.
 
-  python tools/pareto.py                                    # costs alone, with random weights
-  python tools/pareto.py runs/alexa_ds runs/alexa_mobile    # and the FRR of trained runs
+  python -m tools.studies.pareto                                    # costs alone, with random weights
+  python -m tools.studies.pareto runs/alexa_ds runs/alexa_mobile    # and the FRR of trained runs
 
 Parameters, multiply-accumulates and the arena follow from the graph; instructions are counted on the
-emulated ESP32-C3, by the real firmware, on the audio of tools/cost_audio.py. A row without a run has
+emulated ESP32-C3, by the real firmware, on the audio of tools/cost/audio.py. A row without a run has
 random weights: its instructions are near those of a trained model, not equal, because convolutions skip
 inputs that stand for zero. Writes docs/pareto.md and docs/pareto.png.
 """
@@ -18,11 +17,9 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import bench
 import numpy as np
-from cost_audio import speech_like
 from tqdm import tqdm
 from watchword import core, spec
 from watchword.config import FeaturesConfig, ModelConfig, RunConfig, config_from_dict, load_config
@@ -36,7 +33,10 @@ from watchword.files import write_atomic
 from watchword.train import architectures
 from watchword.train.run_folder import read_trained
 
-DOCS = bench.ROOT / "docs"
+from tools.cost import measure
+from tools.cost.audio import speech_like
+
+DOCS = measure.ROOT / "docs"
 BOARD = firmware.emulated_boards()["emu-c3"]
 AUDIO_SECONDS = 10.0
 DEFAULTS = ("tiny_conv", "ds_tcn", "ds_tcn channels=32", "mobilenet", "mobilenet channels=24 expansion=4",
@@ -104,7 +104,7 @@ def run_row(run: Path, pcm: np.ndarray) -> Row:
     else:
         network = architectures.build_model(config.model, config.features.coeffs)
         row = teacher_row(name, config.model, config.features, network)
-    return replace(row, **errors(metrics, run))
+    return replace(row, **cast(dict[str, Any], errors(metrics, run)))
 
 
 def errors(metrics: dict[str, Any], run: Path) -> dict[str, float | None]:
@@ -131,7 +131,7 @@ def read_metrics(run: Path) -> dict[str, Any]:
 def measured(name: str, folder: Path, pcm: np.ndarray) -> Row:
     """The figures of an exported model: from its card, and from the emulated board."""
     card = json.loads((folder / "card.json").read_text())
-    board = bench.board_costs(BOARD, folder, pcm)
+    board = measure.board_costs(BOARD, folder, pcm)
     counts = board["counts"]
     scores_per_second = spec.SAMPLE_RATE_HZ / (card["settings"]["hop_samples"] * card["stride_rows"])
     return Row(
@@ -230,8 +230,8 @@ def markdown(rows: list[Row], compiler: str, features: FeaturesConfig) -> str:
             "pipeline, a second", "FRR clean", "FRR mean", "FAH (target)")  # fmt: skip
     lines = [
         "# What each architecture costs and misses\n",
-        "Written by `make pareto` (tools/pareto.py). Instructions are those of the model alone on the "
-        f"emulated ESP32-C3 ({compiler}), on {AUDIO_SECONDS:g} s of tools/cost_audio.py, hop "
+        "Written by `make pareto` (tools/studies/pareto.py). Instructions are those of the model alone on "
+        f"the emulated ESP32-C3 ({compiler}), on {AUDIO_SECONDS:g} s of tools/cost/audio.py, hop "
         f"{1000 * features.hop_samples // spec.SAMPLE_RATE_HZ} ms, {features.coeffs} coefficients; the "
         "pipeline's include the front end and the detector. Rows that are named after a run are trained, "
         "with its own features, and their errors are those of its validation set at its own threshold (FRR "
@@ -291,7 +291,7 @@ def draw(rows: list[Row], path: Path) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def measure(runs: list[Path], names: list[str], pcm: np.ndarray, features: FeaturesConfig) -> list[Row]:
+def all_rows(runs: list[Path], names: list[str], pcm: np.ndarray, features: FeaturesConfig) -> list[Row]:
     rows = []
     for what in tqdm([*runs, *names], desc="pareto", disable=None):
         rows.append(run_row(what, pcm) if isinstance(what, Path) else architecture_row(what, features, pcm))
@@ -315,7 +315,7 @@ def main() -> int:
     names = [] if arguments.runs_only else arguments.arch or list(DEFAULTS)
     features = RunConfig().features
     try:
-        rows = measure(arguments.runs, names, speech_like(AUDIO_SECONDS), features)
+        rows = all_rows(arguments.runs, names, speech_like(AUDIO_SECONDS), features)
         draw(rows, arguments.out / "pareto.png")
         text = markdown(rows, firmware.compiler_version(BOARD), features)
     except WatchwordError as error:

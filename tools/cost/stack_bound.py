@@ -4,7 +4,7 @@ The compiler writes each function's frame and calls (-fcallgraph-info=su); the b
 expensive path from main. It holds for all inputs, unlike the high-water mark a board reports. Recursion,
 frames of unknown size, and calls through pointers that are not listed here are errors.
 
-usage: python tools/stack_bound.py [--board emu-c3] [--model models/hey_lighthouse]
+usage: python -m tools.cost.stack_bound [--board emu-c3] [--model models/hey_lighthouse]
 """
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """`make bench-accuracy`: our model and the peer from PyPI on exactly the same samples.
 
 Both hear every recording of the chosen splits as it is and in held-out rooms and noises, and are
@@ -17,11 +16,6 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from accuracy import page, plot
-from accuracy.listen import listen, on_board, our_scores, peer_scores
-from accuracy.peer import Peer, PeerInfo, install
-from accuracy.results import OURS, PEER, Results, summarise
-from accuracy.trials import Plan, make_plan, split_names
 from watchword import core, spec
 from watchword.data.corpus import write_manifest
 from watchword.data.scan import scan
@@ -29,6 +23,12 @@ from watchword.device import firmware
 from watchword.errors import WatchwordError
 from watchword.export.image import load_image
 from watchword.files import write_atomic
+
+from tools.accuracy import page, plot
+from tools.accuracy.listen import listen, on_board, our_scores, peer_scores
+from tools.accuracy.peer import Peer, PeerInfo, install
+from tools.accuracy.results import OURS, PEER, Results, summarise
+from tools.accuracy.trials import Plan, make_plan, split_names
 
 ROOT = firmware.ROOT
 OUT = ROOT / "build" / "accuracy"

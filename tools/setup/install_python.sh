@@ -2,7 +2,7 @@
 # Creates the virtual environment $VENV with $PYTHON and installs Watchword with all it needs, and the
 # optional parts (pyproject.toml) that $EXTRAS names, with commas.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 "$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
     echo "error: Python 3.11 to 3.13 is needed (TensorFlow), $PYTHON is $("$PYTHON" -V):" \

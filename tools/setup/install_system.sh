@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian/Ubuntu packages of tools/apt-packages.txt and of the arguments that are missing,
-# and those of tools/apt-packages-esp32.txt where the distribution has them.
+# Installs the Debian/Ubuntu packages of tools/setup/apt-packages.txt and of the arguments that are missing,
+# and those of tools/setup/apt-packages-esp32.txt where the distribution has them.
 set -euo pipefail
 cd "$(dirname "$0")"
 

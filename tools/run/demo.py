@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """`make demo`: the whole path for one phrase, as the commands a user would type.
 
 Each step is skipped when the same command already ran on the same inputs. Products go to
@@ -20,7 +19,7 @@ from pathlib import Path
 from watchword import core
 from watchword.files import write_atomic
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OVER_BUDGET = 2  # exit status of `watchword bench`
 WATCHWORD = Path(sys.executable).with_name("watchword")
 

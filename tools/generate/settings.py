@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """docs/settings.md: every setting of a run, from the one place that defines them (train/config.py).
 
 A setting's effect is the comment beside its field, or the comment lines right above it.
@@ -21,13 +20,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from watchword import config
 from watchword.files import write_atomic
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 INTRODUCTION = """# Settings of a training run
 
-Written by `python tools/settings_table.py` from host/watchword/config.py. A run's TOML file holds any
+Written by `make settings` from host/watchword/config.py. A run's TOML file holds any
 of these, each in its section; what it leaves out keeps the default, and a key that is not listed here is an
-error. `watchword train --preset full` and `demo` begin from files of their own (watchword/presets), and every run
-writes all it used to its config.toml. Times are in seconds unless the name says else.
+error. `watchword train --preset full` and `demo` begin from files of their own (watchword/presets), and
+every run writes all it used to its config.toml. Times are in seconds unless the name says else.
 """
 
 
@@ -50,7 +49,9 @@ def effects(source: str) -> dict[tuple[str, str], str]:
             comments[token.start[0]] = token.string.lstrip("# "), not token.line[: token.start[1]].strip()
     found = {}
     for node in ast.parse(source).body:
-        for item in node.body if isinstance(node, ast.ClassDef) else []:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for item in node.body:
             if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
                 found[node.name, item.target.id] = _effect(item, comments)
     return found
@@ -127,7 +128,7 @@ def main() -> int:
         print(f"wrote {write_atomic(PAGE, page())}")
         return 0
     if not PAGE.is_file() or PAGE.read_text() != page():
-        print(f"{PAGE} is out of date: run python tools/settings_table.py", file=sys.stderr)
+        print(f"{PAGE} is out of date: run `make settings`", file=sys.stderr)
         return 1
     return 0
 

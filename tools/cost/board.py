@@ -93,11 +93,11 @@ class Program:
 def pipeline_counts(
     board: firmware.Board, model: Path, pcm: np.ndarray, folder: Path
 ) -> dict[str, list[int]]:
-    """hops, normaliser, layer (one value each) and front end rows, as cost_board.c prints them."""
+    """hops, normaliser, layer (one value each) and front end rows, as board.c prints them."""
     program = Program(board, folder)
     program.add_pcm(pcm)
     core = sorted([*(ROOT / "firmware/core/src").glob("*.c"), *(ROOT / "firmware/core/gen").glob("*.c")])
-    program.compile([*core, HERE / "cost_board.c"], [f"-I{model}"])
+    program.compile([*core, HERE / "board.c"], [f"-I{model}"])
     (folder / "wake_word").mkdir(exist_ok=True)
     program.compile([model / "model.c"], [f"-I{model}"])
     return program.run(*(f"-Wl,--wrap=ww_{name}" for name in WRAPPED))
@@ -120,7 +120,7 @@ def microfrontend_counts(board: firmware.Board, pcm: np.ndarray, folder: Path) -
         (headers / f"c{name}").write_text(f"#include <{name}.h>\n")
     flags = ["-O2", "-w", "-DFIXED_POINT=16", "-fno-exceptions", "-fno-rtti"]
     includes = [f"-I{part}" for part in (headers, sources, sources / "kissfft")]
-    program.compile([*wanted, HERE / "cost_microfrontend.cc"], [*flags, *includes])
+    program.compile([*wanted, HERE / "microfrontend.cc"], [*flags, *includes])
     return program.run("-lm")
 
 

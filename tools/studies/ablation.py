@@ -1,9 +1,9 @@
-#!/usr/bin/env python3
 """What each part of the recipe is worth: the same training with one thing changed, over several seeds.
 
-    tools/ablation.py --config alexa.toml --seeds 1,2,3 --out runs/ablation --table docs/ablation.md
+    python -m tools.studies.ablation --config alexa.toml --seeds 1,2,3 --out runs/ablation \\
+        --table docs/ablation.md
 
-Variants are those of tools/ablations.toml (--variants for others, --only for some). Runs that are
+Variants are those of tools/studies/ablations.toml (--variants for others, --only for some). Runs that are
 finished are kept, so the command can be repeated after Ctrl-C. FRR is of the int8 model on the
 validation split, at 1, 3 and 10 false alarms on all its other audio; the float column is the same
 network before quantisation, PTQ the one that was quantised without training further, both at 1.

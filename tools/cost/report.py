@@ -1,4 +1,4 @@
-"""The tables of docs/cost.md, from what tools/bench.py measured."""
+"""The tables of docs/cost.md, from what tools/cost/measure.py measured."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ROWS_PER_SECOND = {10: 100, 20: 50}
 
 INTRODUCTION = """# What it costs
 
-Written by `make bench BENCH=--update` (tools/bench.py). The counts are instructions of the emulated
-boards: exact, and the same in every run; `make bench` measures them again and fails when one rose by
+Written by `make cost COST=--update` (tools/cost/measure.py). The counts are instructions of the emulated
+boards: exact, and the same in every run; `make cost` measures them again and fails when one rose by
 more than 2 % on either. They are no cycles: a real chip adds what its flash and its pipeline take.
-Model: "{word}" ({crc32}), on 20 s of synthetic, speech-like audio (tools/cost_audio.py). Convs skip
+Model: "{word}" ({crc32}), on 20 s of synthetic, speech-like audio (tools/cost/audio.py). Convs skip
 inputs that stand for zero, so the model's share depends a little on the audio.
 
 QEMU has no Xtensa core that gives the upper half of a product (`mulsh`), as the ESP32's has, nor has

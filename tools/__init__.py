@@ -1,0 +1,1 @@
+"""Programs that are not part of the installed package: `python -m tools.PART.NAME`, from the checkout."""

@@ -1,0 +1,1 @@
+"""What Watchword costs: instructions, sizes and speeds (`make cost`)."""

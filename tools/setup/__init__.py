@@ -1,0 +1,1 @@
+"""What a computer needs before Watchword runs: packages, recordings to train on."""

@@ -1,0 +1,1 @@
+"""Measurements that take hours: ablations, architectures, endurance."""
