@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# No test may fail because the computer is busy.
+hypothesis.settings.register_profile(
+    "watchword", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("watchword")
 
 # Whichever test imports TensorFlow first, it must come with Keras 2 (see watchword.train.tensorflow).
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")

@@ -15,7 +15,8 @@ from watchword import spec
 from watchword.errors import WatchwordError
 
 try:
-    from watchword._core import ffi, lib
+    from watchword._core import ffi as ffi
+    from watchword._core import lib as lib
 except ImportError as error:  # a checkout whose C core was not compiled
     raise WatchwordError("the C core is not built", "watchword._core", "run `pip install -e .`") from error
 

@@ -359,7 +359,8 @@ def hz_to_mel(hz: float) -> float:
 
 
 def mel_to_hz(mel: float) -> float:
-    return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    hz: float = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    return hz
 
 
 def mel_edges_hz() -> list[float]:
@@ -372,7 +373,8 @@ def floor_power() -> float:
     """Expected power of one FFT bin, in squared LSB, for white noise at FLOOR_DBFS."""
     sigma = 32768.0 * 10.0 ** (FLOOR_DBFS / 20.0)
     hann_energy = 0.375 * WINDOW_SAMPLES
-    return sigma * sigma * hann_energy
+    power: float = sigma * sigma * hann_energy
+    return power
 
 
 def _fingerprint(*parts: object) -> int:

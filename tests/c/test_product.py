@@ -16,7 +16,7 @@ from watchword.core_build import CORE
 SOURCE = Path(__file__).with_name("product.c")
 INT32 = st.integers(-(2**31), 2**31 - 1) | st.sampled_from([-(2**31), 2**31 - 1, -(2**16), 2**16 - 1, -1, 0])
 HALF_BITS = 2**17  # what sums of halves need as a margin, see product.h
-MANY = settings(deadline=None, max_examples=1_000)
+MANY = settings(max_examples=1_000)
 
 
 @pytest.fixture(scope="module", params=[(), ("-DWW_WITHOUT_MUL_HIGH",)], ids=["instruction", "halves"])

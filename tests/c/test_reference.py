@@ -23,7 +23,7 @@ REPLACED = ("kernels", "frontend", "normaliser")
 UNDEFINED_ENDS_IT = ("-fsanitize=undefined", "-fno-sanitize-recover=all")  # an overflow prints and aborts
 EXTRA = "int32_t ww_requantise(int32_t x, uint32_t multiplier, int shift);"
 SEEDS = st.integers(0, 2**32 - 1)
-SLOW = settings(deadline=None, max_examples=150)
+SLOW = settings(max_examples=150)
 
 ffi = cffi.FFI()
 for header in ("bind_model.h", "bind_pipeline.h"):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from board_model import WORD, noise
-from boards import ENVS, FAST, LINKS, NAMES, PORTS, UARTS, env_of, needs, port_of
+from boards import ENVS, FAST, LINKS, NAMES, PORTS, env_of, needs, port_of
 from watchword import audio, core, spec
 from watchword.device import firmware, messages, monitor, ports
 from watchword.device.client import Board
@@ -378,17 +378,6 @@ def test_bench_keeps_ten_times_real_time_on_one_core(
         print(f"\n{port}: {speed:.1f} x real time on one core, {seconds / elapsed:.1f} x by the clock")
     assert emulator > 0.1  # it was the emulator that was timed
     assert speed >= 10, f"{emulator:.2f} s in QEMU and {host:.2f} s here for {seconds:.0f} s of audio"
-
-
-@pytest.mark.parametrize("port", UARTS)
-def test_report_throughput_of_the_16550(port: str, model_dir: Path, record_property, capsys) -> None:
-    """Reported, not judged: the emulated UART is the limit, no figure is promised for it."""
-    seconds = 3.0
-    emulator, host, elapsed = stream_cost(port, seconds, model_dir)
-    speed = seconds / (emulator + host)
-    record_property("times_real_time", round(speed, 1))
-    with capsys.disabled():
-        print(f"\n{port}: {speed:.1f} x real time on one core, {seconds / elapsed:.1f} x by the clock")
 
 
 @pytest.mark.parametrize("port", LINKS)

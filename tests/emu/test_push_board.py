@@ -125,7 +125,7 @@ def test_a_pushed_model_is_there_after_a_restart(program: Path, other_dir: Path,
 def test_a_board_survives_a_push_cut_anywhere(
     program: Path, model_dir: Path, other_dir: Path, tmp_path: Path
 ) -> None:
-    """The exhaustive test is tests/host/test_power_cut.py; here with everything around the store."""
+    """The exhaustive test is tests/c/test_power_cut.py; here with everything around the store."""
     flash, rng = tmp_path / "flash", random.Random(4)
     runs, wants = model_dir, other_dir
     cut = 0

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from fake_peer import make_python
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sounds import RATE, sound
 from watchword.data.corpus import Clip, write_manifest
@@ -111,7 +111,6 @@ def trace(levels: list[float], step: int = STEP) -> Trace:
     return Trace(np.array(levels, float), np.arange(1, len(levels) + 1) * step)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=200), st.sampled_from((160, 480, 640, 9_000)))
 def test_events_are_a_second_apart_and_the_highest_score_is_one(levels: list[int], step: int) -> None:
     heard = trace([level / 20 for level in levels], step)
@@ -150,7 +149,6 @@ def test_misses_at_a_number_of_false_alarms() -> None:
     assert alarms == [0, 1, 1, 3, 4, 4]  # of two equal events, none passes when only one may
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1), st.lists(st.floats(0, 1)))
 def test_more_allowed_alarms_never_miss_more(words: list[float], alarms: list[float]) -> None:
     found = scores(words, alarms)

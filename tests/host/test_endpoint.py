@@ -82,7 +82,7 @@ def test_steady_noise_gives_the_whole() -> None:
     assert word_bounds(pcm) == (0, RATE)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 4000), st.integers(0, 2**31), st.sampled_from([1, 50, 32767]))
 def test_bounds_are_always_inside(samples: int, seed: int, peak: int) -> None:
     pcm = np.random.default_rng(seed).integers(-peak, peak + 1, samples).astype(np.int16)

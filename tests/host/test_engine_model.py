@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,7 +61,6 @@ def test_real_speech_equals_whole_windows(real_data: Path) -> None:
     assert len(seen) > 10, "the scores hardly vary: the test would prove nothing"
 
 
-@hypothesis.settings(deadline=None)  # the machine may be busy
 @given(st.integers(0, 2**32 - 1))
 def test_random_stacks_equal_whole_windows(seed: int) -> None:
     """Random depth, kernels, dilations, strides, residuals and heads."""

@@ -9,7 +9,6 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import hypothesis
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -240,7 +239,6 @@ def test_what_is_no_tflite_file_is_refused() -> None:
     assert "not a TFLite file" in refusal(b"hello")
 
 
-@hypothesis.settings(deadline=None)  # the machine may be busy
 @given(st.integers(0, 10_000), st.binary(min_size=1, max_size=8))
 @example(576, b"\x00")  # an op without outputs
 def test_damaged_tflite_files_end_in_a_clear_error(at: int, patch: bytes) -> None:

@@ -104,7 +104,7 @@ def test_mfcc_are_the_dct_of_the_logmel_rows() -> None:
     assert np.abs(transformed - core.frontend_rows(pcm, 320, 40)).max() <= BOUND_LSB
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 12), st.sampled_from([1, 10, 1_000, 32_767]), st.integers(0, 2**32 - 1))
 def test_a_row_depends_only_on_its_window(row: int, level: int, seed: int) -> None:
     """Whatever came before the 512 samples of a row leaves no trace in it."""

@@ -14,7 +14,7 @@ rates = st.floats(0.0, 0.06)
 error_mixes = st.builds(Errors, rates, rates, rates, rates, rates, st.floats(0.0, 0.02))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     seed=st.integers(0, 2**32),
     down=error_mixes,
@@ -63,7 +63,7 @@ def test_each_accident_alone_in_both_directions(kind: str, rate: float) -> None:
         assert sum(c["retransmissions"] for c in counters) == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), resets=st.integers(1, 4))
 def test_sessions_never_mix_when_the_board_resets_over_a_bad_wire(seed: int, resets: int) -> None:
     """Each session's frames carry its number; after a reset none of an older one may appear."""
@@ -85,7 +85,7 @@ def test_sessions_never_mix_when_the_board_resets_over_a_bad_wire(seed: int, res
         pair.run_until(lambda: not pair.host.connected, 30_000)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=1500))
 def test_any_bytes_leave_a_link_that_works(noise: bytes) -> None:
     rng = random.Random(0)
@@ -97,7 +97,7 @@ def test_any_bytes_leave_a_link_that_works(noise: bytes) -> None:
     pair.exchange([(AUDIO, b"a"), (AUDIO, b"b")], [(SCORES, b"c")])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from((b"\0", b"\1" * 253, b"\1" * 254, b"\xff", b"ab")), max_size=6))
 def test_reference_cobs_is_its_own_inverse(parts: list[bytes]) -> None:
     content = b"".join(parts)

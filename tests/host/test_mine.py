@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from watchword import audio, core
 from watchword.cli.mine import command
@@ -78,7 +78,6 @@ class TestAlarms:
         nothing = ScoredStream(Recording(Path("a"), (), "negative"), 0, empty.astype(np.uint8), empty, empty)
         assert find_alarms(nothing, IMAGE, 0.3) == []
 
-    @settings(deadline=None)
     @given(
         st.lists(st.tuples(st.floats(0, 20), st.floats(0, 1)), max_size=12),
         st.lists(st.tuples(st.floats(0, 19), st.floats(0.1, 1)), max_size=3),

@@ -74,7 +74,7 @@ def float_running_mv(rows: np.ndarray, n: core.Normalisation) -> np.ndarray:
     return np.array(out)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([100, 436, 5_000, 30_000]))
 def test_running_mv_follows_its_definition(seed: int, alpha: int) -> None:
     """Within two int8 steps of floating point: the mean is rounded to a row step, the gain to 1/400."""

@@ -49,7 +49,7 @@ def test_sample_indices_are_the_ends_of_hops(image: bytes) -> None:
     assert (np.diff(run.score_samples) == STRIDE * HOP).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 2_000))
 def test_chunking_changes_nothing(image: bytes, chunk: int) -> None:
     whole, pieces = (

@@ -204,7 +204,7 @@ class TestLimit:
             assert recording.limit_s in (None, seconds)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20)
 @given(samples=st.integers(1, 50_000), limit_s=st.one_of(st.none(), st.floats(0.01, 4)))
 def test_a_stream_is_silence_the_recording_silence(
     tmp_path: Path, samples: int, limit_s: float | None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from toy_corpus import write_corpus
 from watchword.config import DataConfig, DistillConfig, FeaturesConfig, RunConfig
@@ -166,7 +166,6 @@ def test_a_share_of_the_negatives(config: RunConfig, features: Features) -> None
 
 
 @given(a=st.floats(0.001, 1.0), b=st.floats(0.001, 1.0), seed=st.integers(0, 99))
-@settings(deadline=None)
 def test_shares_nest_and_do_not_depend_on_order(features: Features, a: float, b: float, seed: int) -> None:
     """More of the share adds streams to those judged already; a job is in for what it holds."""
     jobs, recipe = features.plan.negatives + features.plan.positives, features.plan.recipe

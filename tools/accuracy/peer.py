@@ -138,7 +138,8 @@ class Peer:
             self._local.worker = PeerProcess(self._python, self._word)
             with self._lock:
                 self._workers.append(self._local.worker)
-        return self._local.worker
+        worker: PeerProcess = self._local.worker
+        return worker
 
     def close(self) -> None:
         for worker in self._workers:

@@ -64,14 +64,16 @@ def colour(
     if low_cut_hz > 0.0:  # |H|² of a second-order Butterworth high-pass
         gain_db -= 10.0 * np.log10(1.0 + np.exp2(4.0 * (np.float32(np.log2(low_cut_hz / 100)) - pitch)))
     gain = np.exp2(gain_db * np.float32(np.log2(10.0) / 20.0))
-    return fft.irfft(fft.rfft(signal, size) * gain, size)[: len(signal)].astype(np.float32)
+    filtered: np.ndarray = fft.irfft(fft.rfft(signal, size) * gain, size)[: len(signal)].astype(np.float32)
+    return filtered
 
 
 @lru_cache(maxsize=64)
 def _octaves_above_100_hz(size: int) -> np.ndarray:
     """log2(frequency / 100 Hz) of each bin of a real FFT of `size`, below 20 Hz as at 20 Hz."""
     hz = np.maximum(fft.rfftfreq(size, 1.0 / RATE), 20.0)
-    return np.log2(hz / 100.0).astype(np.float32)
+    octaves: np.ndarray = np.log2(hz / 100.0).astype(np.float32)
+    return octaves
 
 
 def overload(signal: Signal, depth_db: float, soft: bool) -> Signal:

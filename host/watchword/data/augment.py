@@ -73,7 +73,8 @@ class Noise:
         if self.other is None:
             return sound
         beside = to_level(self.other.make(samples, bank, rng), self.other_db)
-        return to_level(sound, 0.0) + beside
+        both: np.ndarray = to_level(sound, 0.0) + beside
+        return both
 
     def _alone(self, samples: int, bank: Bank, rng: np.random.Generator) -> Signal:
         if self.talk:

@@ -86,7 +86,8 @@ def frame_loudness(pcm: np.ndarray, noise: bool = True) -> np.ndarray:
 def _above(level: np.ndarray, floor: np.ndarray) -> np.ndarray:
     """Mean dB of `level` [frames, bands] above `floor` [bands] over each frame's loudest bands."""
     loudest = np.partition(level - floor, _BANDS - _COUNTED_BANDS, axis=1)[:, _BANDS - _COUNTED_BANDS :]
-    return np.maximum(loudest, 0.0).mean(axis=1)
+    mean: np.ndarray = np.maximum(loudest, 0.0).mean(axis=1)
+    return mean
 
 
 def _floor(level: np.ndarray, heard: np.ndarray, peak: float | None = None) -> np.ndarray:
@@ -94,7 +95,9 @@ def _floor(level: np.ndarray, heard: np.ndarray, peak: float | None = None) -> n
     level = level[heard]
     silence = (level.max() if peak is None else peak) - _FLOOR_BELOW_PEAK_DB
     lowest = np.percentile(level, 2, axis=0) + _FLOOR_ABOVE_LOWEST_DB
-    return np.maximum(np.minimum(np.percentile(level, _FLOOR_PERCENTILE, axis=0), lowest), silence)
+    floor = np.minimum(np.percentile(level, _FLOOR_PERCENTILE, axis=0), lowest)
+    audible: np.ndarray = np.maximum(floor, silence)
+    return audible
 
 
 @lru_cache(maxsize=1)
@@ -103,7 +106,8 @@ def _band_edges() -> np.ndarray:
     low, high = spec.hz_to_mel(_LOW_HZ), spec.hz_to_mel(_HIGH_HZ)
     edges_hz = [spec.mel_to_hz(low + (high - low) * i / _BANDS) for i in range(_BANDS + 1)]
     edges = np.rint(np.asarray(edges_hz) * _FFT / spec.SAMPLE_RATE_HZ).astype(int)
-    return np.maximum(edges, edges[0] + np.arange(_BANDS + 1))
+    bins: np.ndarray = np.maximum(edges, edges[0] + np.arange(_BANDS + 1))
+    return bins
 
 
 def utterances(pcm: np.ndarray) -> list[tuple[int, int]]:

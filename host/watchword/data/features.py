@@ -158,7 +158,8 @@ class ValidationJob:
             noise = mixing.excerpt(path, len(signal), rng)
         else:
             noise = mixing.coloured_noise(len(signal), rng)
-        return signal + mixing.to_level(noise, _TEST_LEVEL_DBFS - snr_db)
+        noisy: np.ndarray = signal + mixing.to_level(noise, _TEST_LEVEL_DBFS - snr_db)
+        return noisy
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -266,13 +267,15 @@ def _typical_spread(streams: Sequence[np.ndarray], running: core.Normalisation) 
     """Mean absolute deviation of each coefficient from its running mean, uint16 [coeffs], in row steps."""
     steps = np.abs(_levels(streams, running)).mean(axis=0)
     spread = steps / running.gain * (1 << spec.NORM_GAIN_FRAC_BITS)
-    return np.clip(np.rint(spread), spec.CMVN_MIN_SPREAD, spec.CMVN_MAX_SPREAD).astype(np.uint16)
+    clipped: np.ndarray = np.clip(np.rint(spread), spec.CMVN_MIN_SPREAD, spec.CMVN_MAX_SPREAD)
+    return clipped.astype(np.uint16)
 
 
 def _gain(spread: np.ndarray) -> np.ndarray:
     """Q2.14 int8 steps per row step, uint16 [coeffs], for a standard deviation in row steps."""
     gain = INPUT_STEPS_PER_SIGMA / np.maximum(spread, 1e-3) * (1 << spec.NORM_GAIN_FRAC_BITS)
-    return np.clip(np.rint(gain), 1, 65_535).astype(np.uint16)
+    clipped: np.ndarray = np.clip(np.rint(gain), 1, 65_535)
+    return clipped.astype(np.uint16)
 
 
 def _alpha_q15(features: FeaturesConfig) -> int:

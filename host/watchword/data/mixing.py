@@ -60,7 +60,8 @@ def reverberate(signal: Signal, response: Signal) -> Signal:
     size = fft.next_fast_len(len(signal) + len(tail), real=True)
     wet = fft.irfft(fft.rfft(signal, size) * fft.rfft(tail, size), size)
     start = min(direct, _FADE // 2)
-    return wet[start : start + len(signal)].astype(np.float32)
+    heard: np.ndarray = wet[start : start + len(signal)].astype(np.float32)
+    return heard
 
 
 def excerpt(path: Path, samples: int, rng: np.random.Generator) -> Signal:
@@ -88,7 +89,8 @@ def coloured_noise(samples: int, rng: np.random.Generator) -> Signal:
     levels_db = colour_db * rng.standard_normal(len(knots)) - slope_db * knots
     noise = fft.irfft(spectrum * 10.0 ** (np.interp(octaves, knots, levels_db) / 20.0), samples)
     noise *= _gusts(samples, rng)
-    return (noise / (np.std(noise) + 1e-12) * 0.1).astype(np.float32)
+    scaled: np.ndarray = (noise / (np.std(noise) + 1e-12) * 0.1).astype(np.float32)
+    return scaled
 
 
 def _gusts(samples: int, rng: np.random.Generator) -> np.ndarray:

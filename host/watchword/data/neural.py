@@ -138,7 +138,8 @@ class Kokoro:
     def _style(self, name: str, tokens: int) -> np.ndarray:
         """Style row of a voice for a text of `tokens` tokens: float32 [256]."""
         table = _style_table(self._folder / f"{name}.bin")
-        return table[min(tokens, len(table)) - 1]
+        style: np.ndarray = table[min(tokens, len(table)) - 1]
+        return style
 
 
 @lru_cache(maxsize=64)

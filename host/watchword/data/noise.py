@@ -48,7 +48,8 @@ def _hum(samples: int, rng: np.random.Generator) -> np.ndarray:
         level = float(rng.uniform(0.2, 1.0)) / harmonic
         hum += level * np.sin(2 * np.pi * (harmonic * mains_hz * time_s + float(rng.random())))
     noise = _coloured(samples, 2.0, rng)
-    return hum + 0.3 * noise * (hum.std() / noise.std())
+    mixed: np.ndarray = hum + 0.3 * noise * (hum.std() / noise.std())
+    return mixed
 
 
 def _babble(samples: int, rng: np.random.Generator, speech: Sequence[np.ndarray]) -> np.ndarray:

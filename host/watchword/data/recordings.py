@@ -330,4 +330,5 @@ def _header_seconds(path: Path) -> float:
         raise WatchwordError(f"not a readable sound file: {str(reason).rstrip('.')}", path) from error
     if info.frames <= 0 or info.samplerate <= 0:
         raise WatchwordError("holds no samples", path)
-    return info.frames / info.samplerate
+    seconds: float = info.frames / info.samplerate
+    return seconds

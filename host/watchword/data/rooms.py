@@ -68,7 +68,8 @@ def room_response(rng: np.random.Generator) -> np.ndarray:
         warnings.simplefilter("ignore")  # divisions by empty bands of its histograms
         room.compute_rir()
     response = np.asarray(room.rir[0][0])
-    return response * (_PEAK / np.abs(response).max())
+    scaled: np.ndarray = response * (_PEAK / np.abs(response).max())
+    return scaled
 
 
 def _absorption(size_m: np.ndarray, reverberation_s: float, rng: np.random.Generator) -> np.ndarray:
@@ -77,7 +78,9 @@ def _absorption(size_m: np.ndarray, reverberation_s: float, rng: np.random.Gener
     surface = 2.0 * float(size_m[0] * size_m[1] + size_m[0] * size_m[2] + size_m[1] * size_m[2])
     mean = 24.0 * np.log(10.0) / 343.0 * volume / (surface * reverberation_s)
     tilt = float(rng.uniform(0.0, 0.5))
-    return np.clip(mean * np.linspace(1.0 - tilt, 1.0 + tilt, len(_BANDS_HZ)), 0.02, 0.95)
+    tilted = mean * np.linspace(1.0 - tilt, 1.0 + tilt, len(_BANDS_HZ))
+    share: np.ndarray = np.clip(tilted, 0.02, 0.95)
+    return share
 
 
 def _material(absorption: np.ndarray) -> Any:

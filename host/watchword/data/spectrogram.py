@@ -18,4 +18,5 @@ def log_mel(pcm: np.ndarray, hop_samples: int = HOP_SAMPLES) -> np.ndarray:
     before it, within the rounding of the rows.
     """
     rows = core.frontend_rows(pcm, hop_samples, spec.MEL_BANDS)
-    return fft.idct(rows.astype(np.float64), type=2, norm="ortho", axis=1) * _ROW_LSB_DB
+    logmel: np.ndarray = fft.idct(rows.astype(np.float64), type=2, norm="ortho", axis=1) * _ROW_LSB_DB
+    return logmel

@@ -25,7 +25,8 @@ def change_speed(signal: Signal, factor: float) -> Signal:
     """Play `factor` times as fast: tempo and pitch change together, as with a smaller or larger person."""
     if factor == 1.0 or len(signal) < FRAME:
         return signal
-    return soxr.resample(signal, RATE * factor, RATE, quality="LQ").astype(np.float32)
+    resampled: np.ndarray = soxr.resample(signal, RATE * factor, RATE, quality="LQ").astype(np.float32)
+    return resampled
 
 
 def shift_pitch(signal: Signal, semitones: float) -> Signal:
@@ -43,7 +44,8 @@ def stretch_time(signal: Signal, factor: float) -> Signal:
         return signal
     stretch = _stretcher()
     stretch.timeFactor = factor
-    return stretch.process(signal[None].astype(np.float32))[0].astype(np.float32)
+    stretched: np.ndarray = stretch.process(signal[None].astype(np.float32))[0].astype(np.float32)
+    return stretched
 
 
 def _stretcher() -> Any:
@@ -85,7 +87,8 @@ def _spectra(signal: Signal) -> np.ndarray:
     """Spectra of windows that begin _STEP before `signal` and end after it: complex64 [frames, bins]."""
     padded = np.pad(signal.astype(np.float32), (_STEP, _WINDOW))
     views = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_STEP]
-    return fft.rfft(views * _ROOT_HANN, axis=1)
+    spectra: np.ndarray = fft.rfft(views * _ROOT_HANN, axis=1)
+    return spectra
 
 
 def _envelopes(spectra: np.ndarray) -> np.ndarray:
@@ -93,4 +96,5 @@ def _envelopes(spectra: np.ndarray) -> np.ndarray:
     magnitude = np.abs(spectra)
     cepstra = fft.irfft(np.log(magnitude + 1e-3 * magnitude.max(axis=1, keepdims=True) + 1e-9), axis=1)
     cepstra[:, _LIFTER : _WINDOW - _LIFTER + 1] = 0.0
-    return fft.rfft(cepstra, axis=1).real
+    smooth: np.ndarray = fft.rfft(cepstra, axis=1).real
+    return smooth

@@ -148,4 +148,5 @@ def _cell(row: dict[str, str], key: str) -> float:
 
 
 def _deviate(share: np.ndarray | float) -> np.ndarray:
-    return stats.norm.ppf(share)
+    deviate: np.ndarray = stats.norm.ppf(share)
+    return deviate

@@ -177,7 +177,8 @@ def trace_svg(trace: Results, high: float, width: int = 380, height: int = 64) -
     first_s, span_s = trace["first_s"], max(trace["step_s"] * (count - 1), 1e-3)
 
     def x(seconds: float) -> float:
-        return round(min(max((seconds - first_s) / span_s, 0.0), 1.0) * width, 1)
+        share: float = min(max((seconds - first_s) / span_s, 0.0), 1.0)
+        return round(share * width, 1)
 
     def line(values: Sequence[float], style: str) -> str:
         points = " ".join(

@@ -199,7 +199,8 @@ def _bias(op: Operator, sums: np.ndarray) -> np.ndarray:
     folded = bias - op.operand(0).zero_point * sums
     if np.abs(folded).max() >= spec.MODEL_MAX_BIAS:
         raise WatchwordError("bias is out of range", op.where, "check the quantisation of the model")
-    return folded.astype(np.int32)
+    biases: np.ndarray = folded.astype(np.int32)
+    return biases
 
 
 def _scale_fields(op: Operator, reals: list[float], activation: int) -> dict[str, Any]:
