@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,13 @@ def _pointer(array: np.ndarray, ctype: str) -> object:
     return ffi.cast(ctype, array.ctypes.data)
 
 
-def _q15(value: float) -> int:
-    return round(value * (1 << spec.THRESHOLD_FRAC_BITS))
+@overload
+def unit(level_q15: int) -> float: ...
+@overload
+def unit(level_q15: np.ndarray) -> NDArray[np.float64]: ...
+def unit(level_q15: int | np.ndarray) -> float | NDArray[np.float64]:
+    """Levels or thresholds of the detector, Q15, as numbers 0..1."""
+    return level_q15 / float(spec.q15(1.0))
 
 
 @dataclass(frozen=True)
@@ -80,13 +86,18 @@ class DetectorConfig:
         )
         require(0 <= self.cooldown_ms <= 65535, "cooldown_ms", f"0..65535, not {self.cooldown_ms}")
 
+    @classmethod
+    def from_fields(cls, smoothing: int, high_q15: int, low_q15: int, cooldown_ms: int) -> DetectorConfig:
+        """The settings as an image or a message of the link holds them."""
+        return cls(smoothing, unit(high_q15), unit(low_q15), cooldown_ms)
+
     @property
     def high_q15(self) -> int:
-        return _q15(self.high)
+        return spec.q15(self.high)
 
     @property
     def low_q15(self) -> int:
-        return _q15(self.low)
+        return spec.q15(self.low)
 
 
 @dataclass(frozen=True)
@@ -179,6 +190,45 @@ def detect(
 
 
 @dataclass(frozen=True)
+class Geometry:
+    """How samples, rows and scores of a model relate."""
+
+    hop_samples: int
+    receptive_rows: int  # rows of a window, which give one score
+    stride_rows: int  # rows from one score to the next
+
+    @property
+    def hop_s(self) -> float:
+        return self.hop_samples / spec.SAMPLE_RATE_HZ
+
+    @property
+    def score_s(self) -> float:
+        """Seconds from one score to the next."""
+        return self.stride_rows * self.hop_s
+
+    @property
+    def window_samples(self) -> int:
+        return self.receptive_rows * self.hop_samples
+
+    @property
+    def score_step_samples(self) -> int:
+        """Samples from one score to the next."""
+        return self.stride_rows * self.hop_samples
+
+    def scores(self, rows: int) -> int:
+        """How many scores a stream of `rows` gives."""
+        return max(0, (rows - self.receptive_rows) // self.stride_rows + 1)
+
+    def score_rows(self, scores: int) -> NDArray[np.int64]:
+        """How many rows of a stream the window of each of its first `scores` scores ends after."""
+        return self.receptive_rows + self.stride_rows * np.arange(scores, dtype=np.int64)
+
+    def score_samples(self, scores: int) -> NDArray[np.int64]:
+        """The same in samples of the stream."""
+        return self.score_rows(scores) * self.hop_samples
+
+
+@dataclass(frozen=True)
 class ModelImage:
     """A checked model image (models/<word>/model.bin)."""
 
@@ -209,11 +259,13 @@ class ModelImage:
     @property
     def detector(self) -> DetectorConfig:
         """The detector settings the image carries."""
-        q15 = 1 << spec.THRESHOLD_FRAC_BITS
-        h = self.header
-        return DetectorConfig(
-            int(h["smoothing"]), int(h["high_q15"]) / q15, int(h["low_q15"]) / q15, int(h["cooldown_ms"])
-        )
+        names = ("smoothing", "high_q15", "low_q15", "cooldown_ms")
+        return DetectorConfig.from_fields(*(int(self.header[name]) for name in names))
+
+    @property
+    def geometry(self) -> Geometry:
+        names = ("hop_samples", "receptive_rows", "stride_rows")
+        return Geometry(*(int(self.header[name]) for name in names))
 
 
 def _header_fields(image: bytes) -> dict[str, int | str]:

@@ -47,6 +47,12 @@ DETECTOR_COOLDOWN_MS = 500
 SCORE_FRAC_BITS = 8  # a raw score is an unsigned byte, 256 = certainty
 THRESHOLD_FRAC_BITS = 15  # smoothed scores and thresholds are Q15 in an unsigned 16-bit word
 
+
+def q15(level: float) -> int:
+    """A level or threshold 0..1 as the detector holds it: the nearest step."""
+    return round(level * (1 << THRESHOLD_FRAC_BITS))
+
+
 # ── Link framing ─────────────────────────────────────────────────────────────────────────────
 LINK_BAUD = 921_600
 LINK_MAX_PAYLOAD_BYTES = 656

@@ -14,6 +14,7 @@ from watchword import core, spec
 from watchword.data.recordings import Recording
 from watchword.device import bench
 from watchword.device.client import BoardDetection, StreamResult
+from watchword.device.scored import scored_stream
 from watchword.errors import WatchwordError
 from watchword.evaluate.budgets import DEFAULT_PATH
 from watchword.evaluate.metrics import ScoredStream
@@ -152,16 +153,10 @@ class TestCheckBoard:
 
 
 def test_cycles_of_a_clock_become_time(image: bytes) -> None:
-    host = ScoredStream(
-        Recording(Path("a"), (), "negative"),
-        0,
-        np.zeros(0, np.uint8),
-        np.zeros(0, np.int64),
-        np.zeros(0, np.int64),
-    )
+    recording = Recording(Path("a"), (), "negative")
     fired = (BoardDetection(5_120, 30_000, 1_600_000), BoardDetection(9_600, 30_000, 800_000))
     answer = StreamResult(1, np.zeros(0, np.uint8), fired, 0, 0, 0)
-    (stream,) = bench._board_streams(image, [host], [answer], clock_hz=160_000_000)
+    stream = scored_stream(recording, core.ModelImage(image).geometry, answer, clock_hz=160_000_000)
     assert stream.compute_samples is not None
     np.testing.assert_allclose(stream.compute_samples, [160.0, 80.0])  # 10 and 5 ms
 
@@ -169,11 +164,9 @@ def test_cycles_of_a_clock_become_time(image: bytes) -> None:
 def test_score_times_follow_from_the_model(image: bytes) -> None:
     """The board sends no sample index with a score: it must be what the host pipeline says."""
     run = core.run_pipeline(image, np.zeros(80_000, np.int16))
-    host = ScoredStream(
-        Recording(Path("a"), (), "negative"), 40_000, run.scores, run.score_samples, np.empty(0, np.int64)
-    )
+    recording = Recording(Path("a"), (), "negative")
     answer = StreamResult(1, run.scores, (), 80_000, run.rows, 0)
-    (stream,) = bench._board_streams(image, [host], [answer], clock_hz=0)
+    stream = scored_stream(recording, core.ModelImage(image).geometry, answer)
     assert stream.compute_samples is None, "instructions are no time"
     np.testing.assert_array_equal(stream.score_samples, run.score_samples)
     assert stream.audio_samples == 40_000

@@ -291,3 +291,25 @@ def test_breakdown_adds_up_by_group() -> None:
     assert list(table) == ["ann", "bob", "street"]
     assert table["bob"] == {"positives": 1, "misses": 1, "negative_hours": 0.0, "false_alarms": 0}
     assert table["street"] == {"positives": 0, "misses": 0, "negative_hours": 0.1, "false_alarms": 1}
+
+
+class TestThresholdFor:
+    """The lowest threshold that lets so many events pass: one rule for every table."""
+
+    def test_one_step_above_the_first_event_left_out(self) -> None:
+        q15, floats = np.array([30_000, 20_000, 20_000, 9_000]), np.array([0.9, 0.5])
+        assert [metrics.threshold_for(q15, k) for k in range(6)] == [30_001, 20_001, 20_001, 9_001, 1, 1]
+        assert metrics.threshold_for(floats, 1) == math.nextafter(0.5, 1.0)
+
+    def test_not_below_the_floor_and_never_zero(self) -> None:
+        q15 = np.array([9_000, 100])
+        assert [metrics.threshold_for(q15, k, floor=5_000) for k in range(3)] == [9_001, 5_000, 5_000]
+        assert metrics.threshold_for(np.zeros(0, int), 0) == 1
+        assert metrics.threshold_for(np.zeros(0), 0) > 0.0
+
+    @given(st.lists(st.integers(0, 32_640)), st.integers(0, 20))
+    def test_the_detectors_own_comparison_then_lets_no_more_pass(
+        self, found: list[int], allowed: int
+    ) -> None:
+        peaks = np.sort(np.array(found, int))[::-1]
+        assert np.sum(peaks >= metrics.threshold_for(peaks, allowed)) <= allowed

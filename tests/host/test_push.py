@@ -64,9 +64,7 @@ def test_gain_and_saved_settings() -> None:
         wanted = replace(board.config_get(), high=0.875)
         board.config_set(wanted)
         board.settings_save()
-        assert port.app.saved is not None and port.app.saved["high_q15"] == 0.875 * (
-            1 << spec.THRESHOLD_FRAC_BITS
-        )
+        assert port.app.saved is not None and port.app.saved["high_q15"] == spec.q15(0.875)
 
 
 @pytest.fixture

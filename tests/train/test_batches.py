@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from watchword import core
+from watchword.core import Geometry
 from watchword.data.augment import AFTER_END_S, BEFORE_END_S
-from watchword.data.batches import Batch, Batches, Geometry, TrainingSet, make_training_set
+from watchword.data.batches import Batch, Batches, TrainingSet, make_training_set, segment_rows
 
 GEOMETRY = Geometry(hop_samples=320, receptive_rows=69, stride_rows=2)
 IDENTITY = core.Normalisation("none", 1, np.zeros(13, np.int16), np.full(13, 1 << 14, np.uint16))
@@ -14,10 +15,10 @@ IDENTITY = core.Normalisation("none", 1, np.zeros(13, np.int16), np.full(13, 1 <
 
 def test_geometry() -> None:
     assert GEOMETRY.scores(68) == 0 and GEOMETRY.scores(69) == 1 and GEOMETRY.scores(71) == 2
-    assert GEOMETRY.score_samples(71).tolist() == [69 * 320, 71 * 320]
-    rows = GEOMETRY.segment_rows(2.4, 5)
+    assert GEOMETRY.score_samples(GEOMETRY.scores(71)).tolist() == [69 * 320, 71 * 320]
+    rows = segment_rows(GEOMETRY, 2.4, 5)
     assert (rows - 69) % 2 == 0 and abs(rows * 0.02 - 2.4) < 0.04
-    assert GEOMETRY.scores(GEOMETRY.segment_rows(0.5, 5)) == 5  # never fewer than one average
+    assert GEOMETRY.scores(segment_rows(GEOMETRY, 0.5, 5)) == 5  # never fewer than one average
 
 
 def test_positive_segments_end_after_the_word() -> None:

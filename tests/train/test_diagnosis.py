@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from toy_corpus import write_corpus
 from watchword.cli.doctor import command as doctor
 from watchword.config import RunConfig, save_config
-from watchword.data.batches import Batch, Batches, Geometry, TrainingSet
+from watchword.core import Geometry
+from watchword.data.batches import Batch, Batches, TrainingSet
 from watchword.data.corpus import read_manifest, write_manifest
 from watchword.errors import WatchwordError
 from watchword.train import diagnosis

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_corpus import write_corpus
 from watchword.config import DataConfig, DistillConfig, FeaturesConfig, RunConfig
-from watchword.data.batches import Batches, Geometry, TrainingSet
+from watchword.core import Geometry
+from watchword.data.batches import Batches, TrainingSet
 from watchword.data.plan import Features, make_features
 from watchword.train.distill.encoding import Encoder, FrontEnd, encode, share_of
 from watchword.train.distill.soft_labels import SoftLabels, at_row_ends, make_soft_labels
@@ -30,7 +31,7 @@ def test_opinions_stay_at_their_time(
 ) -> None:
     """A teacher that tells the time: whatever its pace, each row gets the time of its own end."""
     geometry = Geometry(hop, receptive, stride)
-    due = geometry.score_samples(samples // hop)
+    due = geometry.score_samples(geometry.scores(samples // hop))
     labels = at_row_ends(due, due / 1e4, samples // student_hop, student_hop).astype(float)
     ends = np.arange(1, len(labels) + 1) * student_hop
     known = np.isfinite(labels)

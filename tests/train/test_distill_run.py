@@ -24,7 +24,8 @@ from watchword.config import (
     WordConfig,
     save_config,
 )
-from watchword.data.batches import Batches, Geometry
+from watchword.core import Geometry
+from watchword.data.batches import Batches, segment_rows
 from watchword.errors import WatchwordError
 from watchword.train.distill.soft_labels import SoftLabels
 from watchword.train.distill.target import Lesson
@@ -116,7 +117,7 @@ def distance(config: RunConfig, run: Path, weights: str, distilled: RunConfig) -
     network = architectures.build_model(config.model, config.features.coeffs)
     load_weights(network, run / weights)
     t = config.train
-    rows = prepared.geometry.segment_rows(t.segment_s, config.detector.smoothing)
+    rows = segment_rows(prepared.geometry, t.segment_s, config.detector.smoothing)
     batches = Batches(prepared.training, prepared.geometry, rows, 60, 1.0, t.window_end_s, seed=9)
     return taught.lesson.distance(architectures.logits_of(network), batches.take(10))
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from watchword import core
 from watchword.config import ModelConfig, TrainConfig
-from watchword.data.batches import Batches, Geometry, TrainingSet
+from watchword.core import Geometry
+from watchword.data.batches import Batches, TrainingSet
 from watchword.data.plan import ValidationStream
 from watchword.train.calibration import calibrate_all
 from watchword.train.loop import Observers, fit
@@ -183,7 +184,7 @@ def test_calibrating_all_beats_the_threshold_alone() -> None:
     rng = np.random.default_rng(3)
     rows = np.zeros((600, 1), np.int8)
     count = geometry.scores(len(rows))
-    ends = geometry.score_samples(len(rows))
+    ends = geometry.score_samples(geometry.scores(len(rows)))
     streams, scores = [], []
     for number in range(40):
         raw = rng.integers(0, 20, count).astype(np.uint8)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import fft
 from watchword import core, spec
 from watchword.config import AugmentConfig, FeaturesConfig
-from watchword.data.batches import Batches, Geometry, TrainingSet
+from watchword.core import Geometry
+from watchword.data.batches import Batches, TrainingSet
 from watchword.data.features import fit_normalisation
 from watchword.data.specaugment import Masks, make_masks
 

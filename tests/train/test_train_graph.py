@@ -98,7 +98,7 @@ def test_a_stream_scores_as_its_windows(model: ModelConfig) -> None:
 
 
 def test_scorer_joins_pieces_without_a_seam(trained: Any) -> None:
-    from watchword.data.batches import Geometry
+    from watchword.core import Geometry
     from watchword.train.scoring import Scorer
 
     geometry = Geometry(320, receptive_rows(SMALL), 2)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from watchword import core
-from watchword.data.batches import Geometry
+from watchword.core import Geometry
 from watchword.data.plan import ValidationStream
-from watchword.evaluate.metrics import event_peaks
+from watchword.evaluate.metrics import stretch_peaks
 from watchword.train.validation import Accuracy, ValidationSet, calibrate
 
 GEOMETRY = Geometry(320, 69, 2)
@@ -31,8 +31,8 @@ def test_frr_at_false_alarms() -> None:
 
 def test_events_are_stretches_above_the_low_threshold() -> None:
     smoothed = np.array([0, 100, 300, 200, 50, 0, 400, 90, 120], np.uint16)
-    assert event_peaks(smoothed, 100) == [300, 400, 120]
-    assert event_peaks(np.zeros(5, np.uint16), 0) == []
+    assert stretch_peaks(smoothed, 100) == [300, 400, 120]
+    assert stretch_peaks(np.zeros(5, np.uint16), 0) == []
 
 
 def test_calibration_meets_the_target_and_is_the_lowest() -> None:
@@ -48,7 +48,7 @@ def test_calibration_meets_the_target_and_is_the_lowest() -> None:
 def test_measure_places_words_in_time() -> None:
     """Raw scores that are high only in the word's window give a hit and its latency."""
     rows = np.zeros((400, 40), np.int8)
-    ends = GEOMETRY.score_samples(len(rows))
+    ends = GEOMETRY.score_samples(GEOMETRY.scores(len(rows)))
     word = (int(ends[80]) - 8000, int(ends[80]))
     inside, outside = np.zeros(len(ends), np.uint8), np.zeros(len(ends), np.uint8)
     inside[79:90], outside[120:130] = 255, 255
@@ -68,7 +68,7 @@ def test_measure_places_words_in_time() -> None:
 def test_a_model_that_says_nothing_has_missed_every_word() -> None:
     """Scores under the low threshold are no events: not as alarms, so not as hits either."""
     rows = np.zeros((400, 40), np.int8)
-    ends = GEOMETRY.score_samples(len(rows))
+    ends = GEOMETRY.score_samples(GEOMETRY.scores(len(rows)))
     faint = np.full(len(ends), 20, np.uint8)
     streams = (
         ValidationStream(rows, (0, int(ends[-1])), "clean", 5.5),

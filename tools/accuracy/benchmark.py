@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from watchword import core, spec
+from watchword import core
 from watchword.data.corpus import write_manifest
 from watchword.data.scan import scan
 from watchword.device import firmware
@@ -34,7 +34,6 @@ ROOT = firmware.ROOT
 OUT = ROOT / "build" / "accuracy"
 PEER_HOME = ROOT / ".cache" / "peer"
 PAGE = ROOT / "docs" / "accuracy.md"
-ONE = 1 << spec.THRESHOLD_FRAC_BITS
 
 
 def main() -> int:
@@ -80,10 +79,9 @@ def run(arguments: argparse.Namespace) -> Results:
         on_board(heard, image, model, arguments.port)
         board = {"port": arguments.port, "scores": sum(len(h.scores) for h in heard)}
     detector = loaded.detector
-    # Ours fires at its threshold, the peer above it; here both are to be passed.
-    sides, thresholds = {OURS: our_scores(heard)}, {OURS: (detector.high_q15 - 1) / ONE}
+    sides, thresholds = {OURS: our_scores(heard)}, {OURS: core.unit(detector.high_q15)}
     if (theirs := peer_scores(heard)) is not None and info is not None:
-        sides, thresholds = sides | {PEER: theirs}, thresholds | {PEER: info.cutoff}
+        sides, thresholds = sides | {PEER: theirs}, thresholds | {PEER: info.threshold}
     return {
         "word": word,
         "model": {"name": model.name, "crc32": f"{int(loaded.header['crc32']):08x}"},

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 from watchword import core, spec
-from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, stream_pcm
+from watchword.data.recordings import ADDED_SAMPLES, stream_pcm
 from watchword.device import ports
 from watchword.device.client import Board
 from watchword.errors import WatchwordError
-from watchword.evaluate.equal_alarms import Scores, Trace, Word, event_peaks, pooled, word_peak
+from watchword.evaluate.equal_alarms import Scores, Trace, Word, pooled, separated_peaks, word_peak
 from watchword.evaluate.progress import Progress
 
 from tools.accuracy.peer import Peer
 from tools.accuracy.trials import POOLS, Plan, Trial
 
-_ADDED_S = (LEAD_SAMPLES + TAIL_SAMPLES) / spec.SAMPLE_RATE_HZ
+_ADDED_S = ADDED_SAMPLES / spec.SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def peer_scores(heard: Sequence[Heard]) -> Scores | None:
 def _listen_one(trial: Trial, image: bytes, peer: Peer | None) -> Heard:
     pcm = stream_pcm(trial.recording)
     run = core.run_pipeline(image, pcm)
-    levels = run.smoothed_q15 / (1 << spec.THRESHOLD_FRAC_BITS)
+    levels = core.unit(run.smoothed_q15)
     other = peer.trace(pcm) if peer else None
     return Heard(trial, run.scores, Trace(levels, run.score_samples), other)
 
@@ -101,7 +101,7 @@ def _scores(found: Sequence[tuple[Trial, Trace]]) -> Scores:
             Word(trial.condition, recording.name, trial.clip.split, word_peak(trace, span))
             for span in recording.word_samples
         ]
-        peaks = event_peaks(trace) if trial.pools else []
+        peaks = separated_peaks(trace) if trial.pools else []
         for pool in trial.pools:
             events[pool].append(peaks)
             hours[pool] += trial.seconds / 3600.0

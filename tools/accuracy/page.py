@@ -19,8 +19,8 @@ and speakers are those of the named splits alone. Our models were tuned on val, 
 the peer was tuned on is not known.
 
 How it is counted, for both alike: on audio without the word, the highest smoothed score is an event and
-silences a second on either side, then the highest of the rest, and so on; an event above the
-threshold is a false alarm. A word is heard when the smoothed score rises above the threshold between its
+silences a second on either side, then the highest of the rest, and so on; an event that reaches the
+threshold is a false alarm. A word is heard when the smoothed score reaches the threshold between its
 start and one second after its end. The threshold of each detector is the lowest that lets the given
 number of false alarms pass. FRR is the share of words missed. Bounds are one-sided 95 %; for FRR they
 count every clip once, however often it was heard, because draws of one clip are not independent.

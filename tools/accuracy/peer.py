@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import struct
 import subprocess
 import sys
@@ -34,6 +35,11 @@ class PeerInfo:
     model: str | None  # None: it has no model for the word
     cutoff: float = 0.0  # detects above this probability
     window: int = 0  # inferences averaged
+
+    @property
+    def threshold(self) -> float:
+        """The least probability that it detects."""
+        return math.nextafter(self.cutoff, math.inf)
 
     @property
     def title(self) -> str:

@@ -24,7 +24,7 @@ Results = dict[str, Any]
 def summarise(
     plan: Plan, heard: Sequence[Heard], sides: dict[str, Scores], thresholds: dict[str, float]
 ) -> Results:
-    """sides: ours and, if there is one, the peer; thresholds: what each detects above as shipped."""
+    """sides: ours and, if there is one, the peer; thresholds: what each detects from as shipped."""
     return {
         "data": describe(plan, [h.trial for h in heard]),
         "equal_alarms": {pool: [_row(sides, pool, allowed) for allowed in BUDGETS] for pool in POOLS},

@@ -54,18 +54,18 @@ def board_costs(emulated: firmware.Board, model: Path, pcm: np.ndarray) -> dict[
     """Counts of the real firmware over its link: by stage, per hop and per second; stack."""
     port = ports.port_of(emulated)
     image = load_image(model)
-    header = core.ModelImage(image).header
-    window = int(header["receptive_rows"]) * int(header["hop_samples"])
+    loaded = core.ModelImage(image)
+    geometry = loaded.geometry
     with ports.open_port(port, model) as transport, Board(transport, port) as board:
         board.stats(reset=True)
-        board.stream(pcm[:window])
+        board.stream(pcm[: geometry.window_samples])
         first = board.stats(reset=True)
         result = board.stream(pcm)
         whole = board.stats()
     if not np.array_equal(result.scores, core.run_pipeline(image, pcm).scores):
         raise WatchwordError("the board's scores differ from the host's", port)
-    hops_per_second = spec.SAMPLE_RATE_HZ / int(header["hop_samples"])
-    scores_per_second = hops_per_second / int(header["stride_rows"])
+    hops_per_second = spec.SAMPLE_RATE_HZ / geometry.hop_samples
+    scores_per_second = hops_per_second / geometry.stride_rows
     counts: dict[str, float] = {}
     for stage in spec.STAGES:
         # The first window, when not every layer has a row yet, is left out of the mean.
@@ -78,7 +78,11 @@ def board_costs(emulated: firmware.Board, model: Path, pcm: np.ndarray) -> dict[
     counts["pipeline per second"] = sum(counts[f"{stage} per second"] for stage in spec.STAGES)
     counts["one window from reset"] = first["model_total"]
     counts["whole windows per second"] = first["model_total"] * scores_per_second
-    return {"counts": counts, "stack_bytes": whole["stack_bytes"], "arena_bytes": header["arena_bytes"]}
+    return {
+        "counts": counts,
+        "stack_bytes": whole["stack_bytes"],
+        "arena_bytes": loaded.header["arena_bytes"],
+    }
 
 
 def layer_costs(emulated: firmware.Board, model: Path, pcm: np.ndarray) -> dict[str, float]:

@@ -30,7 +30,6 @@ MEL_WEIGHT_FRAC_BITS = 16
 
 def spec_header(fingerprint: int) -> str:
     """ww_spec.h: every plain constant, the status codes and the fingerprint."""
-    q15 = 1 << spec.THRESHOLD_FRAC_BITS
     values = {
         "SPEC_ID": f"0x{fingerprint:08x}u",
         "FRONTEND_ID": f"0x{spec.FRONTEND_ID:08x}u",
@@ -58,8 +57,8 @@ def spec_header(fingerprint: int) -> str:
         "CMVN_ALPHA_FRAC_BITS": spec.CMVN_ALPHA_FRAC_BITS,
         "DETECTOR_SMOOTHING": spec.DETECTOR_SMOOTHING,
         "DETECTOR_MAX_SMOOTHING": spec.DETECTOR_MAX_SMOOTHING,
-        "DETECTOR_HIGH_Q15": round(spec.DETECTOR_HIGH * q15),
-        "DETECTOR_LOW_Q15": round(spec.DETECTOR_LOW * q15),
+        "DETECTOR_HIGH_Q15": spec.q15(spec.DETECTOR_HIGH),
+        "DETECTOR_LOW_Q15": spec.q15(spec.DETECTOR_LOW),
         "DETECTOR_COOLDOWN_MS": spec.DETECTOR_COOLDOWN_MS,
         "SCORE_FRAC_BITS": spec.SCORE_FRAC_BITS,
         "THRESHOLD_FRAC_BITS": spec.THRESHOLD_FRAC_BITS,

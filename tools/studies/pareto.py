@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 from watchword import core, spec
 from watchword.config import FeaturesConfig, ModelConfig, RunConfig, config_from_dict, load_config
-from watchword.data.batches import Geometry
+from watchword.core import Geometry
 from watchword.device import firmware
 from watchword.errors import WatchwordError
 from watchword.export.folder import export_model
@@ -151,7 +151,7 @@ def teacher_row(name: str, model: ModelConfig, features: FeaturesConfig, network
     geometry = Geometry(features.hop_samples, architectures.receptive_rows(model), model.stem_stride)
 
     def operations(scores: int) -> int:
-        rows = geometry.receptive_rows + (scores - 1) * geometry.stride_rows
+        rows = int(geometry.score_rows(scores)[-1])
         shape = tf.TensorSpec((1, rows, 1, features.coeffs), tf.float32)
         graph = tf.function(lambda x: folded(x, training=False)).get_concrete_function(shape)
         with quiet_stderr():

@@ -8,41 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from watchword import core, spec
+from watchword import core
+from watchword.core import Geometry
 from watchword.data.augment import BEFORE_END_S
 from watchword.data.specaugment import Masks
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """How rows, windows and seconds relate in a run."""
-
-    hop_samples: int
-    receptive_rows: int
-    stride_rows: int  # rows from one score to the next
-
-    @property
-    def hop_s(self) -> float:
-        return self.hop_samples / spec.SAMPLE_RATE_HZ
-
-    @property
-    def score_s(self) -> float:
-        """Seconds from one score to the next."""
-        return self.stride_rows * self.hop_s
-
-    def scores(self, rows: int) -> int:
-        """How many scores a stream of `rows` gives."""
-        return max(0, (rows - self.receptive_rows) // self.stride_rows + 1)
-
-    def segment_rows(self, seconds: float, smoothing: int) -> int:
-        """Rows of a segment of about `seconds` that gives whole strides and at least one average."""
-        strides = round(seconds / self.score_s) - -(-self.receptive_rows // self.stride_rows)
-        return self.receptive_rows + max(strides, smoothing - 1) * self.stride_rows
-
-    def score_samples(self, rows: int) -> np.ndarray:
-        """Stream sample index at which each score's window ends: int64 [scores]."""
-        ends = np.arange(self.scores(rows), dtype=np.int64) * self.stride_rows + self.receptive_rows
-        return ends * self.hop_samples
+def segment_rows(geometry: Geometry, seconds: float, smoothing: int) -> int:
+    """Rows of a segment of about `seconds` that gives whole strides and at least one average."""
+    strides = round(seconds / geometry.score_s) - -(-geometry.receptive_rows // geometry.stride_rows)
+    return geometry.receptive_rows + max(strides, smoothing - 1) * geometry.stride_rows
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from watchword.data.features import (
     digest_file,
     make_bank,
 )
-from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
+from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES
 from watchword.data.rooms import simulate
 from watchword.data.training_audio import is_mined
 from watchword.errors import WatchwordError
@@ -152,7 +152,7 @@ def _provenance(*parts: _Split) -> dict[str, Any]:
 
 def _seconds(rows: np.ndarray, hop_samples: int) -> float:
     """Length of the recording behind a validation stream, without the silence around it."""
-    return max(0.0, (len(rows) * hop_samples - LEAD_SAMPLES - TAIL_SAMPLES) / RATE)
+    return max(0.0, (len(rows) * hop_samples - ADDED_SAMPLES) / RATE)
 
 
 def _read_splits(manifest: Path) -> tuple[_Split, _Split]:

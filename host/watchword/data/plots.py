@@ -64,7 +64,7 @@ def view(pcm: np.ndarray, image: bytes | None = None) -> Views:
         rows[first:],
         core.normalise(rows, normalisation_of(image))[first:],
         run.scores,
-        run.smoothed_q15 / (1 << spec.THRESHOLD_FRAC_BITS),
+        core.unit(run.smoothed_q15),
         (run.score_samples - LEAD_SAMPLES) / spec.SAMPLE_RATE_HZ,
         core.ModelImage(image).detector.high,
     )

@@ -22,6 +22,7 @@ from watchword.errors import WatchwordError
 # Every recording is a stream of its own: pipeline reset, silence, the audio, silence.
 LEAD_SAMPLES = spec.SAMPLE_RATE_HZ * 3 // 2
 TAIL_SAMPLES = spec.SAMPLE_RATE_HZ
+ADDED_SAMPLES = LEAD_SAMPLES + TAIL_SAMPLES
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}
 TRUTH_NAME = "truth.csv"

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from watchword import core, spec
-from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Selection, stream_pcm
+from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES, Selection, stream_pcm
 from watchword.device import firmware
 from watchword.device.client import Board, BoardDetection, StreamResult, check_model
 from watchword.device.firmware import FirmwareImage
 from watchword.device.link import Transport
 from watchword.device.ports import emulated_env, open_port
 from watchword.device.push import push as push_model
+from watchword.device.scored import scored_stream
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets
 from watchword.evaluate.host import announce, build_results, finish_budgets
@@ -32,7 +33,6 @@ from watchword.export.image import load_image
 ESTIMATE_CLOCK_HZ = 160_000_000
 ESTIMATE_CPI = 1.5
 
-ADDED_SAMPLES = LEAD_SAMPLES + TAIL_SAMPLES  # of silence around each recording
 BYTES_PER_SECOND = 2 * spec.SAMPLE_RATE_HZ  # of audio; framing adds a little
 
 
@@ -107,7 +107,11 @@ def bench(
         for unreadable in host.skipped:
             session.log(f"skipped {unreadable.path}: {unreadable.reason}")
         run = run_board(board, meter, host.streams, session)
-    streams = _board_streams(image, host.streams, run.results, int(run.info["clock_hz"]))
+    geometry, clock_hz = core.ModelImage(image).geometry, int(run.info["clock_hz"])
+    streams = [
+        scored_stream(heard.recording, geometry, result, clock_hz)
+        for heard, result in zip(host.streams, run.results, strict=True)
+    ]
     results = build_results(str(run.info["board"]), image, streams, selection, host.skipped)
     results["origin"]["model"] = str(model)
     results["cost"] = cost_results(run)
@@ -256,31 +260,6 @@ def _pcm(reference: Sequence[ScoredStream]) -> Iterator[np.ndarray]:
         yield stream_pcm(stream.recording)
 
 
-def _board_streams(
-    image: bytes, reference: Sequence[ScoredStream], results: Sequence[StreamResult], clock_hz: int
-) -> list[ScoredStream]:
-    """The board's own scores and detections, in the form the metrics take.
-
-    A board with a clock tells how long the deciding hop took; instructions (clock_hz 0) are no time.
-    """
-    header = core.ModelImage(image).header
-    first = int(header["receptive_rows"]) * int(header["hop_samples"])
-    step = int(header["stride_rows"]) * int(header["hop_samples"])
-    return [
-        ScoredStream(
-            host.recording,
-            result.samples - LEAD_SAMPLES - TAIL_SAMPLES,
-            result.scores,
-            first + step * np.arange(result.scores.size, dtype=np.int64),
-            np.asarray([d.sample_index for d in result.detections], np.int64),
-            np.array([d.cost * spec.SAMPLE_RATE_HZ / clock_hz for d in result.detections])
-            if clock_hz
-            else None,
-        )
-        for host, result in zip(reference, results, strict=True)
-    ]
-
-
 def _memory(run: BoardRun, built: FirmwareImage | None) -> Results:
     return {
         "ram_bytes": built.ram_bytes if built else None,
@@ -316,4 +295,4 @@ def _line(stream: ScoredStream, result: StreamResult) -> str:
 
 def _shown(detection: BoardDetection) -> str:
     seconds = (detection.sample_index - LEAD_SAMPLES) / spec.SAMPLE_RATE_HZ
-    return f"{seconds:.3f} s ({detection.smoothed_q15 / (1 << spec.THRESHOLD_FRAC_BITS):.2f})"
+    return f"{seconds:.3f} s ({core.unit(detection.smoothed_q15):.2f})"

@@ -173,7 +173,7 @@ def save_detections(
     numbers = count(taken + 1)
 
     def save(snippet: Snippet) -> None:
-        score = snippet.detection.smoothed_q15 / (1 << spec.THRESHOLD_FRAC_BITS)
+        score = core.unit(snippet.detection.smoothed_q15)
         path = audio.save(out / f"{next(numbers):04d}_{round(100 * score):03d}.wav", snippet.pcm)
         say(f"{snippet.detection.sample_index / spec.SAMPLE_RATE_HZ:.3f} s  {score:.2f}  {path}")
 

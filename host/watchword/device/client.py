@@ -377,10 +377,5 @@ def _refusal(message: Received, name: str) -> WatchwordError:
 
 
 def _detector(config: Received) -> DetectorConfig:
-    one = 1 << spec.THRESHOLD_FRAC_BITS
-    return DetectorConfig(
-        config.number("smoothing"),
-        config.number("high_q15") / one,
-        config.number("low_q15") / one,
-        config.number("cooldown_ms"),
-    )
+    names = ("smoothing", "high_q15", "low_q15", "cooldown_ms")
+    return DetectorConfig.from_fields(*(config.number(name) for name in names))

@@ -207,16 +207,16 @@ def _curve_length(alarm_peaks: np.ndarray) -> int:
 
 def _threshold(alarm_peaks: np.ndarray, allowed: int, detector: core.DetectorConfig) -> float:
     """The lowest high threshold (0..1) that lets at most `allowed` events of the other audio pass."""
-    one = 1 << spec.THRESHOLD_FRAC_BITS
-    lowest = max(1, detector.low_q15)
-    return max(lowest, int(alarm_peaks[allowed]) + 1 if allowed < alarm_peaks.size else lowest) / one
+    return core.unit(int(metrics.threshold_for(alarm_peaks, allowed, detector.low_q15)))
 
 
 def _alarm_peaks(streams: Sequence[ScoredStream], detector: core.DetectorConfig) -> np.ndarray:
     """How high each event of the audio without the word gets, Q15, descending."""
     negatives = [s for s in streams if not s.recording.words]
     peaks = [
-        p for levels in _smoothed(negatives, detector) for p in metrics.event_peaks(levels, detector.low_q15)
+        p
+        for levels in _smoothed(negatives, detector)
+        for p in metrics.stretch_peaks(levels, detector.low_q15)
     ]
     return np.sort(np.array(peaks, int))[::-1]
 

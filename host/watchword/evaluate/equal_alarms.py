@@ -2,9 +2,9 @@
 
 The same rules for both, whatever detector settings either has: on a recording without the word,
 every local maximum of the smoothed score is an event, the highest first, and an event silences a
-second on either side of it; an event above the threshold is one false alarm. A word is heard when the
-smoothed score rises above the threshold between its start and one second after its end. For k allowed
-false alarms the threshold is the (k + 1)th highest event.
+second on either side of it; an event that reaches the threshold is one false alarm. A word is heard when
+the smoothed score reaches the threshold between its start and one second after its end. For k allowed
+false alarms the threshold is just above the (k + 1)th highest event.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from watchword.evaluate.metrics import CONFIDENCE, GRACE_SAMPLES, REPEAT_SAMPLES, poisson_upper
+from watchword.evaluate.metrics import (
+    CONFIDENCE,
+    REPEAT_SAMPLES,
+    in_window,
+    poisson_upper,
+    threshold_for,
+)
 
 BUDGETS = (0, 1, 2, 3, 5, 10)  # false alarms
 CLEAR_P = 0.05
@@ -48,23 +54,22 @@ class Scores:
     hours: dict[str, float]  # of each pool
 
     def threshold(self, pool: str, allowed: int) -> float:
-        """Scores above it count; at most `allowed` events of the pool are above it."""
-        peaks = self.alarms[pool]
-        return float(peaks[allowed]) if allowed < len(peaks) else 0.0
+        """The lowest that at most `allowed` events of the pool reach."""
+        return threshold_for(self.alarms[pool], allowed)
 
     def misses(self, threshold: float, condition: str, split: str | None = None) -> np.ndarray:
-        """Of each clip, how many of its trials in `condition` stay at or under `threshold`; and trials.
+        """Of each clip, how many of its trials in `condition` stay under `threshold`; and trials.
 
         int [2, clips]: misses, trials.
         """
         chosen = [w for w in self.words if w.condition == condition and split in (None, w.split)]
         names, index = np.unique([w.clip for w in chosen], return_inverse=True)
-        missed = np.array([w.peak <= threshold for w in chosen], float)
+        missed = np.array([w.peak < threshold for w in chosen], float)
         counts = [np.bincount(index, weights, len(names)) for weights in (missed, np.ones(len(chosen)))]
         return np.array(counts).astype(int)
 
     def false_alarms(self, pool: str, threshold: float) -> int:
-        return int(np.sum(self.alarms[pool] > threshold))
+        return int(np.sum(self.alarms[pool] >= threshold))
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,10 @@ class Rate:
 
 def word_peak(trace: Trace, word: tuple[int, int]) -> float:
     """Highest score from the word's start to the end of the grace time; 0 without scores there."""
-    inside = (trace.ends >= word[0]) & (trace.ends <= word[1] + GRACE_SAMPLES)
-    return float(trace.levels[inside].max()) if inside.any() else 0.0
+    return float(trace.levels[in_window(trace.ends, word)].max(initial=0.0))
 
 
-def event_peaks(trace: Trace) -> list[float]:
+def separated_peaks(trace: Trace) -> list[float]:
     """Heights of the events of a stream without the word, descending; at least a second apart."""
     levels = np.array(trace.levels, np.float64)
     peaks: list[float] = []

@@ -16,11 +16,12 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from scipy import special
 
-from watchword import spec
+from watchword import core, spec
 from watchword.data.recordings import LEAD_SAMPLES, Recording
 
 GRACE_SAMPLES = spec.SAMPLE_RATE_HZ  # a hit may come this long after the word
@@ -122,6 +123,15 @@ def binomial_upper(events: int, trials: int, confidence: float = CONFIDENCE) -> 
     return 1.0 if events >= trials else float(special.betaincinv(events + 1, trials - events, confidence))
 
 
+@overload
+def in_window(sample: int, word: tuple[int, int]) -> bool: ...
+@overload
+def in_window(sample: np.ndarray, word: tuple[int, int]) -> np.ndarray: ...
+def in_window(sample: int | np.ndarray, word: tuple[int, int]) -> bool | np.ndarray:
+    """Whether a detection then is a hit of the word: from its start to a second after its end."""
+    return (sample >= word[0]) & (sample <= word[1] + GRACE_SAMPLES)
+
+
 def match(words: Sequence[tuple[int, int]], detections: Iterable[int]) -> Match:
     """Set detections against words [(start, end)], all in samples of one stream.
 
@@ -134,7 +144,7 @@ def match(words: Sequence[tuple[int, int]], detections: Iterable[int]) -> Match:
     extras: list[int] = []
     repeats, last = 0, -math.inf
     for sample in sorted(int(d) for d in detections):
-        open_words = [i for i in order if words[i][0] <= sample <= words[i][1] + GRACE_SAMPLES]
+        open_words = [i for i in order if in_window(sample, words[i])]
         unheard = next((i for i in open_words if hits[i] is None), None)
         if unheard is not None:
             hits[unheard] = sample
@@ -253,8 +263,8 @@ def word_peaks(streams: Iterable[ScoredStream], smoothed: Sequence[np.ndarray]) 
     peaks = []
     for stream, levels in zip(streams, smoothed, strict=True):
         for start, end in stream.recording.word_samples:
-            inside = (stream.score_samples >= start) & (stream.score_samples <= end + GRACE_SAMPLES)
-            peaks.append(_unit(levels[inside].max()) if inside.any() else 0.0)
+            inside = in_window(stream.score_samples, (start, end))
+            peaks.append(core.unit(int(levels[inside].max(initial=0))))
     return peaks
 
 
@@ -265,33 +275,45 @@ def negative_peaks(streams: Iterable[ScoredStream], smoothed: Sequence[np.ndarra
         times = stream.score_samples
         negative = np.full(levels.size, _has_negative_audio(stream))
         for start, end in stream.recording.word_samples:
-            negative &= (times < start) | (times > end + GRACE_SAMPLES)
+            negative &= ~in_window(times, (start, end))
         if not negative.any():
             continue
         second = (times[negative] - times[0]) // spec.SAMPLE_RATE_HZ
         starts = np.flatnonzero(np.diff(second, prepend=-1))
-        peaks.extend(_unit(peak) for peak in np.maximum.reduceat(levels[negative], starts))
+        peaks.extend(core.unit(int(peak)) for peak in np.maximum.reduceat(levels[negative], starts))
     return peaks
 
 
 def clip_peaks(streams: Iterable[ScoredStream], smoothed: Sequence[np.ndarray]) -> list[float]:
     """Highest smoothed score (0..1) of every recording without the word."""
     return [
-        _unit(levels.max(initial=0))
+        core.unit(int(levels.max(initial=0)))
         for stream, levels in zip(streams, smoothed, strict=True)
         if not stream.recording.words
     ]
 
 
-def event_peaks(smoothed: np.ndarray, low_q15: int) -> list[int]:
-    """The highest average of every stretch that stays at or above the low threshold (uint16 [n], Q15)."""
+def stretch_peaks(smoothed: np.ndarray, low_q15: int) -> list[int]:
+    """The highest average of every stretch that stays at or above the low threshold (uint16 [n], Q15).
+
+    The detector fires at most once in a stretch, so this is what its own settings make events of;
+    `equal_alarms.separated_peaks` is the rule that asks nothing of a detector.
+    """
     above = np.concatenate(([0], (smoothed >= max(1, low_q15)).astype(np.int8), [0]))
     edges = np.flatnonzero(np.diff(above))
     return [int(smoothed[a:b].max()) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _unit(level_q15: int) -> float:
-    return float(level_q15) / (1 << spec.THRESHOLD_FRAC_BITS)
+def threshold_for(peaks: np.ndarray, allowed: int, floor: float = 0) -> float:
+    """The lowest threshold above zero and not below `floor` that at most `allowed` of `peaks` reach.
+
+    A peak reaches a threshold that equals it, as in the detector. `peaks` are in descending order, and
+    the threshold is of their kind: whole numbers (Q15), or floats. Peaks that equal the first one left
+    out are left out with it, so fewer than `allowed` may reach the threshold.
+    """
+    reached = peaks[allowed] if allowed < len(peaks) else 0
+    whole = np.issubdtype(peaks.dtype, np.integer)
+    return max(int(reached) + 1 if whole else float(np.nextafter(float(reached), np.inf)), floor)
 
 
 def _file_time(sample: int) -> float:

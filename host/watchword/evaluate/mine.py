@@ -24,7 +24,7 @@ from watchword.data.recordings import LEAD_SAMPLES
 from watchword.data.scan import MANIFEST
 from watchword.data.training_audio import MINED, require_train, training_audio
 from watchword.errors import WatchwordError
-from watchword.evaluate.metrics import GRACE_SAMPLES, ScoredStream, match, negative_hours
+from watchword.evaluate.metrics import ScoredStream, in_window, match, negative_hours
 from watchword.evaluate.stream import HostRun, run_host
 from watchword.export.image import load_image
 from watchword.files import write_atomic
@@ -128,17 +128,16 @@ def find_alarms(stream: ScoredStream, image: bytes, threshold: float) -> list[Al
         return []
     model = core.ModelImage(image)
     smoothed = core.detect(stream.scores, stream.score_samples, model.detector)[0]
-    level = smoothed / float(1 << spec.THRESHOLD_FRAC_BITS)
+    level = core.unit(smoothed)
     times = stream.score_samples
     level[times <= LEAD_SAMPLES] = 0.0  # nothing was heard yet
     for start, end in stream.recording.word_samples:
-        level[(times >= start - _WORD_MARGIN) & (times <= end + GRACE_SAMPLES)] = 0.0
-    hop, rows = int(model.header["hop_samples"]), int(model.header["receptive_rows"])
-    step = hop * int(model.header["stride_rows"])
+        level[in_window(times, (start - _WORD_MARGIN, end))] = 0.0
+    step = model.geometry.score_step_samples
     padded = np.concatenate(([-1.0], level, [-1.0]))  # the first and the last score may be peaks
     apart = max(1, round(_SEPARATION_S * RATE / step))
     peaks = find_peaks(padded, height=threshold, distance=apart)[0] - 1
-    reach = rows * hop + model.detector.smoothing * step + round(_BEFORE_S * RATE)
+    reach = model.geometry.window_samples + model.detector.smoothing * step + round(_BEFORE_S * RATE)
     return [_alarm(stream, int(times[i]) - LEAD_SAMPLES, float(level[i]), reach) for i in peaks]
 
 

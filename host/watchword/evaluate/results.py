@@ -36,7 +36,7 @@ def accuracy_results(
     smoothed = [core.detect(s.scores, s.score_samples, detector)[0] for s in streams]
     word_peaks = metrics.word_peaks(streams, smoothed)
     second_peaks = metrics.negative_peaks(streams, smoothed)
-    threshold = detector.high_q15 / (1 << spec.THRESHOLD_FRAC_BITS)
+    threshold = core.unit(detector.high_q15)
     return {
         "frr": accuracy.frr,
         "frr_upper95": accuracy.frr_upper95,
@@ -197,7 +197,7 @@ def event_rows(
                 "path": str(event.recording.path),
                 "name": event.recording.name or event.recording.path.name,
                 "time_s": round(event.time_s, 3),
-                "peak": round(peaks[i] / (1 << spec.THRESHOLD_FRAC_BITS), 3) if levels.size else None,
+                "peak": round(core.unit(peaks[i]), 3) if levels.size else None,
                 "speaker": event.recording.speaker,
                 "source": event.recording.source,
             }
@@ -226,7 +226,7 @@ def _trace(event: Event, stream: ScoredStream, around: np.ndarray, levels: np.nd
         "first_s": round(float(times[0]), 3),
         "step_s": round(float(np.diff(times).mean()), 4) if times.size > 1 else 0.0,
         "raw": [math.floor(100 * int(v) / 256 + 0.5) for v in stream.scores[around]],
-        "smoothed": [round(100 * int(v) / (1 << spec.THRESHOLD_FRAC_BITS)) for v in levels],
+        "smoothed": [round(100 * core.unit(int(v))) for v in levels],
         "words": [
             [round(a - event.time_s, 3), round(b - event.time_s, 3)]
             for a, b in stream.recording.words

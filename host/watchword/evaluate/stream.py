@@ -16,8 +16,7 @@ import numpy as np
 from watchword import core
 from watchword.data.corpus import Skipped
 from watchword.data.recordings import (
-    LEAD_SAMPLES,
-    TAIL_SAMPLES,
+    ADDED_SAMPLES,
     Recording,
     Selection,
     stream_pcm,
@@ -74,7 +73,7 @@ def score_recording(image: bytes, recording: Recording) -> ScoredStream | Skippe
     run = core.run_pipeline(image, pcm)
     return ScoredStream(
         recording,
-        pcm.size - LEAD_SAMPLES - TAIL_SAMPLES,
+        pcm.size - ADDED_SAMPLES,
         run.scores,
         run.score_samples,
         np.asarray([d.sample_index for d in run.detections], np.int64),

@@ -18,7 +18,6 @@ from watchword.evaluate.metrics import Accuracy, ScoredStream
 from watchword.judge.network import Judge
 
 SWEPT = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-_ONE = 1 << spec.THRESHOLD_FRAC_BITS
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,9 @@ class Cascade:
             score = self.judge.score(self.judge.around(pcm, sample, self.after_samples))
             taken = time.perf_counter() - started
             accepted = score >= self.judge.threshold
-            rulings.append(Ruling(stream.recording, sample, levels[sample] / _ONE, score, accepted, taken))
+            rulings.append(
+                Ruling(stream.recording, sample, core.unit(levels[sample]), score, accepted, taken)
+            )
         return Judged(stream, tuple(rulings))
 
     def results(self, judged: Sequence[Judged], own: core.DetectorConfig) -> dict[str, Any]:

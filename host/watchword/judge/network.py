@@ -14,7 +14,7 @@ from watchword.config import load_config
 from watchword.errors import WatchwordError
 from watchword.export.settings import ModelSettings
 from watchword.train.architectures import build_model, logits_of, receptive_rows
-from watchword.train.tensorflow import load_tensorflow
+from watchword.train.tensorflow import load_tensorflow, network_input
 from watchword.train.trainer import load_weights
 
 EARLIER_S = 1.6  # of sound before the first window: the word may have ended that long before the snippet
@@ -70,8 +70,7 @@ def _compiled(logits: Any, settings: ModelSettings) -> Callable[[np.ndarray], An
 
     @tf.function(input_signature=[tf.TensorSpec((1, None, settings.coeffs), tf.int8)])
     def run(rows: Any) -> Any:
-        real = tf.cast(rows, tf.float32) * spec.INPUT_SCALE
-        found = logits(real[:, :, None, :], training=False)[:, :, 0, :]
+        found = logits(network_input(rows), training=False)[:, :, 0, :]
         averaged = tf.nn.avg_pool1d(found, settings.detector.smoothing, 1, "VALID")
         return tf.sigmoid(tf.reduce_max(averaged))
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from watchword import core
-from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording, Selection, stream_pcm
-from watchword.device.client import Board, StreamResult, check_model
+from watchword.data.recordings import Recording, Selection, stream_pcm
+from watchword.device.client import Board, check_model
 from watchword.device.ports import open_port
 from watchword.device.push import push
+from watchword.device.scored import scored_stream
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import ScoredStream
 from watchword.evaluate.stream import run_host
@@ -53,6 +54,7 @@ def board_streams(
 
 def _streamed(board: Board, image: bytes, selection: Selection, say: Say) -> Iterator[ScoredStream]:
     sent: list[Recording] = []
+    geometry = core.ModelImage(image).geometry
 
     def readable() -> Iterator[np.ndarray]:
         for recording in selection.recordings:
@@ -69,18 +71,4 @@ def _streamed(board: Board, image: bytes, selection: Selection, say: Say) -> Ite
             raise WatchwordError(
                 f"{result.lost_samples} samples of {sent[number].path} were lost", board.link.name
             )
-        yield _scored(image, sent[number], result)
-
-
-def _scored(image: bytes, recording: Recording, result: StreamResult) -> ScoredStream:
-    header = core.ModelImage(image).header
-    first, step = (
-        int(header[name]) * int(header["hop_samples"]) for name in ("receptive_rows", "stride_rows")
-    )
-    return ScoredStream(
-        recording,
-        result.samples - LEAD_SAMPLES - TAIL_SAMPLES,
-        result.scores,
-        first + step * np.arange(result.scores.size, dtype=np.int64),
-        np.asarray([detection.sample_index for detection in result.detections], np.int64),
-    )
+        yield scored_stream(sent[number], geometry, result)

@@ -9,7 +9,7 @@ import numpy as np
 
 from watchword import spec
 from watchword.errors import WatchwordError
-from watchword.train.tensorflow import load_tensorflow, quiet_stderr
+from watchword.train.tensorflow import load_tensorflow, network_input, quiet_stderr
 
 OUTPUT_SCALE = 1.0 / (1 << spec.SCORE_FRAC_BITS)
 OUTPUT_ZERO_POINT = -128
@@ -34,17 +34,17 @@ def to_tflite(network: Any, rows: int, coeffs: int, samples: Sequence[np.ndarray
         converter.inference_input_type = converter.inference_output_type = tf.int8
         if samples is not None:
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.representative_dataset = lambda: _representative(samples, shape)
+            converter.representative_dataset = lambda: _representative(samples, rows, coeffs)
         content = bytes(converter.convert())
     check_tflite(content, rows, coeffs)
     return content
 
 
-def _representative(samples: Sequence[np.ndarray], shape: tuple[int, ...]) -> Iterator[list[np.ndarray]]:
+def _representative(samples: Sequence[np.ndarray], rows: int, coeffs: int) -> Iterator[list[np.ndarray]]:
     """Real-valued windows; the first spans the whole int8 range, which fixes the input scale."""
-    extremes = np.resize(np.array([-128, 127], np.int8), shape)
+    extremes = np.resize(np.array([-128, 127], np.int8), (rows, coeffs))
     for window in (extremes, *samples):
-        yield [window.reshape(shape).astype(np.float32) * np.float32(spec.INPUT_SCALE)]
+        yield [network_input(window.reshape(1, rows, coeffs)).numpy()]
 
 
 def check_tflite(content: bytes, rows: int, coeffs: int) -> None:

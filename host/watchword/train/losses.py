@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from watchword.config import TrainConfig
-from watchword.data.batches import Geometry
+from watchword.core import Geometry
 from watchword.train.tensorflow import load_tensorflow
 
 

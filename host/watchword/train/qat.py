@@ -15,7 +15,7 @@ import numpy as np
 from watchword import spec
 from watchword.config import ModelConfig
 from watchword.train.architectures import LOGIT_LAYER, build_model
-from watchword.train.tensorflow import load_model_optimization, load_tensorflow
+from watchword.train.tensorflow import load_model_optimization, load_tensorflow, network_input
 
 LOGIT_STEP = 1.0 / 16.0  # ±8: beyond, a score is 0 or 255 anyway
 _CLIPPED_PERCENT = 0.005  # of the activations may lie beyond each end of a range
@@ -111,7 +111,7 @@ def _measure_ranges(folded: Any, rows: np.ndarray) -> dict[str, tuple[float, flo
     tf = load_tensorflow()
     layers = [layer for layer in folded.layers if _has_range(layer)]
     probe = tf.keras.Model(folded.inputs, [layer.output for layer in layers])
-    outputs = probe(tf.constant(rows[:, :, None, :].astype(np.float32) * spec.INPUT_SCALE))
+    outputs = probe(network_input(rows))
     ranges = {}
     for layer, output in zip(layers, outputs, strict=True):
         low, high = np.percentile(output.numpy(), [_CLIPPED_PERCENT, 100.0 - _CLIPPED_PERCENT])

@@ -17,7 +17,8 @@ import numpy as np
 
 from watchword import core
 from watchword.config import RunConfig
-from watchword.data.batches import Batches, Geometry, TrainingSet, make_training_set
+from watchword.core import Geometry
+from watchword.data.batches import Batches, TrainingSet, make_training_set, segment_rows
 from watchword.data.features import fit_normalisation
 from watchword.data.plan import Features, JobPlan, make_features
 from watchword.data.specaugment import make_masks
@@ -161,7 +162,7 @@ def _prepare(config: RunConfig, features: Features) -> Prepared:
     detector = core.DetectorConfig(
         config.detector.smoothing, config.detector.high, config.detector.low, config.detector.cooldown_ms
     )
-    rows = geometry.segment_rows(t.segment_s, detector.smoothing)
+    rows = segment_rows(geometry, t.segment_s, detector.smoothing)
     training = make_training_set(features.positives, features.negatives, normalisation, rows)
     validation = make_validation_set(features.validation, normalisation, geometry)
     settings = ModelSettings(config.word.phrase, f.hop_samples, f.coeffs, normalisation, detector, f.kind)

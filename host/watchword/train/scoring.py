@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from watchword import spec
-from watchword.data.batches import Geometry
-from watchword.train.tensorflow import load_tensorflow
+from watchword.core import Geometry
+from watchword.train.tensorflow import load_tensorflow, network_input
 
 _STRIDES = 500  # scores in one piece of a stream
 _PIECES = 16  # pieces scored together
@@ -24,8 +23,7 @@ class Scorer:
 
         @tf.function(reduce_retracing=True)
         def run(rows: Any) -> Any:
-            real = tf.cast(rows, tf.float32) * spec.INPUT_SCALE
-            return logits(real[:, :, None, :], training=False)[:, :, 0, 0]
+            return logits(network_input(rows), training=False)[:, :, 0, 0]
 
         self._run = run
 

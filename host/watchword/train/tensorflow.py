@@ -11,11 +11,19 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
+from watchword import spec
 from watchword.errors import WatchwordError
 
 # Model-optimization works on Keras 2 only, and TensorFlow decides which Keras it is at import.
 _ENVIRONMENT = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def network_input(rows: Any) -> Any:
+    """int8 rows [batch, t, coeffs] -> what a network takes: float32 [batch, t, 1, coeffs]."""
+    tf = load_tensorflow()
+    return tf.cast(rows, tf.float32)[:, :, None, :] * spec.INPUT_SCALE
 
 
 def load_tensorflow() -> ModuleType:

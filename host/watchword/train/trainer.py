@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from watchword import spec
 from watchword.data.batches import Batch
 from watchword.files import write_atomic
 from watchword.train.architectures.parts import depthwise_as_shifts
 from watchword.train.averaging import Averager
 from watchword.train.losses import SegmentLoss
 from watchword.train.stage import Stage
-from watchword.train.tensorflow import load_tensorflow
+from watchword.train.tensorflow import load_tensorflow, network_input
 
 if TYPE_CHECKING:
     from watchword.train.distill.target import Lesson
@@ -65,7 +64,7 @@ class Trainer:
         tf = load_tensorflow()
         variables, scaled = self.network.trainable_variables, hasattr(self._optimizer, "get_scaled_loss")
         with tf.GradientTape() as tape:
-            logits = self._logits(_real(rows), training=True)
+            logits = self._logits(network_input(rows), training=True)
             value = self._loss(logits, positive, hard)
             if self._lesson is not None:
                 value += self._lesson.loss(logits, soft)
@@ -88,7 +87,7 @@ class Trainer:
 
     def segment_losses(self, batch: Batch) -> np.ndarray:
         """The loss of each segment with the weights as they are, float32 [batch]."""
-        logits = self._logits(_real(load_tensorflow().constant(batch.rows)), training=False)
+        logits = self._logits(network_input(load_tensorflow().constant(batch.rows)), training=False)
         return np.asarray(self._loss.segments(logits, batch.labels, batch.hard))
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -112,12 +111,6 @@ class Trainer:
 
     def _slots(self) -> list[Any]:
         return list(self._optimizer.variables)
-
-
-def _real(rows: Any) -> Any:
-    """int8 [batch, t, coeffs] -> the network's input, float32 [batch, t, 1, coeffs]."""
-    tf = load_tensorflow()
-    return tf.cast(rows, tf.float32)[:, :, None, :] * spec.INPUT_SCALE
 
 
 def save_weights(network: Any, path: Path) -> Path:

@@ -13,15 +13,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from watchword import core, spec
-from watchword.data.batches import Geometry
+from watchword.core import Geometry
 from watchword.data.features import CONDITIONS
 from watchword.data.plan import ValidationStream
-from watchword.evaluate.metrics import GRACE_SAMPLES, event_peaks, poisson_upper
+from watchword.evaluate.metrics import in_window, poisson_upper, stretch_peaks, threshold_for
 
 BUDGETS = (1, 3, 10)  # false alarms over the validation negatives, for the tables
 _RANKED_BUDGETS = range(1, 6)  # a checkpoint's figure is the mean over these
 Score = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
-_ONE = 1 << spec.THRESHOLD_FRAC_BITS
 
 
 @dataclass(frozen=True)
@@ -38,27 +37,26 @@ class Accuracy:
 
     def frr(self, alarms: int) -> dict[str, float]:
         """Share of words missed in each condition when at most `alarms` false alarms are allowed."""
-        least = max(0, self.low_q15 - 1)
-        reached = int(self.alarm_peaks[alarms]) if alarms < len(self.alarm_peaks) else least
-        return {name: float(np.mean(peaks <= reached)) for name, peaks in self.word_peaks.items()}
+        threshold = threshold_for(self.alarm_peaks, alarms, self.low_q15)
+        return {name: float(np.mean(peaks < threshold)) for name, peaks in self.word_peaks.items()}
 
     def frr_at(self, high: float) -> dict[str, float]:
-        return {name: float(np.mean(peaks < high * _ONE)) for name, peaks in self.word_peaks.items()}
+        return {name: float(np.mean(peaks < spec.q15(high))) for name, peaks in self.word_peaks.items()}
 
     def alarms_at(self, high: float) -> int:
-        return int(np.sum(self.alarm_peaks >= high * _ONE))
+        return int(np.sum(self.alarm_peaks >= spec.q15(high)))
 
     def fnr_at(self, high: float) -> float:
         """Share of all words missed, whatever the condition."""
-        return float(np.mean(self._words < high * _ONE))
+        return float(np.mean(self._words < spec.q15(high)))
 
     def fpr_at(self, high: float) -> float:
         """Share of the recordings without the word in which the detector fires."""
-        return float(np.mean(self.negative_peaks >= high * _ONE)) if len(self.negative_peaks) else 0.0
+        return float(np.mean(self.negative_peaks >= spec.q15(high))) if len(self.negative_peaks) else 0.0
 
     def correct_at(self, high: float) -> float:
         """Accuracy over words and recordings without one; means little where one kind is rare."""
-        right = np.sum(self._words >= high * _ONE) + np.sum(self.negative_peaks < high * _ONE)
+        right = np.sum(self._words >= spec.q15(high)) + np.sum(self.negative_peaks < spec.q15(high))
         return float(right / (len(self._words) + len(self.negative_peaks)))
 
     @property
@@ -66,14 +64,14 @@ class Accuracy:
         """Cross-entropy of the highest averages, words and recordings without one counting alike."""
         parts = [
             -np.log(np.clip(share, 0.5 / 256, 1.0))
-            for share in (self._words / _ONE, 1.0 - self.negative_peaks / _ONE)
+            for share in (core.unit(self._words), 1.0 - core.unit(self.negative_peaks))
         ]
         return float(np.mean([np.mean(part) for part in parts if len(part)]))
 
     @property
     def spread(self) -> float:
         """Between the highest and the lowest of all averages that count, 0..1."""
-        return float(np.ptp(np.concatenate([self._words, self.negative_peaks]))) / _ONE
+        return core.unit(int(np.ptp(np.concatenate([self._words, self.negative_peaks]))))
 
     @property
     def _words(self) -> np.ndarray:
@@ -119,25 +117,21 @@ class ValidationSet:
         latencies: list[float] = []
         quiet: list[int] = []
         for stream, scores in zip(self.streams, score(self.rows), strict=True):
-            ends = self._ends(len(scores))
+            ends = self.geometry.score_samples(len(scores))
             smoothed, fired = core.detect(scores, ends, detector)
             if stream.word is None:
-                alarms += event_peaks(smoothed, detector.low_q15)
+                alarms += stretch_peaks(smoothed, detector.low_q15)
                 quiet.append(int(smoothed.max(initial=0)))
                 continue
             start, end = stream.word
-            inside = (ends >= start) & (ends <= end + GRACE_SAMPLES)
-            words[stream.condition].append(int(smoothed[inside].max()) if inside.any() else 0)
+            inside = in_window(ends, (start, end))
+            words[stream.condition].append(int(smoothed[inside].max(initial=0)))
             hits = [ends[i] for i in fired if inside[i]]
             latencies += [(hits[0] - end) / spec.SAMPLE_RATE_HZ] if hits else []
         peaks = {name: np.array(found) for name, found in words.items() if found}
         descending = np.sort(np.array(alarms, int))[::-1]
         times, highest = np.array(latencies), np.array(quiet, int)
         return Accuracy(peaks, descending, self.negative_hours, times, detector.low_q15, highest)
-
-    def _ends(self, scores: int) -> np.ndarray:
-        geometry = self.geometry
-        return geometry.score_samples(geometry.receptive_rows + (scores - 1) * geometry.stride_rows)[:scores]
 
 
 def make_validation_set(
@@ -156,8 +150,7 @@ def calibrate(
     bound says how little.
     """
     allowed = int(target_fah * accuracy.negative_hours)
-    over = int(accuracy.alarm_peaks[allowed]) if allowed < len(accuracy.alarm_peaks) else 0
-    high = min(1.0, max(detector.low, (over + 1) / _ONE))
+    high = min(1.0, max(detector.low, core.unit(int(threshold_for(accuracy.alarm_peaks, allowed)))))
     chosen = replace(detector, high=high, low=min(detector.low, high))
     alarms = accuracy.alarms_at(high)
     return chosen, {

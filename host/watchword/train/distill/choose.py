@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from watchword.config import RunConfig
-from watchword.data.batches import Geometry
+from watchword.core import Geometry
 from watchword.data.plan import Features
 from watchword.errors import WatchwordError
 from watchword.train.distill.head import Listener, train_headed_teacher

@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from watchword import core, spec
 from watchword.config import ModelConfig, RunConfig
-from watchword.data.batches import Batches, Geometry, join_training_set
+from watchword.core import Geometry
+from watchword.data.batches import Batches, join_training_set, segment_rows
 from watchword.data.features import INPUT_STEPS_PER_SIGMA, Job, job_key
 from watchword.data.plan import Features
 from watchword.files import write_atomic
@@ -176,7 +177,7 @@ def _detector(config: RunConfig, geometry: Geometry) -> core.DetectorConfig:
 
 def _batches(geometry: Geometry, material: _Material, config: RunConfig, smoothing: int) -> Batches:
     t, standard = config.train, material.standard
-    rows = geometry.segment_rows(t.segment_s, smoothing)
+    rows = segment_rows(geometry, t.segment_s, smoothing)
     words = np.stack([standard(stream) for stream in material.positives])
     training = join_training_set(words, [standard(stream) for stream in material.negatives], rows)
     return Batches(training, geometry, rows, t.batch, t.negatives_per_positive, t.window_end_s, t.seed)

@@ -11,7 +11,7 @@ import numpy as np
 
 from watchword import core
 from watchword.config import FeaturesConfig, RunConfig, load_config
-from watchword.data.batches import Geometry
+from watchword.core import Geometry
 from watchword.errors import WatchwordError
 from watchword.export.settings import ModelSettings
 from watchword.train import architectures

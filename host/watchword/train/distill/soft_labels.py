@@ -17,7 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from watchword.config import RunConfig
-from watchword.data.batches import Batch, Geometry
+from watchword.core import Geometry
+from watchword.data.batches import Batch
 from watchword.data.cache import cache_path, compute_rows, read_cached, write_cached
 from watchword.data.features import Job, Recipe, job_key
 from watchword.data.plan import Features
@@ -38,7 +39,7 @@ class SoftLabels:
     def of(self, batch: Batch, geometry: Geometry) -> np.ndarray:
         """What the student's scores on `batch` are compared with: float32 [size, scores]."""
         rows = batch.rows.shape[1]
-        ends = geometry.receptive_rows - 1 + geometry.stride_rows * np.arange(geometry.scores(rows))
+        ends = geometry.score_rows(geometry.scores(rows)) - 1
         words = self.positives[batch.words[:, :1], batch.words[:, 1:] + ends]
         return np.concatenate([words, self.negatives[batch.others[:, None] + ends]]).astype(np.float32)
 
@@ -121,7 +122,9 @@ class _Desk:
         hop, geometry = self.config.features.hop_samples, self.teacher.geometry
         return [
             np.stack([
-                at_row_ends(geometry.score_samples(len(stream)), next(logits), length, hop)
+                at_row_ends(
+                    geometry.score_samples(geometry.scores(len(stream))), next(logits), length, hop
+                )
                 for stream in group
             ])
             for group, length in zip(streams, lengths, strict=True)

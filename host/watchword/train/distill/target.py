@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from watchword import spec
-from watchword.data.batches import Batch, Geometry
+from watchword.core import Geometry
+from watchword.data.batches import Batch
 from watchword.train.distill.soft_labels import SoftLabels
-from watchword.train.tensorflow import load_tensorflow
+from watchword.train.tensorflow import load_tensorflow, network_input
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class Lesson:
         tf = load_tensorflow()
         found = []
         for batch in batches:
-            real = tf.cast(batch.rows, tf.float32)[:, :, None, :] * spec.INPUT_SCALE
             targets = tf.constant(self.targets(batch))
-            found.append(float(self.divergence(logits(real, training=False), targets)))
+            found.append(float(self.divergence(logits(network_input(batch.rows), training=False), targets)))
         return float(np.mean(found))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from watchword.data.batches import Geometry
+from watchword.core import Geometry
 from watchword.train.distill.encoding import Encoder
 from watchword.train.scoring import Scorer
 
