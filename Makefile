@@ -42,7 +42,7 @@ test: setup ## All tests, fast ones first, the emulated boards' included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/golden tests/host tests/c tests/train
 	@$(BIN)/python -m pytest tests/emu
 
-cost: setup ## Instructions, sizes and speeds of MODEL; fails if one rose by over 2 % (docs/cost.md)
+cost: setup ## Instructions, sizes and speeds of MODEL; fails if one rose by over 2 % (docs/evidence/cost.md)
 	@$(BIN)/python -m tools.cost.measure --model $(MODEL) $(COST)
 
 bench: cost # the older name
@@ -50,13 +50,13 @@ bench: cost # the older name
 soak: setup ## HOURS of audio through the board at PORT in one stream: every score equal, no drift, no leak
 	@$(BIN)/python -m tools.studies.soak --hours $(HOURS) --port $(PORT) --model $(MODEL) $(SOAK)
 
-bench-accuracy: setup ## alexa beside PyPI's pymicro-wakeword on the recordings of WATCHWORD_DATA (docs/accuracy.md)
+bench-accuracy: setup ## alexa beside PyPI's pymicro-wakeword on the recordings of WATCHWORD_DATA (docs/evidence/accuracy.md)
 	@$(BIN)/python -m tools.accuracy.benchmark $(ACCURACY)
 
-pareto: setup ## What each architecture costs, and what RUNS of it miss (docs/pareto.md)
+pareto: setup ## What each architecture costs, and what RUNS of it miss (docs/evidence/pareto.md)
 	@$(BIN)/python -m tools.studies.pareto $(RUNS)
 
-settings: setup ## Write docs/settings.md from the code
+settings: setup ## Write docs/reference/settings.md from the code
 	@$(BIN)/python -m tools.generate.settings
 
 lint: setup ## ruff, mypy, clang-format, generated files

@@ -148,7 +148,10 @@ def frontend_rows(pcm: Pcm, hop_samples: int, coeffs: int, kind: str = "mfcc") -
 
 
 def normalise(rows: Rows, normalisation: Normalisation) -> InputRows:
-    """int8 model input [rows, coeffs]; running CMVN starts afresh at the first row (docs/frontend.md)."""
+    """int8 model input [rows, coeffs]; running CMVN starts afresh at the first row.
+
+    Defined in docs/reference/frontend.md.
+    """
     rows = np.ascontiguousarray(rows, np.int16)
     mean = np.ascontiguousarray(normalisation.mean, np.int16)
     gain = np.ascontiguousarray(normalisation.gain, np.uint16)

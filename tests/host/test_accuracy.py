@@ -228,7 +228,7 @@ def test_a_peer_that_cannot_be_installed_is_a_clear_error(
 # ── The whole ────────────────────────────────────────────────────────────────────────────────
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: object) -> int:
     monkeypatch.setattr(benchmark, "OUT", tmp_path / "out")
-    monkeypatch.setattr(benchmark, "PAGE", tmp_path / "docs" / "accuracy.md")
+    monkeypatch.setattr(benchmark, "PAGE", tmp_path / "docs" / "evidence" / "accuracy.md")
     monkeypatch.setattr(sys, "argv", ["benchmark.py", *map(str, arguments)])
     return benchmark.main()
 
@@ -252,12 +252,12 @@ def test_side_by_side_on_one_command(
     assert shipped["negatives"][POOLS[0]]["false_alarms"] > 0
     assert results["data"]["hours"][POOLS[0]] == pytest.approx((4 * 2.0 + 4 * 3.0) / 3600)
     assert list(results["data"]["sources"]) == ["set of negative", "set of noise"]
-    document = (tmp_path / "docs" / "accuracy.md").read_text()
+    document = (tmp_path / "docs" / "evidence" / "accuracy.md").read_text()
     assert "| verdict |" in document and "accuracy_alexa.png" in document
-    assert (tmp_path / "docs" / "accuracy_alexa.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "docs" / "evidence" / "accuracy_alexa.png").read_bytes().startswith(b"\x89PNG")
     before = document
     assert run(monkeypatch, tmp_path, *arguments) == 0
-    assert (tmp_path / "docs" / "accuracy.md").read_text() == before  # same seed, same page
+    assert (tmp_path / "docs" / "evidence" / "accuracy.md").read_text() == before  # same seed, same page
     assert str(manifest.parent) not in before and "peer" in capsys.readouterr().out
 
 

@@ -76,7 +76,7 @@ def test_the_audio_is_the_same_everywhere() -> None:
     assert pcm.shape == (32_000,) and pcm.std() > 300
     digest = hashlib.sha256(pcm.astype("<i2").tobytes()).hexdigest()
     assert digest == "0e27b0f0011e34bcb0b36def2e76edb127819a06e0da8c1c46760cf91efce07a", (
-        "counts in docs/cost.json belong to other audio: update them"
+        "counts in docs/evidence/cost.json belong to other audio: update them"
     )
 
 

@@ -12,7 +12,7 @@ from watchword import core, spec
 from watchword.errors import WatchwordError
 
 LSB_DB = 10 * np.log10(2) / (1 << spec.MFCC_FRAC_BITS)  # one int16 step of an MFCC row
-# Stated bound, also in docs/frontend.md: worst case over every signal below.
+# Stated bound, also in docs/reference/frontend.md: worst case over every signal below.
 BOUND_LSB, BOUND_RMS_LSB = 3.0, 1.0
 
 

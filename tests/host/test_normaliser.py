@@ -62,7 +62,7 @@ def test_running_modes_never_overflow(seed: int, alpha: int, mode: str) -> None:
 
 
 def float_running_mv(rows: np.ndarray, n: core.Normalisation) -> np.ndarray:
-    """The definition of docs/frontend.md, float64 [rows, coeffs], before rounding to int8."""
+    """The definition of docs/reference/frontend.md, float64 [rows, coeffs], before rounding to int8."""
     alpha, gain = n.alpha_q15 / (1 << spec.CMVN_ALPHA_FRAC_BITS), n.gain / GAIN_ONE
     mean, typical = n.mean.astype(float), n.spread.astype(float)
     spread, out = typical.copy(), []

@@ -1,4 +1,4 @@
-"""docs/settings.md: every setting is there with its effect, as the code has it now."""
+"""docs/reference/settings.md: every setting is there with its effect, as the code has it now."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def test_the_measured_model_comes_out_as_measured(rates: InstructionModel) -> No
 
 
 def test_single_layers_come_out_as_measured(rates: InstructionModel) -> None:
-    """Every kind of layer of docs/cost.json, within 10 %."""
+    """Every kind of layer of docs/evidence/cost.json, within 10 %."""
     counts = json.loads(MEASURED.read_text())["boards"][BOARD]["counts"]
     assert rates.layer(Work("CONV", True, 65, 3120)) == pytest.approx(
         counts["layer 0 conv 13->48 k5"], rel=0.1

@@ -33,7 +33,7 @@ from tools.accuracy.trials import Plan, make_plan, split_names
 ROOT = firmware.ROOT
 OUT = ROOT / "build" / "accuracy"
 PEER_HOME = ROOT / ".cache" / "peer"
-PAGE = ROOT / "docs" / "accuracy.md"
+PAGE = ROOT / "docs" / "evidence" / "accuracy.md"
 
 
 def main() -> int:
@@ -106,7 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="of rooms, noises and their places [1]")
     parser.add_argument("--port", help="check our scores on this board as well, such as emu:c3")
     parser.add_argument("--no-peer", action="store_true", help="our model alone")
-    parser.add_argument("--update", action="store_true", help="write docs/accuracy.md and its picture")
+    parser.add_argument(
+        "--update", action="store_true", help="write docs/evidence/accuracy.md and its picture"
+    )
     return parser
 
 

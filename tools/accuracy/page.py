@@ -1,4 +1,4 @@
-"""docs/accuracy.md: a section for each word, written from the benchmark's results."""
+"""docs/evidence/accuracy.md: a section for each word, written from the benchmark's results."""
 
 from __future__ import annotations
 

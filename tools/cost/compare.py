@@ -1,6 +1,6 @@
 """Compares two cost files of tools/cost/measure.py: exits with 1 when a count or a size rose by over 2 %.
 
-  python -m tools.cost.compare docs/cost.json build/cost/cost.json
+  python -m tools.cost.compare docs/evidence/cost.json build/cost/cost.json
 
 Counts that depend on the model are compared only for the same model, nothing across compilers.
 """

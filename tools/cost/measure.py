@@ -1,8 +1,8 @@
 """`make cost`: what Watchword costs, on the emulated boards and on this computer.
 
 Instruction counts are exact and the same on every computer; they are compared with the committed
-ones in docs/cost.json, and a rise of more than 2 % is an error. Writes build/cost/cost.json;
-`--update` writes docs/cost.json and docs/cost.md.
+ones in docs/evidence/cost.json, and a rise of more than 2 % is an error. Writes build/cost/cost.json;
+`--update` writes docs/evidence/cost.json and docs/evidence/cost.md.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from tools.cost.audio import speech_like
 
 ROOT = firmware.ROOT
 OUT = ROOT / "build" / "cost"
-BASELINE = ROOT / "docs" / "cost.json"
-TABLE = ROOT / "docs" / "cost.md"
+BASELINE = ROOT / "docs" / "evidence" / "cost.json"
+TABLE = ROOT / "docs" / "evidence" / "cost.md"
 AUDIO_SECONDS = 20.0
 UART_SECONDS = 4.0
 HOST_SECONDS = 60.0
@@ -235,7 +235,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, default=firmware.default_model_dir(), help="an exported model")
-    parser.add_argument("--update", action="store_true", help="write docs/cost.json and docs/cost.md")
+    parser.add_argument(
+        "--update", action="store_true", help="write docs/evidence/cost.json and docs/evidence/cost.md"
+    )
     arguments = parser.parse_args()
     try:
         results = measure(arguments.model.resolve())

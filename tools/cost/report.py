@@ -1,4 +1,4 @@
-"""The tables of docs/cost.md, from what tools/cost/measure.py measured."""
+"""The tables of docs/evidence/cost.md, from what tools/cost/measure.py measured."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ inputs that stand for zero, so the model's share depends a little on the audio.
 
 QEMU has no Xtensa core that gives the upper half of a product (`mulsh`), as the ESP32's has, nor has
 Debian a GCC for the ESP32: what the counts of `emu-esp32` say is that instruction set without that
-instruction, compiled by clang. With it and GCC, as in the image for a chip, they are fewer: docs/boards.md.
-Reading the counter there takes some twenty instructions, which are in its counts. Constants that lie
-between functions there count only in the sum of all code.
+instruction, compiled by clang. With it and GCC, as in the image for a chip, they are fewer:
+docs/guide/boards.md. Reading the counter there takes some twenty instructions, which are in its counts.
+Constants that lie between functions there count only in the sum of all code.
 """
 
 
@@ -136,7 +136,7 @@ def training_time(seconds: dict[str, float]) -> str:
 
 
 def document(results: dict[str, Any]) -> str:
-    """docs/cost.md: what does not depend on the computer."""
+    """docs/evidence/cost.md: what does not depend on the computer."""
     boards = results["boards"]
     compared = next(iter(boards))
     parts = [

@@ -1,4 +1,4 @@
-"""docs/settings.md: every setting of a run, from the one place that defines them (train/config.py).
+"""docs/reference/settings.md: every setting of a run, from the one place that defines them (train/config.py).
 
 A setting's effect is the comment beside its field, or the comment lines right above it.
 `--check` writes nothing and fails when the page is not what it would write.
@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from watchword import config
 from watchword.files import write_atomic
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "settings.md"
 INTRODUCTION = """# Settings of a training run
 
 Written by `make settings` from host/watchword/config.py. A run's TOML file holds any
@@ -102,7 +102,7 @@ def _code(text: str) -> str:
 
 
 def page() -> str:
-    """The whole of docs/settings.md."""
+    """The whole of docs/reference/settings.md."""
     parts = [INTRODUCTION]
     rows = settings()
     for section in dict.fromkeys(row.section for row in rows):

@@ -6,7 +6,7 @@
 Parameters, multiply-accumulates and the arena follow from the graph; instructions are counted on the
 emulated ESP32-C3, by the real firmware, on the audio of tools/cost/audio.py. A row without a run has
 random weights: its instructions are near those of a trained model, not equal, because convolutions skip
-inputs that stand for zero. Writes docs/pareto.md and docs/pareto.png.
+inputs that stand for zero. Writes docs/evidence/pareto.md and docs/evidence/pareto.png.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from watchword.train.run_folder import read_trained
 from tools.cost import measure
 from tools.cost.audio import speech_like
 
-DOCS = measure.ROOT / "docs"
+DOCS = measure.ROOT / "docs" / "evidence"
 BOARD = firmware.emulated_boards()["emu-c3"]
 AUDIO_SECONDS = 10.0
 DEFAULTS = ("tiny_conv", "ds_tcn", "ds_tcn channels=32", "mobilenet", "mobilenet channels=24 expansion=4",
@@ -224,7 +224,7 @@ def on_the_front(rows: list[Row]) -> set[str]:
 
 
 def markdown(rows: list[Row], compiler: str, features: FeaturesConfig) -> str:
-    """docs/pareto.md."""
+    """docs/evidence/pareto.md."""
     front = on_the_front(rows)
     head = ("", "parameters", "MAC/s", "arena, bytes", "instructions a hop, mean", "most",
             "pipeline, a second", "FRR clean", "FRR mean", "FAH (target)")  # fmt: skip
@@ -310,7 +310,9 @@ def main() -> int:
         help=f"with random weights [{', '.join(DEFAULTS)}]",
     )
     parser.add_argument("--runs-only", action="store_true", help="no rows with random weights")
-    parser.add_argument("--out", type=Path, default=DOCS, help="folder for pareto.md and pareto.png [docs]")
+    parser.add_argument(
+        "--out", type=Path, default=DOCS, help="where pareto.md and pareto.png go [docs/evidence]"
+    )
     arguments = parser.parse_args()
     names = [] if arguments.runs_only else arguments.arch or list(DEFAULTS)
     features = RunConfig().features

@@ -19,7 +19,7 @@ from watchword.device.messages import Received
 from watchword.errors import WatchwordError
 from watchword.export.image import load_image
 
-WIRING_REMEDY = "check the microphone's wiring and pins: docs/boards.md"
+WIRING_REMEDY = "check the microphone's wiring and pins: docs/guide/boards.md"
 _STALE_S = 0.75  # a board's ring may hold half a second from before
 
 
