@@ -38,9 +38,19 @@ setup: $(CORE_BUILT) ## Everything needed to run: packages, virtual environment,
 demo: setup ## Speech -> trained model -> firmware -> measured on an emulated ESP32-C3 (WORD="any phrase")
 	@$(BIN)/python -m tools.run.demo "$(WORD)"
 
-test: setup ## All tests, fast ones first, the emulated boards' included
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/golden tests/host tests/c tests/train
-	@$(BIN)/python -m pytest tests/emu
+check: lint ## Lint and the fast tests, in about a minute: no emulated board, TensorFlow or real recordings
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not emu and not train and not real" tests/golden tests/host
+
+test: setup ## All tests, fast ones first; the emulated boards' too when an earlier one fails
+	@host=passed; boards=passed; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(COVERAGE) tests/golden tests/host tests/c tests/train || host=FAILED; \
+	$(BIN)/python -m pytest $(COVERAGE) $(if $(COVERAGE),--cov-append) tests/emu || boards=FAILED; \
+	echo "== tests on this computer $$host, on the emulated boards $$boards"; \
+	[ "$$host $$boards" = "passed passed" ]
+
+coverage: ## The same, and what share of each Python file it ran (not what C or other processes did)
+	@$(MAKE) --no-print-directory test COVERAGE='--cov --cov-report='
+	@$(BIN)/coverage report --sort=cover
 
 cost: setup ## Instructions, sizes and speeds of MODEL; fails if one rose by over 2 % (docs/evidence/cost.md)
 	@$(BIN)/python -m tools.cost.measure --model $(MODEL) $(COST)
@@ -88,4 +98,4 @@ doctor: setup ## What is installed and what is missing
 clean: ## Remove build products; keeps data, runs and sessions
 	rm -rf .cache/firmware .cache/pio build/cost $(VENV)/core.stamp host/watchword/_core*
 
-.PHONY: help system setup demo test cost bench soak bench-accuracy pareto settings lint format gen gen-check flash monitor doctor clean
+.PHONY: help system setup demo check test coverage cost bench soak bench-accuracy pareto settings lint format gen gen-check flash monitor doctor clean

@@ -1,10 +1,17 @@
-"""Speech-like audio of whole numbers only: the same samples on every computer, with no data set."""
+"""Speech-like audio of whole numbers only: the same samples on every computer, with no data set.
+
+python -m tools.cost.audio OUT.wav [--seconds 60]
+"""
 
 from __future__ import annotations
 
+import argparse
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
+from watchword import audio
 
 RATE = 16_000
 FRAC_BITS = 14
@@ -62,3 +69,16 @@ def speech_like(seconds: float, seed: int = 1) -> np.ndarray:
             out += [0] * random.between(RATE // 20, RATE // 2)
     noise = [random.between(-24, 24) for _ in range(wanted)]
     return np.clip(np.array(out[:wanted]) + noise, -32_768, 32_767).astype(np.int16)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, metavar="OUT.wav")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    arguments = parser.parse_args()
+    audio.save(arguments.out, speech_like(arguments.seconds))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
