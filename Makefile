@@ -13,7 +13,9 @@ BIN := $(VENV)/bin
 CORE_SOURCES := $(wildcard firmware/core/*/*.c firmware/core/*/*.h firmware/core/include/watchword/*.h)
 HOURS ?= 24
 COST ?= $(BENCH)
-MODEL ?= models/$(shell echo '$(WORD)' | tr 'A-Z ' 'a-z_')
+# The phrase as one word of a shell, whatever it holds.
+WORD_QUOTED = '$(subst ','\'',$(WORD))'
+MODEL ?= models/$(shell PYTHONPATH=host $(PYTHON) -m watchword.words $(WORD_QUOTED))
 CORE_BUILT := $(VENV)/core.stamp
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
@@ -36,7 +38,7 @@ $(CORE_BUILT): $(VENV)/installed.stamp host/watchword/core_build.py $(CORE_SOURC
 setup: $(CORE_BUILT) ## Everything needed to run: packages, virtual environment, compiled core
 
 demo: setup ## Speech -> trained model -> firmware -> measured on an emulated ESP32-C3 (WORD="any phrase")
-	@$(BIN)/python -m tools.run.demo "$(WORD)"
+	@$(BIN)/python -m tools.run.demo $(WORD_QUOTED)
 
 check: lint ## Lint and the fast tests, in about a minute: no emulated board, TensorFlow or real recordings
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not emu and not train and not real" tests/golden tests/host

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from watchword import spec
+from watchword import spec, words
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
@@ -233,6 +233,9 @@ def config_from_dict(content: dict[str, Any], where: str | Path = "configuration
         name: _section(section, content.get(name, {}), name, where) for name, section in sections.items()
     }
     config = RunConfig(**built)
+    if config.word.phrase:
+        phrase = words.require(config.word.phrase, f"{where}, [word] phrase")
+        config = replace(config, word=WordConfig(phrase))
     _check_together(config, where)
     return config
 

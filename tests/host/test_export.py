@@ -23,7 +23,6 @@ from watchword.export.image import load_image
 from watchword.export.layers import Network
 from watchword.export.settings import ModelSettings
 from watchword.export.size_target import SizeTarget, parse_bytes
-from watchword.train.run_folder import folder_name
 
 pytest.importorskip("tflite_micro", reason="export needs it: pip install -e .[train]")
 
@@ -280,10 +279,6 @@ def test_damaged_image_is_refused_by_name(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(load_image(folder)[:-4])
     with pytest.raises(WatchwordError, match=r"model\.bin.*TRUNCATED"):
         load_image(tmp_path)
-
-
-def test_folder_names() -> None:
-    assert folder_name("Hey, Lighthouse!") == "hey_lighthouse"
 
 
 def small_network(coeffs: int) -> Network:

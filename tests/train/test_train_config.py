@@ -57,7 +57,8 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    config = load_text(tmp_path, '[word]\nphrase = "schöner \\"Tag\\""\n[model]\ndilations = [1, 2, 4]\n')
+    text = '[word]\nphrase = "schöner Tag"\n[data]\ncache = "a \\"b\\""\n[model]\ndilations = [1, 2, 4]\n'
+    config = load_text(tmp_path, text)
     assert config.model.dilations == (1, 2, 4)
     assert load_text(tmp_path, config_to_toml(config)) == config
 

@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from watchword import core
+from watchword import core, words
 from watchword.data.corpus import write_manifest
 from watchword.data.scan import scan
 from watchword.device import firmware
@@ -46,8 +46,8 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; what the peer said so far is kept", file=sys.stderr)
         return 130
-    folder = OUT / _slug(results["word"])
-    picture, name = plot.draw(results), f"accuracy_{_slug(results['word'])}.png"
+    folder = OUT / words.folder_name(results["word"])
+    picture, name = plot.draw(results), f"accuracy_{words.folder_name(results['word'])}.png"
     write_atomic(folder / "accuracy.png", picture)
     write_atomic(folder / "accuracy.md", page.section(results, "accuracy.png"))
     write_atomic(folder / "accuracy.json", json.dumps(results, indent=1) + "\n")
@@ -133,7 +133,7 @@ def _manifest(data: Path | None, word: str) -> Path:
     if not folder:
         raise WatchwordError("no recordings", "bench-accuracy", "set WATCHWORD_DATA, or give --data MANIFEST")
     found = scan([Path(folder) / "manifest.csv"], word, progress=sys.stderr.isatty())
-    return write_manifest(OUT / _slug(word) / "manifest.csv", found.clips)
+    return write_manifest(OUT / words.folder_name(word) / "manifest.csv", found.clips)
 
 
 def _peer(word: str, left_out: bool) -> tuple[Peer | None, PeerInfo | None, str]:
@@ -152,10 +152,6 @@ def _tell(plan: Plan) -> None:
     print(f"{len(plan.trials):,} streams, {hours:.1f} h", file=sys.stderr)
     for skipped in plan.skipped:
         print(f"skipped {skipped.path}: {skipped.reason}", file=sys.stderr)
-
-
-def _slug(word: str) -> str:
-    return word.lower().replace(" ", "_")
 
 
 if __name__ == "__main__":

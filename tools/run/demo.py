@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import re
 import shlex
 import subprocess
 import sys
@@ -16,7 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from watchword import core
+from watchword import core, words
+from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,10 +86,11 @@ def run_step(step: Step, number: int, total: int, key: str, stamps: Path) -> int
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("phrase", help='the wake word, such as "hey lighthouse"')
-    phrase = " ".join(parser.parse_args().phrase.lower().split())
-    name = re.sub(r"[^\w]+", "_", phrase).strip("_")
-    if not name:
-        print('error: the phrase has no letters (make demo WORD="hey lighthouse")', file=sys.stderr)
+    phrase = words.written(parser.parse_args().phrase.lower())
+    try:
+        name = words.folder_name(phrase)
+    except WatchwordError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
     folder = Path("build") / "demo" / name
     todo = steps(phrase, folder)

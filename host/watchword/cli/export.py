@@ -35,13 +35,14 @@ def command(
       watchword export runs/hey --out models/hey_lighthouse --max-flash 64KB --on-excess error
       watchword export mine.tflite --settings mine.json --out models/mine
     """
+    from watchword import words
     from watchword.export.folder import export_model, summary
     from watchword.export.size_target import SizeTarget, parse_bytes
-    from watchword.train.run_folder import folder_name, read_trained
+    from watchword.train.run_folder import read_trained
 
     flash, ram = (parse_bytes(text) if text else None for text in (max_flash, max_ram))
     target = SizeTarget(flash, ram, "error" if on_excess == "error" else "warn")
     trained = read_trained(source, settings)
-    folder = out or Path("models") / folder_name(trained.settings.word)
+    folder = out or Path("models") / words.folder_name(trained.settings.word)
     export_model(trained.tflite, trained.settings, folder, target, trained.training)
     click.echo(summary(folder))

@@ -44,6 +44,7 @@ def command(
     the weights and TensorBoard's logs. What looks wrong is said in one line with its remedy, later by
     `watchword doctor --run` too. Features are cached, so a second run on the same clips starts at once.
     """
+    from watchword import words
     from watchword.config import adjusted, load_config, load_preset
     from watchword.train.report import summary
     from watchword.train.run import train_run
@@ -64,7 +65,7 @@ def command(
             ("distill", "teacher"): teacher,
         },
     )
-    folder = out or Path("runs") / settings.word.phrase.replace(" ", "_")
+    folder = out or Path("runs") / words.folder_name(settings.word.phrase)
     try:
         metrics = train_run(settings, folder, progress=not quiet, rebuild=rebuild, resume=resume)
     except KeyboardInterrupt as error:

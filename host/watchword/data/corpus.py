@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from watchword import words
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
@@ -119,7 +120,7 @@ def _clip(row: dict[str, str], manifest: Path, line: int) -> Clip:
         path=manifest.parent / row["path"].strip(),
         split=split,
         label=label,
-        phrase=row.get("phrase", ""),
+        phrase=words.written(row.get("phrase", "")),
         speaker=row.get("speaker", "").strip(),
         source=row.get("source", ""),
         seconds=number(row.get("seconds", ""), where) or 0.0,

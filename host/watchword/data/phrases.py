@@ -12,7 +12,7 @@ from itertools import permutations
 
 import numpy as np
 
-from watchword import spec
+from watchword import spec, words
 from watchword.data import phonemes
 from watchword.data.phonemes import Phonemes, distance, least_distance_within
 from watchword.errors import WatchwordError
@@ -35,9 +35,11 @@ class NearMiss:
 
 def check_phrase(phrase: str) -> str:
     """The phrase with single spaces, or WatchwordError if no engine could say it or no board store it."""
-    phrase = " ".join(phrase.split())
-    if not re.fullmatch(r"[^\W_][\w' -]*", phrase) or not any(c.isalpha() for c in phrase):
-        raise WatchwordError(f"'{phrase}' is not a phrase", "", "use letters, digits, spaces, ' and -")
+    phrase = words.require(phrase, "")
+    if not phrase[0].isalnum():  # a program that speaks would take it for an option
+        raise WatchwordError(f"'{phrase}' is not a phrase", "", "begin it with a letter or a digit")
+    if not any(c.isalpha() for c in phrase):
+        raise WatchwordError(f"'{phrase}' holds no letter", "", "write numbers as they are spoken")
     if len(phrase.encode()) >= spec.WORD_BYTES:
         what = f"'{phrase}' is too long: {len(phrase.encode())} bytes"
         raise WatchwordError(what, "", f"at most {spec.WORD_BYTES - 1} fit in a model")
@@ -77,7 +79,7 @@ def near_misses(phrase: str, limit: int = NEAR_MISSES) -> tuple[NearMiss, ...]:
     single words and pairs of words of a built-in vocabulary that sound like the whole, and changed
     letters. None is, or contains, what sounds like the phrase itself.
     """
-    phrase = phrase.lower()
+    phrase = " ".join(re.sub(r"[_,.!?&+]", " ", phrase.lower()).split())
     target = phonemes.of([phrase])[0]
     ways = {
         "part": _parts(phrase),

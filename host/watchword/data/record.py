@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from watchword import audio, spec
+from watchword import audio, spec, words
 from watchword.data import phrases
 from watchword.data.capture import Meter, Source, level_dbfs
 from watchword.data.corpus import NOBODY, SPLIT_NAMES
@@ -74,9 +74,7 @@ def shelf(out: Path, word: str, speaker: str, label: str) -> Shelf:
         raise WatchwordError(
             f"'{speaker}' cannot name a speaker", "--speaker", "use letters and digits, such as ann2"
         )
-    slug = re.sub(r"[\W_]+", "_", word.lower()).strip("_")
-    if not slug:
-        raise WatchwordError(f"'{word}' is not a word", "", "use letters and digits")
+    slug = words.folder_name(word)
     return Shelf(out / label / speaker, slug if label == "positive" else f"not_{slug}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from watchword import audio, spec
+from watchword import audio, spec, words
 from watchword.data import leaks
 from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, number, read_manifest, read_table
 from watchword.data.endpoint import word_bounds
@@ -52,6 +52,7 @@ def scan(sources: Sequence[Path], word: str | None = None, seed: int = 1, progre
     Bad files are listed, never fatal. Clips that have no split yet get one by speaker, 80/10/10.
     Raises WatchwordError if nothing is usable, a split is empty or a leak is found.
     """
+    word = word if word is None else words.require(word, "--word")
     found = [clip for source in sources for clip in find(source, word)]
     where = ", ".join(str(source) for source in sources)
     notes = [_demoted(source, word) for source in sources] if word else []
@@ -92,7 +93,7 @@ def find(source: Path, word: str | None = None) -> list[Clip]:
         raise WatchwordError("is neither a folder nor a manifest", source, "name a folder or a .csv file")
     named = _from_manifest(manifest, word)
     if source.is_dir() and "label" in read_table(manifest)[0]:
-        if word and not any(_same_phrase(clip.phrase, word) for clip in named):
+        if word and not any(words.same(clip.phrase, word) for clip in named):
             _refuse_other_word(manifest, word)
         return named + _unnamed(source, named, word)
     return named
@@ -166,7 +167,7 @@ def _other_positives(manifest: Path, word: str) -> Counter[str]:
     if "label" not in read_table(manifest)[0]:
         return Counter()
     phrases = [clip.phrase for clip in read_manifest(manifest) if clip.label == "positive"]
-    return Counter(phrase for phrase in phrases if phrase and not _same_phrase(phrase, word))
+    return Counter(phrase for phrase in phrases if phrase and not words.same(phrase, word))
 
 
 def _refuse_other_word(manifest: Path, word: str) -> None:
@@ -195,7 +196,7 @@ def _relabel(clip: Clip, word: str | None) -> Clip:
     """With a word asked for, positives are the clips that say it; other words are negative speech."""
     if word is None or clip.label not in ("positive", "negative"):
         return clip
-    label = "positive" if _same_phrase(clip.phrase, word) else "negative"
+    label = "positive" if words.same(clip.phrase, word) else "negative"
     return replace(clip, label=label) if clip.phrase or clip.label == "negative" else clip
 
 
@@ -206,7 +207,7 @@ def _from_kind(row: dict[str, str], manifest: Path, line: int, word: str) -> Cli
     if kind in ("noise", "rir"):
         label = kind
     elif kind in _SPEECH_KINDS:
-        label = "positive" if kind.endswith("keyword") and _same_phrase(phrase, word) else "negative"
+        label = "positive" if kind.endswith("keyword") and words.same(phrase, word) else "negative"
     else:
         raise WatchwordError(
             f"kind '{row['kind']}' is unknown", where, f"use {', '.join(sorted(_SPEECH_KINDS))}"
@@ -224,13 +225,6 @@ def _from_kind(row: dict[str, str], manifest: Path, line: int, word: str) -> Cli
         number(row.get("seconds"), where) or 0.0,
         synthetic=kind.startswith("tts"),
     )
-
-
-def _same_phrase(a: str, b: str) -> bool:
-    def plain(phrase: str) -> list[str]:
-        return phrase.lower().replace("_", " ").split()
-
-    return plain(a) == plain(b)
 
 
 # ── Decoding ─────────────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from watchword import words
 from watchword.data.corpus import SPLIT_NAMES, Clip, read_table
 from watchword.data.recordings import (
     TRUTH_COLUMNS,
@@ -104,12 +105,7 @@ def _from_corpus(source: Path, word: str) -> list[Clip]:
             "run `watchword scan` on it and mine the manifest it writes",
         )  # fmt: skip
     train = [clip for clip in negatives if clip.split == "train"]
-    return [clip for clip in train if not is_mined(clip) and not _says(clip.phrase, word)]
-
-
-def _says(phrase: str, word: str) -> bool:
-    said, sought = (text.lower().replace("_", " ").split() for text in (phrase, word))
-    return any(said[i : i + len(sought)] == sought for i in range(len(said) - len(sought) + 1))
+    return [clip for clip in train if not is_mined(clip) and not words.says(clip.phrase, word)]
 
 
 def _loose(source: Path) -> list[Clip]:

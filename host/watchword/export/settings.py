@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from watchword import spec
+from watchword import spec, words
 from watchword.core import DetectorConfig, Normalisation
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
@@ -110,8 +110,8 @@ def _refuse(field: str, expected: str) -> None:
 
 
 def _check_word(word: str) -> None:
-    if not isinstance(word, str) or not word or not word.isprintable():
-        _refuse("word", "printable text")
+    if not isinstance(word, str) or not word.isprintable() or not words.fold(word):
+        _refuse("word", "printable text with a letter or a digit")
     if len(word.encode()) >= spec.WORD_BYTES:
         _refuse("word", f"shorter than {spec.WORD_BYTES} bytes of UTF-8")
 

@@ -58,9 +58,3 @@ def _metrics(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text()))
     except (OSError, ValueError) as error:
         raise WatchwordError(f"cannot read the run's metrics: {error}", path, "train again") from error
-
-
-def folder_name(word: str) -> str:
-    """'Hey lighthouse' -> 'hey_lighthouse'."""
-    kept = "".join(c if c.isalnum() else " " for c in word.lower())
-    return "_".join(kept.split()) or "word"
