@@ -25,7 +25,7 @@ inputs that stand for zero, so the model's share depends a little on the audio.
 QEMU has no Xtensa core that gives the upper half of a product (`mulsh`), as the ESP32's has, nor has
 Debian a GCC for the ESP32: what the counts of `emu-esp32` say is that instruction set without that
 instruction, compiled by clang. With it and GCC, as in the image for a chip, they are fewer:
-docs/guide/boards.md. Reading the counter there takes some twenty instructions, which are in its counts.
+docs/evidence/boards.md. Reading the counter there takes some twenty instructions, which are in its counts.
 Constants that lie between functions there count only in the sum of all code.
 """
 

@@ -230,14 +230,17 @@ def markdown(rows: list[Row], compiler: str, features: FeaturesConfig) -> str:
             "pipeline, a second", "FRR clean", "FRR mean", "FAH (target)")  # fmt: skip
     lines = [
         "# What each architecture costs and misses\n",
-        "Written by `make pareto` (tools/studies/pareto.py). Instructions are those of the model alone on "
-        f"the emulated ESP32-C3 ({compiler}), on {AUDIO_SECONDS:g} s of tools/cost/audio.py, hop "
-        f"{1000 * features.hop_samples // spec.SAMPLE_RATE_HZ} ms, {features.coeffs} coefficients; the "
-        "pipeline's include the front end and the detector. Rows that are named after a run are trained, "
-        "with its own features, and their errors are those of its validation set at its own threshold (FRR "
-        "mean: over all its conditions); the others have random weights. resnet18 and conformer are "
-        "teachers and judges: no chip runs them."
-        + (" **Bold**: no other trained row is better in both instructions and FRR.\n" if front else "\n"),
+        "Written by `make pareto` (tools/studies/pareto.py).\n",
+        f"- Instructions: of the model alone on the emulated ESP32-C3 ({compiler}), on "
+        f"{AUDIO_SECONDS:g} s of tools/cost/audio.py, hop "
+        f"{1000 * features.hop_samples // spec.SAMPLE_RATE_HZ} ms, {features.coeffs} coefficients. "
+        "The pipeline's include the front end and the detector.",
+        "- Rows that are named after a run are trained, with its own features. Their errors are those of its "
+        "validation set at its own threshold; FRR mean: over all its conditions.",
+        "- The others have random weights. resnet18 and conformer are teachers and judges: "
+        "no chip runs them.",
+        *(["- **Bold**: no other trained row is better in both instructions and FRR."] if front else []),
+        "",
         "| " + " | ".join(head) + " |",
         "|---" + "|---:" * (len(head) - 1) + "|",
         *("| " + " | ".join(_cells(row, row.name in front)) + " |" for row in rows),

@@ -69,7 +69,7 @@ class JobPlan:
 
 @dataclass(frozen=True)
 class Features:
-    """Everything a run learns from and is judged by, as MFCC rows."""
+    """Everything a run learns from and is judged by, as rows of features."""
 
     positives: np.ndarray  # int16 [draws, rows, coeffs]; the word ends at augment.BEFORE_END_S
     negatives: list[np.ndarray]  # streams, int16 [rows, coeffs]
