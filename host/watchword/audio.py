@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import soxr
 
 from watchword import spec
 from watchword.errors import WatchwordError
-from watchword.files import write_atomic
+from watchword.files import write_atomic, write_new
 
 FULL_SCALE = 32768.0
 _BLOCK_FRAMES = 1 << 18  # bounds the memory a long multi-channel file needs while it is mixed down
@@ -50,20 +52,36 @@ def to_int16(signal: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(signal * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
+def check_suffix(path: Path) -> None:
+    """An error unless sound can be written to a file of this name."""
+    if path.suffix.lower() not in _SUBTYPES:
+        raise WatchwordError(f"cannot write {path.suffix or 'this'} audio", path, "use .wav or .flac")
+
+
 def save(path: Path | str, pcm: np.ndarray, subtype: str | None = None) -> Path:
     """Write int16 [samples] mono 16 kHz, atomically; the suffix (.wav, .flac) chooses the format.
 
     `subtype` is a libsndfile subtype name; by default 16-bit PCM.
     """
     path = Path(path)
-    if path.suffix.lower() not in _SUBTYPES:
-        raise WatchwordError(f"cannot write {path.suffix or 'this'} audio", path, "use .wav or .flac")
+    return write_atomic(path, _encoded(path, pcm, subtype))
+
+
+def save_new(names: Iterable[Path], pcm: np.ndarray) -> Path:
+    """Like `save`, to the first of `names` that is free; all have one suffix."""
+    names = iter(names)
+    first = next(names)
+    return write_new(chain([first], names), _encoded(first, pcm))
+
+
+def _encoded(path: Path, pcm: np.ndarray, subtype: str | None = None) -> bytes:
+    check_suffix(path)
     if pcm.dtype != np.int16 or pcm.ndim != 1:
-        raise TypeError(f"save() wants int16 [samples], got {pcm.dtype} {list(pcm.shape)}")
+        raise TypeError(f"sound to save is int16 [samples], not {pcm.dtype} {list(pcm.shape)}")
     container, default_subtype = _SUBTYPES[path.suffix.lower()]
     buffer = io.BytesIO()
     soundfile.write(buffer, pcm, spec.SAMPLE_RATE_HZ, format=container, subtype=subtype or default_subtype)
-    return write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _read_mono(path: Path) -> tuple[np.ndarray, int]:

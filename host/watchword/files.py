@@ -1,32 +1,144 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files: a reader never sees half of one, no name is taken twice, and every failure names the file
+and what helps.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 
 from watchword.errors import WatchwordError
 
+_OTHER_PLACE = "choose a writable folder"
+_REMEDIES = {
+    errno.ENOSPC: "free some space, or choose a folder on another disk",
+    errno.EDQUOT: "free some space, or choose a folder on another disk",
+    errno.EFBIG: "choose a folder on a file system that holds larger files",
+    errno.EISDIR: "there is a folder of this name: choose another one",
+    errno.ENOTDIR: "a file stands where a folder is needed: choose another name",
+    errno.EEXIST: "there is something of this name already: choose another one",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EIO: "the disk or the connection to it fails: choose another one",
+}
 
-def write_atomic(path: Path, content: bytes | str) -> Path:
-    """Write `content` to `path` in one step: a temporary file beside it, then a rename."""
-    data = content.encode() if isinstance(content, str) else content
+
+def cannot_write(error: OSError, path: Path) -> WatchwordError:
+    """What a failed write to `path` is for the user."""
+    remedy = _REMEDIES.get(error.errno or 0, _OTHER_PLACE)
+    return WatchwordError(f"cannot write here: {error.strerror or error}", path, remedy)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Whatever fails in writing `path` inside becomes an error that names it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        yield
     except OSError as error:
-        raise WatchwordError(
-            f"cannot write here: {error.strerror}", path, "choose a writable folder"
-        ) from error
+        raise cannot_write(error, path) from error
+
+
+def write_atomic(path: Path, content: bytes | str, durable: bool = True) -> Path:
+    """Write `content` to `path` in one step: a temporary file beside it, then a rename.
+
+    After it returns the file survives a power cut, unless `durable` is false: for what is checked when
+    it is read and can be computed again.
+    """
+    with writing(path), _temporary(path, content, durable) as temporary:
+        temporary.replace(path)
+        if durable:
+            _sync_folder(path.parent)
+    return path
+
+
+def write_new(names: Iterable[Path], content: bytes | str) -> Path:
+    """Write `content`, in one step, to the first of `names` that is free; all in one folder."""
+    names = iter(names)
+    first = next(names)
+    with writing(first), _temporary(first, content, durable=True) as temporary:
+        path = _first_free(chain([first], names), lambda name: name.open("xb").close())
+        try:
+            temporary.replace(path)
+        except BaseException:
+            path.unlink(missing_ok=True)  # empty, and ours
+            raise
+        _sync_folder(path.parent)
+    return path
+
+
+def new_folder(names: Iterable[Path]) -> Path:
+    """Create the first of `names` that is free as a folder; all in one folder."""
+    names = iter(names)
+    first = next(names)
+    with writing(first):
+        first.parent.mkdir(parents=True, exist_ok=True)
+        return _first_free(chain([first], names), lambda name: name.mkdir())
+
+
+def numbered(folder: Path, pattern: str, name: Callable[[int], str]) -> Iterator[Path]:
+    """Candidates for write_new: `name` of 1 + the highest number in the folder, and so on.
+
+    `pattern` matches the whole of the names that count; its first group is their number.
+    """
+    found = [re.fullmatch(pattern, entry.name) for entry in folder.iterdir()] if folder.is_dir() else []
+    highest = max((int(match[1]) for match in found if match), default=0)
+    return (folder / name(number) for number in count(highest + 1))
+
+
+def with_suffixes(path: Path) -> Iterator[Path]:
+    """Candidates for write_new and new_folder: `path`, then with -2, -3 ... before its suffix."""
+    return chain([path], (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(2)))
+
+
+def check_folder(folder: Path) -> bool:
+    """Make the folder and try to write there, before long work; True if it had to be made."""
+    existed = folder.is_dir()
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    return not existed
+
+
+def _first_free(names: Iterable[Path], create: Callable[[Path], None]) -> Path:
+    """The first that `create`, which fails where something is, can make: two programs never get the same."""
+    for path in names:
+        with suppress(FileExistsError):
+            create(path)
+            return path
+    raise AssertionError("names of new files never end")
+
+
+@contextmanager
+def _temporary(path: Path, content: bytes | str, durable: bool) -> Iterator[Path]:
+    """A file beside `path` with this content and usual permissions; removed unless it was renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(data)
+            handle.write(content.encode() if isinstance(content, str) else content)
+            handle.flush()
+            if durable:
+                os.fsync(handle.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
+        temporary.chmod(0o666 & ~umask)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that a rename survives a power cut too; some file systems cannot, and have nothing to say."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -104,13 +104,7 @@ def write_cached(path: Path, rows: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.save(buffer, rows, allow_pickle=False)
     content = buffer.getvalue()
-    try:
-        write_atomic(path, content + _checksum(content))
-    except OSError as error:
-        raise WatchwordError(
-            f"cannot write to the feature cache: {error.strerror}", path,
-            "free some space, or name another folder with --cache",
-        ) from error  # fmt: skip
+    write_atomic(path, content + _checksum(content), durable=False)
 
 
 def cache_path(cache: Path, key: str) -> Path:

@@ -21,6 +21,7 @@ from watchword.data.corpus import NOBODY, SPLIT_NAMES
 from watchword.data.endpoint import utterances, word_bounds
 from watchword.data.scan import LABEL_FOLDERS
 from watchword.errors import WatchwordError
+from watchword.files import numbered
 
 RATE = spec.SAMPLE_RATE_HZ
 TAKE_S = {"positive": 3.0, "negative": 6.0}
@@ -64,8 +65,9 @@ class Shelf:
 
     def save(self, pcm: np.ndarray) -> Path:
         """Under the next free number."""
-        taken = [int(path.stem.rsplit("_", 1)[1]) for path in self.folder.glob(f"{self.slug}_[0-9]*.flac")]
-        return audio.save(self.folder / f"{self.slug}_{max(taken, default=0) + 1:03d}.flac", pcm)
+        pattern = rf"{re.escape(self.slug)}_(\d+)\.flac"
+        names = numbered(self.folder, pattern, lambda number: f"{self.slug}_{number:03d}.flac")
+        return audio.save_new(names, pcm)
 
 
 def shelf(out: Path, word: str, speaker: str, label: str) -> Shelf:

@@ -27,7 +27,7 @@ from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import ScoredStream, in_window, match, negative_hours
 from watchword.evaluate.stream import HostRun, run_host
 from watchword.export.image import load_image
-from watchword.files import write_atomic
+from watchword.files import with_suffixes, write_atomic
 
 LOG = "mined.csv"  # beside the manifest: what was cut out of where, at which score, for which model
 RATE = spec.SAMPLE_RATE_HZ
@@ -180,7 +180,7 @@ def _write_clips(alarms: Sequence[Alarm], clips: Mapping[Path, Clip], folder: Pa
     for path in sorted({alarm.recording for alarm in alarms}):
         pcm = audio.load(path)
         for alarm in (alarm for alarm in alarms if alarm.recording == path):
-            file = audio.save(folder / _file_name(alarm), pcm[alarm.start : alarm.stop])
+            file = audio.save_new(with_suffixes(folder / _file_name(alarm)), pcm[alarm.start : alarm.stop])
             origin = clips[path]
             source = f"{MINED}: {origin.source}" if origin.source else MINED
             written[alarm] = replace(

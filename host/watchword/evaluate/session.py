@@ -6,7 +6,6 @@ import datetime
 import platform
 import shlex
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,16 +18,17 @@ from watchword.errors import WatchwordError
 from watchword.evaluate.curves import read_training
 from watchword.evaluate.report import format_value, hours, latency_remark, percent, rate, render
 from watchword.evaluate.results import Results, read_results, to_json
-from watchword.files import write_atomic
+from watchword.files import check_folder, new_folder, with_suffixes, write_atomic
 
 EXIT_OVER_BUDGET = 2
 EXIT_NOT_EQUAL = 3
 EXIT_INTERRUPTED = 130
 
 
-def default_folder() -> Path:
-    """sessions/<time>, named so that a listing is in order of time."""
-    return Path("sessions") / datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+def _default_folder() -> Path:
+    """A new sessions/<time>, named so that a listing is in order of time."""
+    time = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    return new_folder(with_suffixes(Path("sessions") / time))
 
 
 @dataclass
@@ -56,9 +56,14 @@ class Session:
 
 
 @contextmanager
-def open_session(folder: Path) -> Iterator[Session]:
-    """A folder that can be written to, known before the long work; Ctrl-C leaves nothing behind."""
-    created = _make_writable(folder)
+def open_session(folder: Path | None) -> Iterator[Session]:
+    """A folder that can be written to, known before the long work; Ctrl-C leaves nothing behind.
+
+    None: a new one, named by the time.
+    """
+    created = folder is None
+    folder = folder or _default_folder()
+    created |= check_folder(folder)
     session = Session(folder)
     try:
         yield session
@@ -196,20 +201,6 @@ def _budget(line: Results) -> str:
 
 def _verdict(passed: bool | None) -> str:
     return {True: "PASS", False: "FAIL", None: ""}[passed]
-
-
-def _make_writable(folder: Path) -> bool:
-    """True if the folder had to be made."""
-    existed = folder.is_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise WatchwordError(
-            f"cannot write here: {error.strerror}", folder, "choose another --out"
-        ) from error
-    return not existed
 
 
 def _version(package: str) -> str:
