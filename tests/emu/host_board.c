@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ static void use_power(void) {
 }
 
 void board_init(void) {
+    signal(SIGPIPE, SIG_IGN); /* the next read tells that the host hung up */
     open_flash();
     const char *path = getenv("BOARD_MICROPHONE");
     if (path && !(microphone = fopen(path, "rb"))) exit(3);

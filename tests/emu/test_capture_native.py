@@ -197,6 +197,51 @@ def test_all_audio_becomes_one_file_and_its_scores_are_checked(
     np.testing.assert_array_equal(kept, sound[: len(kept)])
 
 
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(143), OSError("no such device")])
+def test_what_was_heard_stays_however_the_listening_ends(
+    program: Path, sound: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    """Ctrl-C before the seconds are over, SIGTERM or SIGHUP, a pulled cable."""
+    out, said = tmp_path / "heard.wav", list[str]()
+    with hearing(program, sound, tmp_path) as transport, Board(transport, "native") as board:
+        read = transport.read
+
+        def pulled(size: int = 1, /) -> bytes:
+            if out.is_file() and out.stat().st_size > 32_000:
+                monkeypatch.setattr(transport, "read", read)
+                raise end
+            return read(size)
+
+        monkeypatch.setattr(transport, "read", pulled)
+        with pytest.raises((KeyboardInterrupt, SystemExit, WatchwordError)):
+            save_everything(board, out, 3600.0, say=said.append)
+    kept = audio.load(out)
+    assert len(kept) > 15_000
+    np.testing.assert_array_equal(kept, sound[: len(kept)])
+    assert said == [f"{len(kept) / spec.SAMPLE_RATE_HZ:.1f} s kept in {out}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "says"),
+    [
+        ("evening", ["--all"], "use .wav or .flac"),
+        ("folder.wav", ["--all"], "is a folder"),
+        ("kept.wav", ["--all"], "is there already"),
+        ("kept.wav/clips.wav", ["--all"], "cannot write here"),
+        ("kept.wav", [], "cannot write here"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_listening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, more: list[str], says: str
+) -> None:
+    (tmp_path / "folder.wav").mkdir()
+    kept = audio.save(tmp_path / "kept.wav", noise(0.1, 1)).read_bytes()
+    monkeypatch.setattr(ports, "open_serial", lambda port: pytest.fail("the port was opened"))
+    done = CliRunner().invoke(command, ["--port", "/dev/board", "--out", str(tmp_path / name), *more])
+    assert done.exit_code and isinstance(done.exception, WatchwordError) and says in str(done.exception)
+    assert (tmp_path / "kept.wav").read_bytes() == kept
+
+
 def test_a_microphone_that_hears_nothing_is_named(
     program: Path, sound: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,10 +250,10 @@ def test_a_microphone_that_hears_nothing_is_named(
         pytest.raises(WatchwordError, match=r"every sample is the same.*wiring"),
     ):
         save_everything(board, tmp_path / "dead.wav", 1.0)
-    monkeypatch.setattr(client, "STALL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(client, "ANSWER_TIMEOUT_S", 0.5)
     with (
         board_hearing(program, sound[:16_000], tmp_path) as board,
-        pytest.raises(WatchwordError, match=r"microphone gave no sample for 0\.5 s.*wiring"),
+        pytest.raises(WatchwordError, match=r"microphone gave no sample within 0\.5 s.*wiring"),
     ):
         save_everything(board, tmp_path / "short.wav", 2.0)
 

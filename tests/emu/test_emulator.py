@@ -130,7 +130,7 @@ def test_the_emulator_ends_with_the_process(model_dir: Path, how: signal.Signals
 
 def test_no_emulator_starts_for_a_process_that_is_gone(tmp_path: Path) -> None:
     """Killed between fork and the arming of the death signal: the child must see it by itself."""
-    *guard, parent = ports._death_pact()
+    *guard, parent = ports._die_with_parent()
     started = tmp_path / "started"
     assert subprocess.run([*guard, parent, "touch", str(started)]).returncode == 0
     assert started.exists()

@@ -153,9 +153,9 @@ def test_board_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_application_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "STALL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(client, "ANSWER_TIMEOUT_S", 0.2)
     port = FakeBoard()
-    with pytest.raises(WatchwordError, match=r"nothing moved for 0\.2 s"), Board(port) as board:
+    with pytest.raises(WatchwordError, match=r"no answer to stats_get within 0\.2 s"), Board(port) as board:
         port.app.deaf = True
         board.stats()
     assert port.closed

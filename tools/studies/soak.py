@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from watchword import audio, core, spec
 from watchword.device import firmware
-from watchword.device.client import Board, Patience, detection_of
+from watchword.device.client import Board, Deadline, detection_of
 from watchword.device.messages import Received
 from watchword.device.ports import open_port
 from watchword.errors import WatchwordError
@@ -52,10 +52,10 @@ class Soak:
         self.detections.extend((d.sample_index, d.smoothed_q15) for d in expected.detections)
         self.fired += len(expected.detections)
         self.samples += len(pcm)
-        left, patience = memoryview(pcm.astype("<i2").tobytes()), Patience(self.board.link)
+        left, deadline = memoryview(pcm.astype("<i2").tobytes()), Deadline(self.board.link)
         while left:
             left = left[self.board.link.send_pieces("audio", left) :]
-            self.board.turn(self._take, patience)
+            self.board.turn(self._take, deadline)
 
     def ask(self, name: str, answer: str, **fields: int) -> Received:
         """A request in the midst of the stream; it waits for its turn behind the audio."""

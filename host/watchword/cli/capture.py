@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import click
@@ -36,10 +37,13 @@ def command(port: str, out: Path, seconds: float | None, everything: bool, model
     from watchword.device.capture import save_detections, save_everything
     from watchword.device.client import Board
     from watchword.device.ports import open_port
+    from watchword.device.recording import check_new
+    from watchword.files import check_folder
 
+    (check_new if everything else check_folder)(out)
     with open_port(port) as transport, Board(transport, port) as board:
         click.echo(f"listening with {board.info['board']} for '{board.info['word']}'", err=True)
         if everything:
-            click.echo(save_everything(board, out, seconds, model))
+            click.echo(save_everything(board, out, seconds, model, functools.partial(click.echo, err=True)))
         else:
             click.echo(save_detections(board, out, seconds, click.echo))

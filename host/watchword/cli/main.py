@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -63,8 +65,21 @@ def commands() -> None:
     """
 
 
+def _end_when_told() -> None:
+    """SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that what there is gets kept; nohup holds."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
+
+
 def main() -> None:
     """Entry point: problems a user can fix end in one line and status 1, Ctrl-C in status 130."""
+    _end_when_told()
     try:
         status = commands.main(standalone_mode=False)
     except WatchwordError as error:

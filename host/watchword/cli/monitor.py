@@ -24,5 +24,5 @@ def command(port: str, model: Path | None, seconds: float | None) -> None:
     from watchword.device import monitor, ports
 
     with ports.open_port(port, model) as transport:
-        for line in monitor.lines(transport, seconds):
+        for line in monitor.lines(transport, seconds, port):
             click.echo(line)

@@ -57,7 +57,7 @@ class Request:
         from watchword.evaluate import session as sessions
         from watchword.evaluate.budgets import DEFAULT_PATH
 
-        with sessions.open_session(self.out or sessions.default_folder()) as session:
+        with sessions.open_session(self.out) as session:
             selection = select(self.positives, self.negatives, self.data, self.split, self.limit_minutes)
             results = measure(session, selection, self.budgets or DEFAULT_PATH)
             session.finish(results)

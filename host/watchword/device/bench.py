@@ -15,10 +15,10 @@ from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES, Selection, st
 from watchword.device import firmware
 from watchword.device.client import Board, BoardDetection, StreamResult, check_model
 from watchword.device.firmware import FirmwareImage
-from watchword.device.link import Transport
 from watchword.device.ports import emulated_env, open_port
 from watchword.device.push import push as push_model
 from watchword.device.scored import scored_stream
+from watchword.device.transport import Transport
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets
 from watchword.evaluate.host import announce, build_results, finish_budgets

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,17 @@ from numpy.typing import NDArray
 from watchword import audio, core, spec
 from watchword.core import DetectorConfig
 from watchword.data.capture import Heard, Meter, level_dbfs
-from watchword.device.client import DEFECT_REMEDY, Board, BoardDetection, Patience, check_model, detection_of
+from watchword.device.client import DEFECT_REMEDY, Board, BoardDetection, Deadline, check_model, detection_of
 from watchword.device.messages import Received
+from watchword.device.recording import check_new, growing
 from watchword.errors import WatchwordError
 from watchword.export.image import load_image
+from watchword.files import check_folder, numbered
 
 WIRING_REMEDY = "check the microphone's wiring and pins: docs/guide/boards.md"
+LINK_REMEDY = "check the cable, and that nothing else keeps this computer busy"
+_SLOWEST = 2.0  # times the length of the audio: a link that is slower loses sound
+_CLIP = r"(\d+)_\d+\.wav"
 _STALE_S = 0.75  # a board's ring may hold half a second from before
 
 
@@ -44,13 +48,17 @@ class Capture:
 
 
 @dataclass
-class _Ears:
-    """Sorts what comes while a board listens."""
+class _Listening:
+    """Sorts what comes while a board listens.
+
+    everything: the audio must have no hole; keep: all of it stays in `pcm`, else as much as a snippet needs.
+    """
 
     on_snippet: Callable[[Snippet], None]
     on_audio: Callable[[NDArray[np.int16]], None]
-    snippet_samples: int = 0
     everything: bool = False
+    keep: bool = False
+    snippet_samples: int = 0
     first: int = 0  # sample index where `pcm` begins
     pcm: bytearray = field(default_factory=bytearray)
     scores: bytearray = field(default_factory=bytearray)
@@ -83,7 +91,7 @@ class _Ears:
             self.first, self.pcm = at, bytearray()
         self.pcm += message.tail
         self.on_audio(np.frombuffer(message.tail, "<i2").astype(np.int16))
-        if not self.everything:  # no snippet reaches back further
+        if not self.keep:  # no snippet reaches back further
             surplus = max(0, self.end - self.first - 2 * self.snippet_samples)
             del self.pcm[: 2 * surplus]
             self.first += surplus
@@ -102,51 +110,61 @@ def capture(
     everything: bool = False,
     on_snippet: Callable[[Snippet], None] = lambda snippet: None,
     on_audio: Callable[[NDArray[np.int16]], None] = lambda pcm: None,
+    keep: bool = True,
 ) -> Capture:
     """Let the board listen for `seconds` of audio (None: until Ctrl-C) and return what came of it.
 
-    everything: keep all audio; otherwise only what came before each detection goes to on_snippet.
+    everything: all audio goes to on_audio, without a hole, and into the result if `keep`; otherwise only
+    what came before each detection goes to on_snippet.
     """
-    ears = _Ears(on_snippet, on_audio, everything=everything)
+    heard = _Listening(on_snippet, on_audio, everything, everything and keep)
     mode = spec.LISTEN["EVERYTHING" if everything else "DETECTIONS"]
-    listening = board.ask("listen", "listening", ears.take, send=mode)
-    ears.snippet_samples = listening.number("snippet_samples")
+    listening = board.ask("listen", "listening", heard.take, send=mode)
+    heard.snippet_samples = listening.number("snippet_samples")
     try:
-        _listen(board, ears, seconds)
+        _listen(board, heard, seconds)
     except KeyboardInterrupt:
         if seconds is not None:
             raise
-    done = board.ask("listen", "listened", ears.take, send=spec.LISTEN["STOP"])
-    return _finished(ears, done, board.link.name)
+    done = board.ask("listen", "listened", heard.take, send=spec.LISTEN["STOP"])
+    return _finished(heard, done, board.link.name)
 
 
-def _listen(board: Board, ears: _Ears, seconds: float | None) -> None:
+def _listen(board: Board, heard: _Listening, seconds: float | None) -> None:
     """Until enough was heard; for detections alone, until the time is over."""
-    deadline = None if seconds is None else board.link.now() + seconds
-    wanted = None if seconds is None or not ears.everything else round(seconds * spec.SAMPLE_RATE_HZ)
-    patience = None  # detections may be rare
-    if wanted is not None:
-        patience = Patience(board.link, "the microphone gave no sample", WIRING_REMEDY)
-    while wanted is None or ears.end < wanted:
-        board.turn(ears.take, patience)
-        if wanted is None and deadline is not None and board.link.now() >= deadline:
-            return
+    if seconds is None or not heard.everything:
+        end = None if seconds is None else board.link.now() + seconds
+        while end is None or board.link.now() < end:
+            board.turn(heard.take)  # detections may be rare
+        return
+    wanted = round(seconds * spec.SAMPLE_RATE_HZ)
+    silence = Deadline(board.link, "the microphone gave no sample", WIRING_REMEDY)
+    whole = Deadline(
+        board.link, f"the board did not send {seconds:g} s of audio", LINK_REMEDY,
+        limit_s=silence.limit_s + _SLOWEST * seconds,
+    )  # fmt: skip
+    while (before := heard.end) < wanted:
+        board.turn(heard.take, silence, whole)
+        if heard.end > before:
+            silence.restart()
 
 
-def _finished(ears: _Ears, done: Received, name: str) -> Capture:
-    got = (len(ears.scores), len(ears.detections))
+def _finished(heard: _Listening, done: Received, name: str) -> Capture:
+    got = (len(heard.scores), len(heard.detections))
     counted = (done.number("scores"), done.number("detections"))
-    if got != counted or (ears.everything and ears.end != done.number("samples")):
+    samples = done.number("samples")
+    beyond = any(d.sample_index > samples for d in heard.detections)
+    if got != counted or beyond or (heard.everything and heard.end != samples):
         raise WatchwordError(
-            f"{got} scores and detections and {ears.end} samples came, the board counted {counted} "
-            f"and {done.number('samples')}",
+            f"{got} scores and detections and {heard.end} samples came, the board counted {counted} "
+            f"and {samples}",
             name,
             DEFECT_REMEDY,
         )
-    pcm = np.frombuffer(bytes(ears.pcm) if ears.everything else b"", "<i2").astype(np.int16)
-    scores = np.frombuffer(bytes(ears.scores), np.uint8)
+    pcm = np.frombuffer(bytes(heard.pcm) if heard.keep else b"", "<i2").astype(np.int16)
+    scores = np.frombuffer(bytes(heard.scores), np.uint8)
     numbers = (done.number(what) for what in ("samples", "overruns", "clipped"))
-    return Capture(pcm, scores, tuple(ears.detections), *numbers)
+    return Capture(pcm, scores, tuple(heard.detections), *numbers)
 
 
 class BoardMicrophone:
@@ -169,30 +187,43 @@ def save_detections(
     board: Board, out: Path, seconds: float | None, say: Callable[[str], None] = lambda line: None
 ) -> str:
     """The audio before each detection into a file of its own, at once; `say` gets a line for each."""
-    taken = len(list(out.glob("*.wav"))) if out.is_dir() else 0
-    numbers = count(taken + 1)
+    check_folder(out)
 
     def save(snippet: Snippet) -> None:
         score = core.unit(snippet.detection.smoothed_q15)
-        path = audio.save(out / f"{next(numbers):04d}_{round(100 * score):03d}.wav", snippet.pcm)
+        names = numbered(out, _CLIP, lambda number: f"{number:04d}_{round(100 * score):03d}.wav")
+        path = audio.save_new(names, snippet.pcm)
         say(f"{snippet.detection.sample_index / spec.SAMPLE_RATE_HZ:.3f} s  {score:.2f}  {path}")
 
     return _summary(capture(board, seconds, on_snippet=save))
 
 
-def save_everything(board: Board, out: Path, seconds: float | None, model: Path | None = None) -> str:
-    """All audio into one file; with a model folder, the board's scores against the host's."""
+def save_everything(
+    board: Board, out: Path, seconds: float | None, model: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> str:  # fmt: skip
+    """All audio into one file; with a model folder, the board's scores against the host's.
+
+    The file grows as the sound comes: however this ends, what was heard until then stays, and `say` is told.
+    """
+    check_new(out)
     image = None if model is None else load_image(model)
     if image is not None:
         remedy = "name the model that the board runs, or `watchword push` it first"
         check_model(board.info, image, board.link.name, remedy)
     detector = board.config_get()
-    heard = capture(board, seconds, everything=True)
-    audio.save(out, heard.pcm)
-    if heard.samples and not np.ptp(heard.pcm):
+    with growing(out) as file:
+        try:
+            heard = capture(board, seconds, everything=True, on_audio=file.append, keep=False)
+        except BaseException:
+            if file.samples:
+                say(f"{file.samples / spec.SAMPLE_RATE_HZ:.1f} s kept in {out}")
+            raise
+    if heard.samples and file.is_constant:
         raise WatchwordError("every sample is the same: nothing was heard", out, WIRING_REMEDY)
-    if image is None:
+    if image is None or not heard.samples:
         return _summary(heard)
+    heard = replace(heard, pcm=audio.load(out))
     verdict = "as on the host" if same_as_host(heard, image, detector) else "DIFFERENT from the host's"
     return f"{_summary(heard)}; scores and detections {verdict}"
 

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from watchword import spec
 from watchword.core import DetectorConfig, ModelImage, spec_id
-from watchword.device.link import IDLE_S, HostLink, LinkCounters, Transport
-from watchword.device.messages import Received, Value
+from watchword.device.link import IDLE_S, HostLink, LinkCounters
+from watchword.device.messages import Received, Value, printable
+from watchword.device.transport import Transport
 from watchword.errors import WatchwordError
 
 CONNECT_TIMEOUT_S = 10.0
-STALL_TIMEOUT_S = 30.0  # no message and no room for audio for this long: the application hangs
+ANSWER_TIMEOUT_S = 30.0  # the answer to a request, or the next step of a long task
+SLOWEST_STREAM = 20.0  # times the length of the audio, which a board may take for it
 GOODBYE_TIMEOUT_S = 0.5
 CHUNK_BYTES = 512  # of a model image in a message; any size that fits a frame would do
 QUIET_S = 0.1  # a board that says nothing for this long has come to the end of its work
@@ -72,6 +74,15 @@ class _Stream:
     scores: bytearray = field(default_factory=bytearray)
     detections: list[BoardDetection] = field(default_factory=list)
     result: StreamResult | None = None
+
+    @property
+    def samples(self) -> int:
+        return len(self.pcm) // 2
+
+    @property
+    def progress(self) -> int:
+        """Grows with what the board took and gave."""
+        return self.sent + len(self.scores)
 
 
 def _pcm_bytes(pcm: NDArray[np.int16]) -> memoryview:
@@ -166,11 +177,12 @@ class Board:
         """
         begin = {"image_bytes": len(image), "image_crc32": zlib.crc32(image)}
         self._request("model_begin", "model_state", **begin)
-        waiting = Patience(self.link)
+        waiting = Deadline(self.link, "the board took no more of the model")
         for at in range(0, len(image), CHUNK_BYTES):
             chunk = image[at : at + CHUNK_BYTES]
             while not self.link.try_send("model_chunk", chunk, offset=at):
                 self.turn(self._sort, waiting)
+            waiting.restart()
             on_progress(at + len(chunk))
         self._request("model_commit", "model_state")
         self.info = self._request("info_get", "info").fields
@@ -189,7 +201,8 @@ class Board:
 
     def ask(self, name: str, answer: str, take: Callable[[Received], None], **fields: Value) -> Received:
         """Send a request and wait for its answer; every other message meanwhile goes to `take`."""
-        waiting, answers = Patience(self.link), list[Received]()
+        waiting = Deadline(self.link, f"the board gave no answer to {name}")
+        answers = list[Received]()
 
         def sort(message: Received) -> None:
             (answers.append if message.name == answer else take)(message)
@@ -200,9 +213,9 @@ class Board:
             self.turn(sort, waiting)
         return answers[0]
 
-    def turn(self, take: Callable[[Received], None], waiting: Patience | None = None) -> None:
-        """Move bytes, hand what came to `take`; raises when the board refuses something, and with
-        `waiting` when nothing at all moves any more.
+    def turn(self, take: Callable[[Received], None], *deadlines: Deadline) -> None:
+        """Move bytes, hand what came to `take`; raises when the board refuses something or a deadline
+        has passed.
         """
         self.link.pump(IDLE_S)
         while self.link.received:
@@ -210,8 +223,8 @@ class Board:
             if message.name == "error":
                 raise _refusal(message, self.link.name)
             take(message)
-        if waiting:
-            waiting.check()
+        for deadline in deadlines:
+            deadline.check()
 
     def _request(self, name: str, answer: str, **fields: Value) -> Received:
         return self.ask(name, answer, self._sort, **fields)
@@ -252,7 +265,7 @@ class Board:
         source = iter(recordings)
         started: deque[_Stream] = deque()
         more = True
-        waiting = Patience(self.link)
+        step, whole = Deadline(self.link, "the board took no audio and gave no score"), None
         try:
             while more or started:
                 sending = started[-1] if started and not started[-1].ended else None
@@ -261,16 +274,31 @@ class Board:
                     more = sending is not None
                     if sending:
                         started.append(sending)
-                if sending:
-                    self._feed(sending)
-                self.turn(self._sort, waiting)
+                if started and whole is None:
+                    whole = self._deadline_of(started[0])
+                self._advance(started, sending, step, *([whole] if whole else []))
                 while started and (result := started[0].result):
                     self._streams.pop(started.popleft().number)
                     yield result
-                    waiting = Patience(self.link)  # the caller's time does not count
+                    step.restart()  # the caller's time does not count
+                    whole = None
         finally:
             for stream in started:  # given up half-way: late answers will be ignored
                 self._streams.pop(stream.number, None)
+
+    def _advance(self, started: deque[_Stream], sending: _Stream | None, *deadlines: Deadline) -> None:
+        """One turn of the link; the first deadline restarts when audio was taken or scores came."""
+        before = sum(stream.progress for stream in started)
+        if sending:
+            self._feed(sending)
+        self.turn(self._sort, *deadlines)
+        if sum(stream.progress for stream in started) != before:
+            deadlines[0].restart()
+
+    def _deadline_of(self, stream: _Stream) -> Deadline:
+        """For the whole of a stream, so that a board which only ever drips does not hold the host."""
+        limit_s = ANSWER_TIMEOUT_S + SLOWEST_STREAM * stream.samples / spec.SAMPLE_RATE_HZ
+        return Deadline(self.link, f"the board did not finish stream {stream.number}", limit_s=limit_s)
 
     def _next_stream(self, source: Iterator[NDArray[np.int16]]) -> _Stream | None:
         pcm = next(source, None)
@@ -296,8 +324,7 @@ class Board:
         elif message.name == "scores":
             self._take_scores(message)
         elif message.name == "detection":
-            if self._current:
-                self._current.detections.append(detection_of(message))
+            self._take_detection(message)
         elif message.name == "stream_done":
             self._finish(message)
 
@@ -312,6 +339,24 @@ class Board:
                 DEFECT_REMEDY,
             )
         self._current.scores += message.tail
+        self._check_possible(self._current, len(self._current.scores))
+
+    def _take_detection(self, message: Received) -> None:
+        if self._current is None:
+            return
+        detection = detection_of(message)
+        self._current.detections.append(detection)
+        self._check_possible(self._current, len(self._current.detections), detection.sample_index)
+
+    def _check_possible(self, stream: _Stream, results: int, sample: int = 0) -> None:
+        """There is at most one result a hop, and none later than the audio."""
+        if results > stream.samples // max(1, int(self.info["hop_samples"])) or sample > stream.samples:
+            raise WatchwordError(
+                f"stream {stream.number} of {stream.samples} samples has {results} results, one at "
+                f"sample {sample}",
+                self.link.name,
+                DEFECT_REMEDY,
+            )
 
     def _finish(self, done: Received) -> None:
         stream = self._streams.get(done.number("stream"))
@@ -325,29 +370,42 @@ class Board:
                 self.link.name,
                 DEFECT_REMEDY,
             )
-        lost = len(stream.pcm) // 2 - done.number("samples")
-        self.lost_samples += abs(lost)
+        lost = stream.samples - done.number("samples")
+        if lost < 0:
+            raise WatchwordError(
+                f"stream {stream.number}: {stream.samples} samples were sent, the board counted "
+                f"{done.number('samples')}",
+                self.link.name,
+                DEFECT_REMEDY,
+            )
+        self.lost_samples += lost
         scores = np.frombuffer(bytes(stream.scores), np.uint8)
         counters = (done.number("samples"), done.number("rows"), lost)
         stream.result = StreamResult(stream.number, scores, tuple(stream.detections), *counters)
         self._current = None
 
 
-class Patience:
-    """Gives up when the link has moved nothing for STALL_TIMEOUT_S, and says `fault` and `remedy` then."""
+class Deadline:
+    """An error when what was asked for is not there within `limit_s`, whatever else the board says."""
 
     def __init__(
-        self, link: HostLink, fault: str = "the board answers, but nothing moved", remedy: str = RESET_REMEDY
+        self,
+        link: HostLink,
+        fault: str = "the board gave no answer",
+        remedy: str = RESET_REMEDY,
+        limit_s: float | None = None,
     ) -> None:
-        self.link, self.limit_s = link, STALL_TIMEOUT_S
+        self.link, self.limit_s = link, ANSWER_TIMEOUT_S if limit_s is None else limit_s
         self.fault, self.remedy = fault, remedy
-        self._moved, self._since = link.moved, link.now()
+        self.restart()
+
+    def restart(self) -> None:
+        """The board came a step further: it has the whole time again."""
+        self._since = self.link.now()
 
     def check(self) -> None:
-        if self.link.moved != self._moved:
-            self._moved, self._since = self.link.moved, self.link.now()
-        elif self.link.now() - self._since > self.limit_s:
-            raise WatchwordError(f"{self.fault} for {self.limit_s:g} s", self.link.name, self.remedy)
+        if self.link.now() - self._since > self.limit_s:
+            raise WatchwordError(f"{self.fault} within {self.limit_s:g} s", self.link.name, self.remedy)
 
 
 def check_model(info: Mapping[str, Value], image: bytes, port: str, remedy: str = MODEL_REMEDY) -> None:
@@ -372,7 +430,7 @@ def _refusal(message: Received, name: str) -> WatchwordError:
     """An `error` message of the board `name`."""
     code = message.number("code")
     status = next((n for n, value in spec.STATUS.items() if value == code), f"status {code}")
-    text = message.tail.decode("utf-8", "replace")
+    text = printable(message.tail)
     return WatchwordError(f"the board refused: {text or 'no reason given'} ({status})", name)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from watchword.errors import WatchwordError
-from watchword.files import write_atomic
+from watchword.files import write_atomic, writing
 
 ROOT = Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".cache" / "firmware"
@@ -157,9 +157,12 @@ def build(env: str, model_dir: Path | None = None) -> FirmwareImage:
         image = _cached(out, fingerprint)
         if image is None:
             _check_c_library(board)
+            elf = out / env / "firmware.elf"
+            elf.unlink(missing_ok=True)  # SCons would keep one that was damaged
             _run_platformio(env, model_dir, out, ["run", "-e", env])
-            image = _measure(board, out / env / "firmware.elf")
-            record = {"fingerprint": fingerprint, "image": asdict(image) | {"elf": str(image.elf)}}
+            image = _measure(board, elf)
+            content = {"fingerprint": fingerprint, "elf": _hash_files(iter([elf]))}
+            record = content | {"image": asdict(image) | {"elf": str(elf)}}
             write_atomic(out / "image.json", json.dumps(record, indent=2))
             _forget_old_builds()
     return image
@@ -250,12 +253,14 @@ def _fingerprint(board: Board) -> str:
 
 def _cached(out: Path, fingerprint: str) -> FirmwareImage | None:
     path = out / "image.json"
-    if not path.is_file():
+    try:
+        os.utime(path)  # recently used
+        record = json.loads(path.read_text())
+        image = FirmwareImage(**record["image"] | {"elf": Path(record["image"]["elf"])})
+        same = record["fingerprint"] == fingerprint and _hash_files(iter([image.elf])) == record["elf"]
+    except (OSError, ValueError, TypeError, KeyError):  # never built, or damaged since: build again
         return None
-    path.touch()  # recently used
-    record = json.loads(path.read_text())
-    image = FirmwareImage(**record["image"] | {"elf": Path(record["image"]["elf"])})
-    return image if record["fingerprint"] == fingerprint and image.elf.is_file() else None
+    return image if same else None
 
 
 def _forget_old_builds() -> None:
@@ -267,13 +272,9 @@ def _forget_old_builds() -> None:
 @contextmanager
 def _lock() -> Iterator[None]:
     """One build at a time: builds of one folder must not meet, and PlatformIO's own folder is shared."""
-    try:
+    with writing(CACHE):
         CACHE.mkdir(parents=True, exist_ok=True)
         handle = (CACHE / "lock").open("w")
-    except OSError as error:
-        raise WatchwordError(
-            f"cannot write: {error.strerror}", CACHE, "make the checkout writable"
-        ) from error
     with handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -8,38 +8,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from watchword import spec
 from watchword.core import ffi, lib
 from watchword.device import messages
 from watchword.device.messages import Received, Value
+from watchword.device.transport import CONNECT_REMEDY, Transport, connection
 from watchword.errors import WatchwordError
 
 READ_BYTES = 65_536
 WRITE_TIMEOUT_S = 10.0  # a port that takes nothing for this long is dead
 IDLE_S = 0.02  # longest wait in one pump: the link's timers are served at least this often
-CONNECT_REMEDY = (
-    "check the cable, the port name and that no other program has it open, reset the board, "
-    "or flash it with `watchword flash`"
-)
-
-
-class Transport(Protocol):
-    """What HostLink needs of a port; pyserial's Serial and socket:// ports have it.
-
-    With `timeout` 0, `read` returns at once with what is there. `fileno`, where it exists, lets
-    the host sleep until bytes come.
-    """
-
-    timeout: float | None
-    write_timeout: float | None
-
-    def read(self, size: int = 1, /) -> bytes: ...
-
-    def write(self, data: bytes, /) -> int | None: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -82,8 +62,9 @@ class HostLink:
         self._bytes_sent = self._bytes_received = 0
         self._open = self._restarted = False
         self._descriptor = _descriptor(transport)
-        transport.timeout = 0
-        transport.write_timeout = WRITE_TIMEOUT_S
+        with connection(self.name):
+            transport.timeout = 0
+            transport.write_timeout = WRITE_TIMEOUT_S
 
     def now(self) -> float:
         """Seconds of the clock that the link's timers run on."""
@@ -150,13 +131,11 @@ class HostLink:
     def pump(self, wait_s: float = 0.0) -> None:
         """Take in what has come, put out what is due; if neither, wait up to `wait_s` for bytes."""
         try:
-            busy = self._take_in()
-            busy |= self._put_out()
-            if not busy and wait_s > 0:
-                self._wait(min(wait_s, IDLE_S))
-        except OSError as error:  # pyserial's SerialException is one
-            self.leave()
-            raise WatchwordError(f"the connection broke: {error}", self.name, CONNECT_REMEDY) from error
+            with connection(self.name):
+                busy = self._take_in()
+                busy |= self._put_out()
+                if not busy and wait_s > 0:
+                    self._wait(min(wait_s, IDLE_S))
         except WatchwordError:
             self.leave()
             raise

@@ -28,6 +28,11 @@ class Received:
         return str(self.fields[name])
 
 
+def printable(text: bytes) -> str:
+    """What a board says, safe to show: no control or escape characters, whatever the bytes are."""
+    return "".join(c for c in text.decode("utf-8", "replace") if c.isprintable())
+
+
 def type_id(name: str) -> int:
     return spec.MESSAGE[name].type_id
 
@@ -54,5 +59,5 @@ def decode(type_number: int, payload: bytes) -> Received:
         raise WatchwordError(what, "board", "flash firmware built from this version: `watchword flash`")
     raw = struct.unpack_from(message.struct_format, payload)
     names = [field_name for field_name, _ in message.fields]
-    values = [v.rstrip(b"\0").decode("utf-8", "replace") if isinstance(v, bytes) else v for v in raw]
+    values = [printable(v.rstrip(b"\0")) if isinstance(v, bytes) else v for v in raw]
     return Received(message.name, dict(zip(names, values, strict=True)), payload[message.fixed_bytes :])

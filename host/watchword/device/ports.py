@@ -8,17 +8,14 @@
 
 from __future__ import annotations
 
-import array
 import atexit
 import contextlib
-import fcntl
 import os
 import select
 import shutil
 import socket
 import subprocess
 import tempfile
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,10 +27,11 @@ from serial.tools import list_ports
 
 from watchword import spec
 from watchword.device import firmware
+from watchword.device.messages import printable
 from watchword.errors import WatchwordError
 
 if TYPE_CHECKING:
-    from watchword.device.link import Transport
+    from watchword.device.transport import Transport
 
 EMULATED = "emu:"
 UART_ONLY = "-uart"
@@ -54,7 +52,7 @@ class Emulator:
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - until close()
         try:
             self._process = subprocess.Popen(
-                [*_death_pact(), *command],
+                [*_die_with_parent(), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=subprocess.STDOUT,
@@ -72,13 +70,6 @@ class Emulator:
     def fileno(self) -> int:
         """For select: readable when the board has sent something, or is gone."""
         return self._link.fileno()
-
-    @property
-    def in_waiting(self) -> int:
-        """Bytes that can be read at once."""
-        count = array.array("i", [0])
-        fcntl.ioctl(self._link.fileno(), termios.FIONREAD, count)
-        return count[0]
 
     def read(self, size: int = 1, /) -> bytes:
         """Up to `size` bytes; fewer when `timeout` seconds pass before (None: waits for all)."""
@@ -127,12 +118,12 @@ class Emulator:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(EXIT_WAIT_S)
         self._output.seek(0)
-        said = self._output.read()[-SHOWN_OUTPUT_BYTES:].decode(errors="replace").strip()
+        said = "\n".join(map(printable, self._output.read()[-SHOWN_OUTPUT_BYTES:].splitlines())).strip()
         status = self._process.returncode
         return WatchwordError(f"the emulated board ended with status {status}: {said}", self.name)
 
 
-def _death_pact() -> list[str]:
+def _die_with_parent() -> list[str]:
     """Command prefix that ends the child when this process is killed without cleaning up (Linux).
 
     The parent may already be gone when setpriv arms the signal, so the shell looks once more

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from watchword.config import RunConfig
 from watchword.errors import WatchwordError
+from watchword.files import check_folder
 from watchword.train.run import train_run
 from watchword.train.search.footprint import Footprint, measure_footprint
 from watchword.train.search.space import Space
@@ -96,7 +97,7 @@ def open_study(plan: Plan) -> Study:
     """Create the study or join it; an error when it searches something else."""
     _check(plan)
     optuna = load_optuna()
-    plan.folder.mkdir(parents=True, exist_ok=True)
+    check_folder(plan.folder)
     for attempt in range(1, _OPENING_TRIES + 1):
         try:
             study = optuna.create_study(
