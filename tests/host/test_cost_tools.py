@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from watchword.evaluate.budgets import read_budgets
 
-from tools.cost import compare, measure, report
+from tools.cost import compare, measure, rates, report
 from tools.cost.audio import speech_like
 
 BOARDS = ("emu-c3", "emu-esp32")
@@ -86,3 +86,10 @@ def test_training_time_is_that_of_the_models_card_without_making_features(tmp_pa
     text = report.training_time(measure.training_seconds(tmp_path))
     assert "took 6.0 min: float 300 s, qat 60 s" in text
     assert "not in the model's card" in report.training_time(measure.training_seconds(tmp_path / "none"))
+
+
+def test_the_searchs_rates_are_those_of_the_committed_costs() -> None:
+    """One measurement, in two places: whoever updates one updates the other."""
+    committed = json.loads(measure.BASELINE.read_text())
+    model = measure.ROOT / "models" / "hey_lighthouse"
+    assert rates.document(model, committed) == json.loads(rates.RATES.read_text())

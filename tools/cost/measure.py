@@ -2,7 +2,7 @@
 
 Instruction counts are exact and the same on every computer; they are compared with the committed
 ones in docs/evidence/cost.json, and a rise of more than 2 % is an error. Writes build/cost/cost.json;
-`--update` writes docs/evidence/cost.json and docs/evidence/cost.md.
+`--update` writes docs/evidence/cost.json and cost.md, and the rates that the search estimates with.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from watchword.device.client import Board
 from watchword.errors import WatchwordError
 from watchword.export.image import load_image
 from watchword.files import write_atomic
+from watchword.train.search.cost import BOARD
 
 from tools.cost import board as cost_board
-from tools.cost import compare, report
+from tools.cost import compare, rates, report
 from tools.cost.audio import speech_like
 
 ROOT = firmware.ROOT
@@ -236,7 +237,7 @@ def main() -> int:
     )
     parser.add_argument("--model", type=Path, default=firmware.default_model_dir(), help="an exported model")
     parser.add_argument(
-        "--update", action="store_true", help="write docs/evidence/cost.json and docs/evidence/cost.md"
+        "--update", action="store_true", help="write docs/evidence/cost.* and the search's rates.json"
     )
     arguments = parser.parse_args()
     try:
@@ -251,7 +252,10 @@ def main() -> int:
         committed = {name: results[name] for name in report.COMMITTED}
         write_atomic(BASELINE, json.dumps(committed, indent=2) + "\n")
         write_atomic(TABLE, report.document(results))
-        print(f"wrote {TABLE} and {BASELINE}")
+        written = [TABLE, BASELINE]
+        if BOARD in results["boards"]:
+            written.append(rates.write(arguments.model.resolve(), results))
+        print(f"wrote {', '.join(map(str, written))}")
     elif BASELINE.exists():
         return compare.report(json.loads(BASELINE.read_text()), results)
     return 0

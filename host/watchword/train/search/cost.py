@@ -1,20 +1,20 @@
 """Instructions per second of audio of a network that no board has run: an estimate from a measured one.
 
-`make cost` counts the instructions of every layer of one model on the emulated boards and commits them in
-docs/evidence/cost.json; the estimate is of those of the ESP32-C3. A layer's count is close to linear in
-what it reads and multiplies, so the rates fitted to those layers give the count of any other network. What
-the fit leaves out: the share of zeros in the activations, which convolutions skip, and the front end's
-small saving with fewer coefficients. On three models of other shapes the board counted up to 8 % more or less
+`make cost` counts the instructions of every layer of one model on the emulated boards; with COST=--update it
+writes those of the ESP32-C3 to rates.json beside this file. A layer's count is close to linear in what it
+reads and multiplies, so the rates fitted to those layers give the count of any other network. What the fit
+leaves out: the share of zeros in the activations, which convolutions skip, and the front end's small saving
+with fewer coefficients. On three models of other shapes the board counted up to 8 % more or less
 (tests/emu/test_search_cost_board.py).
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +22,10 @@ from watchword import spec
 from watchword.errors import WatchwordError
 from watchword.export.layers import Layer, Network
 
-MEASURED = Path(__file__).resolve().parents[4] / "docs" / "evidence" / "cost.json"
+RATES = Path(__file__).with_name("rates.json")
+SCHEMA = 1
 BOARD = "emu-c3"
-_LAYER = re.compile(r"layer (\d+) (\w+) (\d+)->(\d+)(?: k(\d+))?")
+_KEYS = {"schema", "board", "model", "front_end_per_row", "rest_per_row", "layers"}
 _REMEDY = "measure with `make cost COST=--update`"
 
 
@@ -57,53 +58,48 @@ class InstructionModel:
     def per_second(self, network: Network, hop_samples: int) -> float:
         """Estimated instructions of the whole pipeline for a second of audio."""
         rows = spec.SAMPLE_RATE_HZ / hop_samples
-        layers = sum(self.layer(_work(layer)) / layer.row_step for layer in network.layers)
+        layers = sum(self.layer(work_of(layer)) / layer.row_step for layer in network.layers)
         return rows * (layers + self.row[hop_samples] + self.rest_per_row)
 
 
-def load_instruction_model(path: Path = MEASURED) -> InstructionModel:
-    """The rates behind a cost.json."""
+def load_instruction_model(path: Path = RATES) -> InstructionModel:
+    """The rates of a rates.json; a file of another form is an error."""
     try:
-        counts = json.loads(path.read_text())["boards"][BOARD]["counts"]
-        measured = _measured_layers(counts)
-        rows = {
-            ms * spec.SAMPLE_RATE_HZ // 1000: float(counts[f"frontend row, hop {ms} ms"]) for ms in (10, 20)
-        }
-        hops = counts["frontend per second"] / counts["frontend per hop, mean"]
-        scores = counts["whole windows per second"] / counts["one window from reset"]
-        # All layers of the measured model run once a score: it strides in its first layer only.
-        model_per_hop = sum(count for _, count in measured) * scores / hops
-        front_end = rows[round(spec.SAMPLE_RATE_HZ / hops)]
-        rest = counts["pipeline per second"] / hops - model_per_hop - front_end
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if set(content) != _KEYS or content["schema"] != SCHEMA:
+            raise ValueError(f"its keys must be {', '.join(sorted(_KEYS))}, its schema {SCHEMA}")
+        measured = [_measured(entry) for entry in content["layers"]]
+        rows = {int(hop): _count(count) for hop, count in content["front_end_per_row"].items()}
+        if not measured or set(rows) != set(spec.HOP_CHOICES_SAMPLES):
+            raise ValueError("it needs layers, and the front end at every hop")
+        rest = _count(content["rest_per_row"])
     except OSError as error:
         raise WatchwordError(f"no measured costs: {error.strerror}", path, _REMEDY) from error
-    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WatchwordError(f"not a table of costs ({error})", path, _REMEDY) from error
     rates = {op: _fit([m for m in measured if m[0].op == op]) for op in {w.op for w, _ in measured}}
-    return InstructionModel(rates, _dense_factor(measured, rates), rows, max(0.0, rest))
+    return InstructionModel(rates, _dense_factor(measured, rates), rows, rest)
 
 
-def _measured_layers(counts: dict[str, float]) -> list[tuple[Work, float]]:
-    found = []
-    for name, count in counts.items():
-        match = _LAYER.fullmatch(name)
-        if match is None:
-            continue
-        number, op, inner, outer, taps = (
-            match[1],
-            match[2].upper(),
-            *(int(g or 1) for g in match.groups()[2:]),
-        )
-        reads = taps * (inner if op == "CONV" else outer)
-        found.append((Work(op, number == "0", reads, reads * outer if op == "CONV" else reads), float(count)))
-    if not found:
-        raise ValueError("it names no layers")
-    return found
-
-
-def _work(layer: Layer) -> Work:
+def work_of(layer: Layer) -> Work:
     reads = layer.taps * (layer.in_channels if layer.op == "CONV" else layer.out_channels)
     return Work(layer.op, layer.inputs[0] == 0, reads, layer.products if layer.op == "CONV" else reads)
+
+
+def _measured(entry: dict[str, Any]) -> tuple[Work, float]:
+    """One layer of rates.json: its work, and the instructions of one of its rows."""
+    if set(entry) != {*(f.name for f in fields(Work)), "instructions"}:
+        raise ValueError(f"a layer with the keys {', '.join(sorted(entry))}")
+    if entry["op"] not in spec.MODEL_OPS or type(entry["first"]) is not bool:
+        raise ValueError(f"a layer with op {entry['op']!r}, first {entry['first']!r}")
+    inputs, products = (int(_count(entry[name])) for name in ("inputs", "products"))
+    return Work(entry["op"], entry["first"], inputs, products), _count(entry["instructions"])
+
+
+def _count(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
+        raise ValueError(f"{value!r} is no count")
+    return float(value)
 
 
 def _fit(measured: Sequence[tuple[Work, float]]) -> tuple[float, float]:
