@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,6 +154,25 @@ def test_a_second_build_runs_no_compiler(env: str, model_dir: Path, monkeypatch:
     monkeypatch.setattr(firmware, "_fingerprint", lambda _: "sources have changed")
     with pytest.raises(AssertionError, match="built again"):
         firmware.build(env, model_dir)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"image": {}}', '{"image": {"elf": 3}}', None])
+def test_a_damaged_build_is_built_again(
+    model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str | None
+) -> None:
+    """Of the record (a disk that was full, a power cut), or of the program itself (None)."""
+    image = firmware.build("emu-c3", model_dir)
+    kept = image.elf.parents[1] / "image.json"
+    folder = shutil.copytree(kept.parent, tmp_path / "build")
+    elf = folder / image.elf.relative_to(kept.parent)
+    (folder / kept.name).write_text(kept.read_text().replace(str(image.elf), str(elf)))
+    fingerprint = firmware._fingerprint(emulated_boards()["emu-c3"])
+    assert firmware._cached(folder, fingerprint) == replace(image, elf=elf)
+    if damage is None:
+        elf.write_bytes(elf.read_bytes()[:1000])
+    else:
+        (folder / kept.name).write_text(damage)
+    assert firmware._cached(folder, fingerprint) is None
 
 
 def test_only_the_latest_builds_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

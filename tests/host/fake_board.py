@@ -10,6 +10,7 @@ import random
 import time
 import zlib
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from link_pair import FIRST_SEQUENCED, End, Errors, split_frames
@@ -150,7 +151,14 @@ class Application:
 class FakeBoard:
     """A pyserial-like port with the board behind it; everything happens inside read and write."""
 
-    def __init__(self, seed: int = 0, errors: Errors | None = None, slots: int = 4, room: int = 6) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        errors: Errors | None = None,
+        slots: int = 4,
+        room: int = 6,
+        make_app: Callable[[], Application] = Application,
+    ) -> None:
         self.timeout: float | None = None
         self.write_timeout: float | None = None
         self.name = "fake"
@@ -160,13 +168,13 @@ class FakeBoard:
         self.text_lines = 0
         self._rng = random.Random(seed)
         self._errors = errors or Errors()
-        self._slots, self._room = slots, room
+        self._slots, self._room, self._make_app = slots, room, make_app
         self._to_host = b""
         self.boot()
 
     def boot(self) -> None:
         """Power on, or reset: the former state is gone, in the middle of whatever it was doing."""
-        self.app = Application()
+        self.app = self._make_app()
         self.device = End(False, self._slots)
         self._inbox: deque[tuple[int, bytes]] = deque()
         self.device.set_credits(self._room)
@@ -175,10 +183,6 @@ class FakeBoard:
     def _print(self, line: str) -> None:
         self.text_lines += 1
         self._to_host += line.encode()
-
-    @property
-    def in_waiting(self) -> int:
-        return len(self._to_host)
 
     def write(self, data: bytes) -> int:
         assert not self.closed
@@ -189,7 +193,7 @@ class FakeBoard:
                     self._inbox.append((type_id, payload))
                 else:  # a new session
                     self._inbox.clear()
-                    self.app.__init__()  # type: ignore[misc]
+                    self.app = self._make_app()
         return len(data)
 
     def read(self, size: int = 1) -> bytes:
@@ -212,7 +216,7 @@ class FakeBoard:
         self._to_host += b"".join(self._errors.apply(f, self._rng) for f in split_frames(wire))
         if self.app.wants_text and not self.device.pending:
             self.device.close()
-            self.app = Application()
+            self.app = self._make_app()
             self._print("back to text\r\n")
         if self.app.wants_restart:
             self.boot()

@@ -58,7 +58,7 @@ def test_a_refusal_says_why(image: bytes, monkeypatch: pytest.MonkeyPatch) -> No
 def test_gain_and_saved_settings() -> None:
     port = FakeBoard()
     with Board(port) as board:
-        assert board.microphone() == client.Microphone(True, 2.0, 3, 4)
+        assert board.microphone() == client.MicrophoneState(True, 2.0, 3, 4)
         assert board.microphone(16).gain == 16
         assert board.microphone(1000).gain == 0xFFFF / 256, "no more than the field takes"
         wanted = replace(board.config_get(), high=0.875)

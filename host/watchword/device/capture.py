@@ -81,9 +81,9 @@ class _Listening:
 
     def _take_audio(self, message: Received) -> None:
         at = message.number("sample_index")
-        if self.everything and at != self.end:
+        if (self.everything and at != self.end) or len(message.tail) % 2:
             raise WatchwordError(
-                f"the board's audio jumps from sample {self.end} to {at}",
+                f"the board's audio jumps from sample {self.end} to {at}, with {len(message.tail)} bytes",
                 "board",
                 DEFECT_REMEDY,
             )
@@ -100,7 +100,8 @@ class _Listening:
         while self.waiting and self.waiting[0].sample_index <= self.end:
             detection = self.waiting.popleft()
             begin = max(self.first, detection.sample_index - self.snippet_samples)
-            part = self.pcm[2 * (begin - self.first) : 2 * (detection.sample_index - self.first)]
+            end = max(begin, detection.sample_index)
+            part = self.pcm[2 * (begin - self.first) : 2 * (end - self.first)]
             self.on_snippet(Snippet(detection, np.frombuffer(bytes(part), "<i2").astype(np.int16)))
 
 

@@ -53,7 +53,7 @@ class StreamResult:
 
 
 @dataclass(frozen=True)
-class Microphone:
+class MicrophoneState:
     """A board's microphone: amplification, and samples clipped and lost since boot."""
 
     present: bool
@@ -164,12 +164,12 @@ class Board:
         """Keep detector settings and microphone gain over restarts."""
         self._request("settings_save", "config")
 
-    def microphone(self, gain: float | None = None) -> Microphone:
+    def microphone(self, gain: float | None = None) -> MicrophoneState:
         """What the microphone does; `gain` (1/256 .. 255) changes its amplification."""
         gain_q8 = 0 if gain is None else min(max(round(gain * 256), 1), 0xFFFF)
         reply = self._request("microphone_set", "microphone", gain_q8=gain_q8)
         counts = (reply.number("clipped"), reply.number("overruns"))
-        return Microphone(bool(reply.number("present")), reply.number("gain_q8") / 256, *counts)
+        return MicrophoneState(bool(reply.number("present")), reply.number("gain_q8") / 256, *counts)
 
     def push_model(self, image: bytes, on_progress: Callable[[int], None] = lambda count: None) -> None:
         """Store a model image in the board's flash and run it from now on; the detector gets the
@@ -189,11 +189,11 @@ class Board:
 
     def text_mode(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Back to plain text; this Board is done then, the port stays open."""
-        self._farewell("text_mode", timeout_s)
+        self._leave_mode("text_mode", timeout_s)
 
     def restart(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Restart the board (an emulated one exits); this Board is done then."""
-        self._farewell("restart", timeout_s)
+        self._leave_mode("restart", timeout_s)
 
     @property
     def link_counters(self) -> LinkCounters:
@@ -229,7 +229,7 @@ class Board:
     def _request(self, name: str, answer: str, **fields: Value) -> Received:
         return self.ask(name, answer, self._sort, **fields)
 
-    def _farewell(self, name: str, timeout_s: float) -> None:
+    def _leave_mode(self, name: str, timeout_s: float) -> None:
         """Send the session's last message, and take in what the board still says until it gets there:
         unread answers would keep it from ever coming to this message.
         """
