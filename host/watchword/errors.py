@@ -13,3 +13,8 @@ class WatchwordError(Exception):
         place = f"{self.where}: " if self.where else ""
         hint = f" ({remedy})" if remedy else ""
         super().__init__(f"{place}{what}{hint}")
+
+    @property
+    def reason(self) -> str:
+        """What went wrong and what to do, for a list that names the place itself."""
+        return f"{self.what} ({self.remedy})" if self.remedy else self.what

@@ -113,7 +113,7 @@ def test_command_writes_every_condition_and_its_figures_follow_from_the_scores(
     assert len(results["conditions"]["misses"]) == elsewhere
     assert run("report", tmp_path / "out") == 0
     event = (results["conditions"]["false_alarms"] + results["conditions"]["misses"])[0]
-    pcm = hear_again(results, event)
+    pcm = hear_again(results, event, 0, 10**9)
     padded = np.concatenate([np.zeros(LEAD_SAMPLES, np.int16), pcm, np.zeros(TAIL_SAMPLES, np.int16)])
     scores = core.run_pipeline((model / "model.bin").read_bytes(), padded).scores
     raw = event["trace"]["raw"]

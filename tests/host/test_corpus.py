@@ -15,7 +15,7 @@ from watchword import audio
 from watchword.cli.scan import command
 from watchword.data.corpus import Clip, read_manifest, write_manifest
 from watchword.data.scan import scan
-from watchword.data.split import assign
+from watchword.data.split import assign, voice_warnings
 from watchword.errors import WatchwordError
 
 
@@ -130,6 +130,18 @@ def test_bad_files_are_listed_and_left_out(tmp_path: Path) -> None:
     (bad / "text.flac").write_text("no sound")
     (bad / "notes.txt").write_text("not looked at")
     (bad / ".hidden.wav").write_text("not looked at")
+    (bad / "._0.wav").write_text("not looked at")
+    (bad / "take.xyz").write_text("not looked at")
+    (bad / "gone.wav").symlink_to("nowhere.wav")
+    (bad / "self.wav").symlink_to("self.wav")
+    (bad / "around").symlink_to(tmp_path / "positive")
+    (tmp_path / "late").mkdir()
+    audio.save(tmp_path / "late" / "loose.wav", sound(600))
+    audio.save(bad / "stuck.wav", np.full(RATE, 6000, np.int16))
+    rng = np.random.default_rng(1)
+    audio.save(bad / "hiss.wav", rng.normal(0, 600, 2 * RATE).astype(np.int16))
+    whole = audio.save(bad / "cut.wav", sound(503)).read_bytes()
+    (bad / "cut.wav").write_bytes(whole[: len(whole) // 2])
     soundfile.write(bad / "none.wav", np.zeros(0, np.int16), RATE)
     soundfile.write(bad / "nan.wav", np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
     audio.save(bad / "short.wav", sound(500)[:800])
@@ -147,10 +159,114 @@ def test_bad_files_are_listed_and_left_out(tmp_path: Path) -> None:
         "silent.wav": "silent",
         "faint.wav": "almost silent",
         "clipped.wav": "clipped",
+        ".hidden.wav": "hidden",
+        "._0.wav": "resource fork",
+        "take.xyz": "'.xyz'",
+        "gone.wav": "a link that leads to no file",
+        "self.wav": "a link that leads to no file",
+        "around": "read already",
+        "loose.wav": "no folder above it tells",
+        "stuck.wav": "constant: every sample is 6000",
+        "hiss.wav": "nothing stands out",
+        "cut.wav": "cut off: its header tells 0.50 s, the file holds 0.25 s",
     }
     assert reasons.keys() == expected.keys()
     assert all(expected[name] in reason for name, reason in reasons.items())
     assert len(found.clips) == 24
+    assert any("1 file is no sound by its suffix: 1 .txt (notes.txt)" in note for note in found.notes)
+
+
+def test_a_linked_folder_is_read_once(tmp_path: Path) -> None:
+    fill(tmp_path / "disk", people("positive", 3) | people("negative", 3))
+    (tmp_path / "here").mkdir()
+    for name in ("positive", "negative", "other"):
+        (tmp_path / "here" / name).symlink_to(tmp_path / "disk" / name.replace("other", "negative"))
+    found = scan([tmp_path / "here"])
+    assert len(found.clips) == 24
+    assert [(s.path.name, "read already" in s.reason) for s in found.skipped] == [("other", True)]
+
+
+def test_without_a_positive_there_is_nothing_to_learn(tmp_path: Path) -> None:
+    fill(tmp_path, people("negative", 3))
+    (tmp_path / "positive").mkdir()
+    (tmp_path / "positive" / "a.wav").write_bytes(b"")
+    told: list[str] = []
+    with pytest.raises(WatchwordError, match=r"none of 12 usable clips is a recording of the word.*a\.wav"):
+        scan([tmp_path], tell=lambda skipped: told.extend(s.path.name for s in skipped))
+    assert told == ["a.wav"], "what was left out is told before the scan fails"
+
+
+def test_one_sound_as_the_word_and_as_something_else_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, people("positive", 3) | people("negative", 3))
+    audio.save(
+        tmp_path / "negative" / "person00" / "same.wav", audio.load(tmp_path / "positive/person00/0.flac")
+    )
+    notes = scan([tmp_path]).notes
+    assert any("same sound is positive and negative" in n and "same.wav" in n for n in notes)
+
+
+class TestVoices:
+    """Real people judge whenever there are any, and where they cannot it is said."""
+
+    def merged(self, folder: Path, people_there: int) -> list[Clip]:
+        synthetic = [
+            Clip(
+                folder / split / f"{label}{n}.wav",
+                split,
+                label,
+                "hey",
+                f"tts-{split}{n}",
+                "tts",
+                1.0,
+                0.1,
+                0.9,
+                True,
+            )
+            for split, count in (("train", 100), ("val", 20), ("test", 20))
+            for label in ("positive", "negative")
+            for n in range(count)
+        ]
+        real = [
+            Clip(Path(f"{p}-{n}.wav"), "", "positive", "hey", f"person{p}", "phone", 1.0, 0.1, 0.9)
+            for p in range(people_there)
+            for n in range(3)
+        ]
+        return assign([*synthetic, *real])
+
+    @pytest.mark.parametrize(
+        ("people_there", "splits"),
+        [
+            (1, {"test": 1}),
+            (2, {"test": 1, "val": 1}),
+            (3, {"train": 1, "val": 1, "test": 1}),
+            (10, {"train": 8, "val": 1, "test": 1}),
+        ],
+    )
+    def test_merged_with_synthetic_ones(
+        self, tmp_path: Path, people_there: int, splits: dict[str, int]
+    ) -> None:
+        real = [clip for clip in self.merged(tmp_path, people_there) if not clip.synthetic]
+        speakers = {(clip.speaker, clip.split) for clip in real}
+        assert Counter(split for _, split in speakers) == splits
+
+    def test_every_source_is_split_by_itself(self) -> None:
+        clips = [
+            Clip(Path(f"{source}/{p}.wav"), "", "positive", "hey", f"{source}{p}", source)
+            for source, count in (("a", 60), ("b", 5), ("c", 1))
+            for p in range(count)
+        ]
+        there = {(clip.source, clip.split) for clip in assign(clips)}
+        assert {(s, split) for s in ("a", "b") for split in ("train", "val", "test")} <= there
+
+    def test_what_makes_a_poor_judge_is_said(self, tmp_path: Path) -> None:
+        def warned(clips: list[Clip]) -> str:
+            return "; ".join(str(w) for w in voice_warnings(clips))
+
+        assert "val and test hold no real voice, all words are synthetic" in warned(self.merged(tmp_path, 0))
+        assert "val hold" in warned(self.merged(tmp_path, 1))
+        assert warned(self.merged(tmp_path, 3)) == ""
+        flat = assign([Clip(Path(f"{n}.wav"), "", "positive", "hey") for n in range(20)])
+        assert "20 recordings of the word name no speaker" in warned(flat)
 
 
 def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
@@ -211,7 +327,9 @@ def test_recordings_beside_a_list_of_many_words_are_reported(tmp_path: Path) -> 
     audio.save(tmp_path / "cut" / "piece.flac", sound(501))
     found = scan([tmp_path], "alexa")
     assert len(found.clips) == 13
-    assert [(s.path.name, s.reason) for s in found.skipped] == [("new.flac", "manifest.csv does not name it")]
+    reasons = {s.path.name: s.reason for s in found.skipped}
+    assert reasons["new.flac"] == "manifest.csv does not name it"
+    assert "no folder above it tells" in reasons["piece.flac"] and len(reasons) == 2
 
 
 def test_own_manifest_can_be_scanned_again_for_another_word(tmp_path: Path) -> None:
@@ -225,7 +343,7 @@ def test_a_missing_file_of_a_manifest_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "train-keyword-computer.flac").unlink()
     found = scan([manifest], "alexa")
     assert [(s.path.name, s.reason) for s in found.skipped] == [
-        ("train-keyword-computer.flac", "no such file")
+        ("train-keyword-computer.flac", "no such file (check the path)")
     ]
 
 

@@ -9,8 +9,9 @@ import pytest
 from sounds import sound
 from watchword import audio
 from watchword.data import leaks
+from watchword.data.clip_sources import find
 from watchword.data.corpus import Clip
-from watchword.data.scan import find, scan
+from watchword.data.scan import scan
 from watchword.errors import WatchwordError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from watchword.data.corpus import LABELS, SPLITS, Clip
+from watchword.data.corpus import LABELS, SPLITS, Clip, Skipped
 
 
 @click.command()
@@ -56,14 +56,22 @@ def command(
     from watchword.data.corpus import write_manifest
     from watchword.data.scan import scan
 
-    found = scan(sources, word, seed, progress=True)
+    found = scan(sources, word, seed, progress=True, tell=print_skipped)
     print_table(found.clips)
     for note in found.notes:
-        click.echo(f"note: {note}")
-    for skipped in found.skipped:
-        click.echo(f"skipped {skipped.path}: {skipped.reason}")
+        click.echo(note if note.startswith("warning: ") else f"note: {note}")
+    if found.skipped:
+        click.echo(
+            f"{len(found.skipped)} of {len(found.skipped) + len(found.clips)} files are not used (above)"
+        )
     if out:
         click.echo(f"{len(found.clips)} clips in {write_manifest(out, found.clips)}")
+
+
+def print_skipped(skipped: Sequence[Skipped]) -> None:
+    """Every file that is not used, and why."""
+    for one in skipped:
+        click.echo(f"skipped {one.path}: {one.reason}")
 
 
 def draw(files: Sequence[Path], out: Path, model: Path | None) -> None:

@@ -35,6 +35,7 @@ _CLOSURE_FRAMES = 12  # 120 ms: silence inside a plosive, joined whatever follow
 _PAUSE_FRAMES = 25  # 250 ms: the longest pause inside a phrase, joined when speech follows
 _SPEECH_FRAMES = 8  # 80 ms above the low threshold: more than a click
 _SHORTEST_RUN_FRAMES = 4
+_FRAMES_AT_A_TIME = 4096
 
 
 def word_bounds(pcm: np.ndarray) -> tuple[int, int]:
@@ -43,13 +44,18 @@ def word_bounds(pcm: np.ndarray) -> tuple[int, int]:
     A recording in which nothing stands out (silence, steady noise, shorter than two frames) gives its
     whole length.
     """
+    return find_word(pcm) or (0, int(pcm.size))
+
+
+def find_word(pcm: np.ndarray) -> tuple[int, int] | None:
+    """As `word_bounds`, but None for a recording in which nothing stands out."""
     if pcm.size < 2 * _FRAME:
-        return 0, int(pcm.size)
+        return None
     loudness = frame_loudness(pcm)
     # What a gate or an editor left may be speech only: then it stands out of the silence around it.
     run = _word_run(loudness) or _word_run(frame_loudness(pcm, noise=False))
-    if run is None:
-        return 0, int(pcm.size)
+    if run is None or (run == (0, loudness.size - 1) and _word_run(loudness) is None):
+        return None  # all of it is alike
     first, last = run
     # A frame stands for one step of signal around its centre.
     start = 0 if first == 0 else first * _STEP + (_FRAME - _STEP) // 2
@@ -62,13 +68,7 @@ def frame_loudness(pcm: np.ndarray, noise: bool = True) -> np.ndarray:
 
     Without `noise` the floor is where silence starts, _FLOOR_BELOW_PEAK_DB under the peak.
     """
-    frames = np.lib.stride_tricks.sliding_window_view(pcm, _FRAME)[::_STEP].astype(np.float32)
-    frames -= frames.mean(axis=1, keepdims=True)
-    heard = frames.std(axis=1) >= _SILENT_RMS
-    spectrum = np.fft.rfft(frames * np.hanning(_FRAME).astype(np.float32), _FFT, axis=1)
-    edges = _band_edges()
-    power = spectrum[:, : edges[-1]].real ** 2 + spectrum[:, : edges[-1]].imag ** 2
-    level = 10.0 * np.log10(np.add.reduceat(power, edges[:-1], axis=1) + 1.0)
+    level, heard = _band_levels(pcm)
     if not heard.any():
         return np.zeros(level.shape[0])
     if not noise:
@@ -81,6 +81,24 @@ def frame_loudness(pcm: np.ndarray, noise: bool = True) -> np.ndarray:
             side_floor = _floor(level[side], heard[side], peak=float(level.max()))
             above[side] = _above(level[side], side_floor)
     return np.convolve(above, np.full(3, 1 / 3), mode="same")
+
+
+def _band_levels(pcm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """dB of each band, float [frames, bands], and which frames are no digital silence, bool [frames].
+
+    Computed some frames at a time: a recording of an hour must fit.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(pcm, _FRAME)[::_STEP]
+    window, edges = np.hanning(_FRAME).astype(np.float32), _band_edges()
+    levels, heard = [], []
+    for first in range(0, len(windows), _FRAMES_AT_A_TIME):
+        frames = windows[first : first + _FRAMES_AT_A_TIME].astype(np.float32)
+        frames -= frames.mean(axis=1, keepdims=True)
+        heard.append(frames.std(axis=1) >= _SILENT_RMS)
+        spectrum = np.fft.rfft(frames * window, _FFT, axis=1)[:, : edges[-1]]
+        power = spectrum.real**2 + spectrum.imag**2
+        levels.append(10.0 * np.log10(np.add.reduceat(power, edges[:-1], axis=1) + 1.0))
+    return np.concatenate(levels), np.concatenate(heard)
 
 
 def _above(level: np.ndarray, floor: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -88,19 +89,30 @@ def fingerprint(pcm: np.ndarray) -> np.ndarray:
 def same_audio(clips: Sequence[Clip], fingerprints: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of indices (a < b) of clips that hold the same sound; room responses are not compared.
 
-    Two clips of one speaker in one split are left out: that is no leak, and synthetic voices repeat
-    themselves.
+    Of the clips with one sound each is paired with the first, its representative, and compared with no
+    other: the work grows with the number of copies, not with its square. Two clips of one speaker in one
+    split are left out: that is no leak, and synthetic voices repeat themselves.
     """
     index = np.flatnonzero([clip.label != "rir" for clip in clips])
     prints = fingerprints[index]
+    representative = np.zeros(len(index), bool)
     pairs = []
     for first in range(0, len(index), _ROWS):
-        similar = np.abs(prints[first : first + _ROWS] @ prints[first:].T)  # a copy may be upside down
-        for row, column in np.argwhere(similar > _SNIPPET_SIMILARITY):
-            a, b = int(index[first + row]), int(index[first + column])
-            if a < b and not _kept_together(clips[a], clips[b]) and _same_sound(clips[a].path, clips[b].path):
-                pairs.append((a, b))
+        last = min(first + _ROWS, len(index))
+        similar = np.abs(prints[first:last] @ prints[:last].T)  # a copy may be upside down
+        for row in range(last - first):
+            b = first + row
+            candidates = np.flatnonzero((similar[row, :b] > _SNIPPET_SIMILARITY) & representative[:b])
+            same = (int(index[a]) for a in candidates if _is_copy(clips[index[a]], clips[index[b]]))
+            original = next(same, None)
+            representative[b] = original is None
+            if original is not None:
+                pairs.append((original, int(index[b])))
     return pairs
+
+
+def _is_copy(a: Clip, b: Clip) -> bool:
+    return not _kept_together(a, b) and _same_sound(a.path, b.path)
 
 
 def _kept_together(a: Clip, b: Clip) -> bool:
@@ -109,13 +121,19 @@ def _kept_together(a: Clip, b: Clip) -> bool:
 
 def _same_sound(a: Path, b: Path) -> bool:
     """Whether two files agree where both sound, with their loudest samples on top of each other."""
-    x, y = (audio.load(path).astype(np.float64) for path in (a, b))
+    x, y = _signal(a), audio.load(b).astype(np.float64)
     before = min(peak := int(np.argmax(np.abs(x))), other_peak := int(np.argmax(np.abs(y))))
     after = min(x.size - peak, y.size - other_peak)
     shared_x = x[peak - before : peak + after]
     shared_y = y[other_peak - before : other_peak + after]
     energy = float(np.sqrt((x @ x) * (y @ y)))  # of the whole files: what only one of them has counts
     return energy > 0 and abs(float(shared_x @ shared_y)) > _FILE_SIMILARITY * energy
+
+
+@lru_cache(maxsize=4)
+def _signal(path: Path) -> np.ndarray:
+    """A representative is compared with all its copies: it is read once."""
+    return audio.load(path).astype(np.float64)
 
 
 def _speaker_leaks(clips: Sequence[Clip]) -> list[Leak]:
@@ -131,7 +149,7 @@ def _speaker_leaks(clips: Sequence[Clip]) -> list[Leak]:
 
 
 def _fingerprints(clips: Sequence[Clip], progress: bool) -> np.ndarray:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         prints = pool.map(lambda clip: fingerprint(audio.load(clip.path)), clips)
         bar = tqdm(prints, "leak check", len(clips), unit="clip", disable=None if progress else True)
         return np.stack([*bar]) if clips else np.zeros((0, 2 * _SNIPPET), np.float32)

@@ -17,9 +17,9 @@ import numpy as np
 from watchword import audio, spec, words
 from watchword.data import phrases
 from watchword.data.capture import Meter, Source, level_dbfs
+from watchword.data.clip_sources import LABEL_FOLDERS
 from watchword.data.corpus import NOBODY, SPLIT_NAMES
 from watchword.data.endpoint import utterances, word_bounds
-from watchword.data.scan import LABEL_FOLDERS
 from watchword.errors import WatchwordError
 from watchword.files import numbered
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import soundfile
 
 from watchword import audio, spec
 from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, read_manifest, read_table
+from watchword.data.discovery import Found, describe_documents, find_sounds
 from watchword.data.endpoint import word_bounds
 from watchword.errors import WatchwordError
 
@@ -24,7 +24,6 @@ LEAD_SAMPLES = spec.SAMPLE_RATE_HZ * 3 // 2
 TAIL_SAMPLES = spec.SAMPLE_RATE_HZ
 ADDED_SAMPLES = LEAD_SAMPLES + TAIL_SAMPLES
 
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}
 TRUTH_NAME = "truth.csv"
 MANIFEST_NAME = "manifest.csv"
 TRUTH_COLUMNS = {"path", "start_s", "end_s"}
@@ -83,10 +82,19 @@ class Selection:
 
 def stream_pcm(recording: Recording) -> np.ndarray:
     """The int16 [samples] that a pipeline hears: silence, the recording, silence."""
-    pcm = recording.sound() if recording.sound else audio.load(recording.path)
-    if recording.limit_s is not None:
-        pcm = pcm[: round(recording.limit_s * spec.SAMPLE_RATE_HZ)]
-    return np.concatenate([np.zeros(LEAD_SAMPLES, np.int16), pcm, np.zeros(TAIL_SAMPLES, np.int16)])
+    return np.concatenate(list(stream_blocks(recording)))
+
+
+def stream_blocks(recording: Recording) -> Iterator[np.ndarray]:
+    """What `stream_pcm` gives, in blocks of bounded size, so that a long file takes no more memory."""
+    left = None if recording.limit_s is None else round(recording.limit_s * spec.SAMPLE_RATE_HZ)
+    yield np.zeros(LEAD_SAMPLES, np.int16)
+    for block in [recording.sound()] if recording.sound else audio.blocks(recording.path):
+        yield block[:left]
+        left = None if left is None else max(0, left - block.size)
+        if left == 0:
+            break
+    yield np.zeros(TAIL_SAMPLES, np.int16)
 
 
 def select(
@@ -115,16 +123,18 @@ def select(
 def from_folders(positives: Path | None, negatives: Path | None) -> Selection:
     """Every clip of `positives` holds the word once; every second of `negatives` is negative audio."""
     rows: list[tuple[Recording, bool]] = []
+    left_out: list[Found] = []
     for folder, label in ((positives, "positive"), (negatives, "negative")):
         if folder is None:
             continue
-        for path in audio_files(folder, label):
+        left_out.append(found := audio_files(folder, label))
+        for path in found.sounds:
             name = str(path.relative_to(folder))
             group = Path(name).parts[0] if len(Path(name).parts) > 1 else folder.name
             rows.append((Recording(path, (), label, name, source=group), label == "positive"))
     _refuse_overlap([recording for recording, _ in rows])
     origin = {"positives": str(positives or ""), "negatives": str(negatives or "")}
-    return probe(rows, origin)
+    return probe(rows, origin, left_out)
 
 
 def _refuse_overlap(recordings: list[Recording]) -> None:
@@ -141,30 +151,31 @@ def from_data(data: Path, split: str | None = None) -> Selection:
     """A folder with truth.csv or manifest.csv in it, or one of those files itself."""
     path = _find_table(data)
     header, table = read_table(path)
+    left_out: list[Found] = []
     if set(header) >= TRUTH_COLUMNS:
         if split is not None:
             raise WatchwordError("--split needs a manifest; this is a truth file", path, "leave --split out")
-        rows = _truth_rows(path, table)
+        left_out.append(found := find_sounds(path.parent))
+        rows = _truth_rows(path, table, found.sounds)
     else:
         rows = _manifest_rows(path, split)
-    return probe(rows, {"data": str(path), "split": split or ""})
+    return probe(rows, {"data": str(path), "split": split or ""}, left_out)
 
 
-def audio_files(folder: Path, what: str) -> list[Path]:
-    """All sound files below `folder`, sorted; a missing or empty folder is an error."""
+def audio_files(folder: Path, what: str) -> Found:
+    """The sound files below `folder` and what is passed over; a missing folder or one without is an error."""
     if not folder.exists():
         raise WatchwordError(f"no such folder for the {what} recordings", folder, "check the path")
     if not folder.is_dir():
         raise WatchwordError("is a file, not a folder", folder, f"name the folder of the {what} recordings")
-    files = _audio_below(folder)
-    if not files:
-        kinds = " ".join(sorted(AUDIO_SUFFIXES))
-        raise WatchwordError(f"holds no {what} recordings", folder, f"looked for {kinds}")
-    return files
-
-
-def _audio_below(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+    found = find_sounds(folder)
+    if not found.sounds:
+        others = [f"{skipped.path.name}: {skipped.reason}" for skipped in found.passed_over[:3]]
+        others += [text] if (text := describe_documents(found.documents)) else []
+        seen = f" ({'; '.join(others)})" if others else ""
+        kinds = " ".join(sorted(audio.SUFFIXES))
+        raise WatchwordError(f"holds no {what} recordings{seen}", folder, f"looked for {kinds}")
+    return found
 
 
 def limit_negatives(selection: Selection, minutes: float) -> Selection:
@@ -218,7 +229,9 @@ def _find_table(data: Path) -> Path:
     )
 
 
-def _truth_rows(path: Path, table: list[dict[str, str]]) -> list[tuple[Recording, bool]]:
+def _truth_rows(
+    path: Path, table: list[dict[str, str]], beside: Sequence[Path]
+) -> list[tuple[Recording, bool]]:
     """One row per word; files beside the truth file that it does not name are negatives.
 
     A row with empty times names a recording without the word. Every word must have its row: a
@@ -233,7 +246,7 @@ def _truth_rows(path: Path, table: list[dict[str, str]]) -> list[tuple[Recording
     for file in sorted(words):
         if not file.is_file():
             raise WatchwordError(f"names a file that does not exist: {file}", path, "correct the path column")
-    others = [p for p in _audio_below(path.parent) if Path(os.path.normpath(p)) not in words]
+    others = [p for p in beside if Path(os.path.normpath(p)) not in words]
     rows = []
     for file in [*sorted(words), *others]:
         found = tuple(sorted(words.get(file, ())))
@@ -284,10 +297,17 @@ def _manifest_row(clip: Clip, folder: Path) -> tuple[Recording, bool]:
     return Recording(Path(clip.path), words, label, name, clip.speaker, clip.source), find_word
 
 
-def probe(rows: Iterable[tuple[Recording, bool]], origin: dict[str, str]) -> Selection:
-    """Read each header (and the word's bounds where asked); files that fail are listed, not fatal."""
+def probe(
+    rows: Iterable[tuple[Recording, bool]], origin: dict[str, str], left_out: Iterable[Found] = ()
+) -> Selection:
+    """Read each header (and the word's bounds where asked); files that fail are listed, not fatal.
+
+    So is what was passed over when the recordings were looked for: `left_out`.
+    """
+    left_out = list(left_out)
     good: list[tuple[Recording, float]] = []
-    bad: list[Skipped] = []
+    bad = [skipped for found in left_out for skipped in found.passed_over]
+    notes = [text for found in left_out if (text := describe_documents(found.documents))]
     with ThreadPoolExecutor() as pool:
         for result in pool.map(_probe_one, rows):
             if isinstance(result, Skipped):
@@ -300,20 +320,20 @@ def probe(rows: Iterable[tuple[Recording, bool]], origin: dict[str, str]) -> Sel
         raise WatchwordError(
             f"none of {len(bad)} recordings is readable{first}", where, "expected wav or flac"
         )
-    return Selection(tuple(r for r, _ in good), tuple(s for _, s in good), tuple(bad), (), origin)
+    return Selection(tuple(r for r, _ in good), tuple(s for _, s in good), tuple(bad), tuple(notes), origin)
 
 
 def _probe_one(row: tuple[Recording, bool]) -> tuple[Recording, float] | Skipped:
     recording, find_word = row
     try:
         if not find_word:
-            return _checked_words(recording, _header_seconds(recording.path))
+            return _checked_words(recording, audio.count_samples(recording.path) / spec.SAMPLE_RATE_HZ)
         pcm = audio.load(recording.path)
         start, end = word_bounds(pcm)
         span = (start / spec.SAMPLE_RATE_HZ, end / spec.SAMPLE_RATE_HZ)
         return replace(recording, words=(span,)), pcm.size / spec.SAMPLE_RATE_HZ
     except WatchwordError as error:
-        return Skipped(recording.path, error.what)
+        return Skipped(recording.path, error.reason)
 
 
 def _checked_words(recording: Recording, seconds: float) -> tuple[Recording, float] | Skipped:
@@ -321,15 +341,3 @@ def _checked_words(recording: Recording, seconds: float) -> tuple[Recording, flo
     if late:
         return Skipped(recording.path, f"truth says a word ends at {late[0]:.2f} s of {seconds:.2f} s")
     return recording, seconds
-
-
-def _header_seconds(path: Path) -> float:
-    try:
-        info = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-        reason = getattr(error, "error_string", None) or error
-        raise WatchwordError(f"not a readable sound file: {str(reason).rstrip('.')}", path) from error
-    if info.frames <= 0 or info.samplerate <= 0:
-        raise WatchwordError("holds no samples", path)
-    seconds: float = info.frames / info.samplerate
-    return seconds

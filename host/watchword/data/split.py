@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from watchword.data.corpus import SPLITS, Clip
+from watchword.data.corpus import LABELS, SPLITS, Clip
 from watchword.errors import WatchwordError
 
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -22,24 +22,65 @@ class _Group:
     key: str = ""  # orders the groups, whatever order the files were found in
 
 
-def assign(
-    clips: Sequence[Clip], seed: int = 1, together: Iterable[tuple[int, int]] = (), by_source: bool = False
-) -> list[Clip]:
+def assign(clips: Sequence[Clip], seed: int = 1, together: Iterable[tuple[int, int]] = ()) -> list[Clip]:
     """Give every clip without a split one of train, val, test: 80/10/10, deterministic in `seed`.
 
     Clips of one speaker stay together, and so do the pairs of indices in `together`; a clip that has a
     split keeps it and pulls its group along. The shares hold for groups with positives, for the other
-    speech, for noise and for room responses separately, so that each split gets some of each when
-    there are at least three groups. `by_source` keeps the shares inside every source too.
+    speech, for noise and for room responses separately, for real and synthetic ones separately, and inside
+    every source that has enough groups, so that each split gets some of each. Where synthetic words train,
+    one or two real speakers of the word judge: val and test are for people.
     """
     groups = _groups(clips, together, seed)
-    strata: dict[tuple[str, str], list[_Group]] = {}
+    kinds: dict[tuple[str, bool], list[_Group]] = {}
     for group in groups:
-        strata.setdefault(_stratum(clips, group, by_source), []).append(group)
-    for stratum in strata.values():
-        _fill(stratum)
+        kinds.setdefault((_label(clips, group), _is_synthetic(clips, group)), []).append(group)
+    for (label, synthetic), kind in kinds.items():
+        if label == "positive" and not synthetic and (label, True) in kinds:
+            _let_judge(kind)
+        for stratum in _by_source(clips, kind):
+            _fill(stratum)
     split_of = {index: group.split for group in groups for index in group.members}
     return [clip if clip.split else replace(clip, split=split_of[i]) for i, clip in enumerate(clips)]
+
+
+@dataclass(frozen=True)
+class SplitWarning:
+    """Why the figures of a split may say little about people, and what helps."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.remedy})"
+
+
+def voice_warnings(clips: Sequence[Clip]) -> list[SplitWarning]:
+    """What makes the recordings of the word poor judges: no real voice in val or test, unknown speakers."""
+    words = [clip for clip in clips if clip.label == "positive"]
+    real = [clip for clip in words if not clip.synthetic]
+    speakers = len({clip.speaker for clip in real if clip.has_speaker})
+    warnings = []
+    without = [s for s in ("val", "test") if any(clip.split == s for clip in words)
+               and not any(clip.split == s for clip in real)]  # fmt: skip
+    if without:
+        there = f"though {speakers or len(real)} are there" if real else "all words are synthetic"
+        warnings.append(SplitWarning(
+            f"{' and '.join(without)} hold no real voice, {there}: figures will say little about people",
+            "record the word with three people or more, a folder for each",
+        ))  # fmt: skip
+    if real and not any(clip.split == "train" for clip in real) and len(real) < len(words):
+        warnings.append(SplitWarning(
+            "the real voices judge and none of them trains",
+            "record more people, or put recordings into a folder train/",
+        ))  # fmt: skip
+    nameless = [clip for clip in real if not clip.has_speaker]
+    if len({clip.split for clip in nameless}) > 1:
+        warnings.append(SplitWarning(
+            f"{len(nameless)} recordings of the word name no speaker: one voice may be in train and in test",
+            "make a folder for each person, or fill the column speaker",
+        ))  # fmt: skip
+    return warnings
 
 
 def require_splits(clips: Sequence[Clip], where: str) -> None:
@@ -87,10 +128,34 @@ def _key(clip: Clip, seed: int) -> str:
     return hashlib.sha256(f"{seed}|{name}".encode()).hexdigest()
 
 
-def _stratum(clips: Sequence[Clip], group: _Group, by_source: bool) -> tuple[str, str]:
+def _label(clips: Sequence[Clip], group: _Group) -> str:
     labels = {clips[i].label for i in group.members}
-    label = next(label for label in ("positive", "negative", "noise", "rir") if label in labels)
-    return label, clips[group.members[0]].source if by_source else ""
+    return next(label for label in LABELS if label in labels)
+
+
+def _is_synthetic(clips: Sequence[Clip], group: _Group) -> bool:
+    return all(clips[i].synthetic for i in group.members)
+
+
+def _by_source(clips: Sequence[Clip], groups: Sequence[_Group]) -> list[list[_Group]]:
+    """Groups of sources with enough of them apart; those of the others together, or with the largest."""
+    sources: dict[str, list[_Group]] = {}
+    for group in groups:
+        sources.setdefault(clips[group.members[0]].source, []).append(group)
+    strata = [found for found in sources.values() if len(found) >= len(SPLITS)]
+    rest = [group for found in sources.values() if len(found) < len(SPLITS) for group in found]
+    if strata and len(rest) < len(SPLITS):
+        max(strata, key=len).extend(rest)
+    elif rest:
+        strata.append(rest)
+    return strata
+
+
+def _let_judge(groups: Sequence[_Group]) -> None:
+    """Fewer real speakers than splits: test comes first, then val."""
+    if len(groups) < len(SPLITS) and not any(group.split for group in groups):
+        for group, split in zip(groups, ("test", "val"), strict=False):
+            group.split = split
 
 
 def _fill(groups: list[_Group]) -> None:

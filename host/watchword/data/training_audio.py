@@ -8,7 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from watchword import words
+from watchword.data.clip_sources import LABEL_FOLDERS, MANIFEST, find
 from watchword.data.corpus import SPLIT_NAMES, Clip, read_table
+from watchword.data.discovery import find_sounds
 from watchword.data.recordings import (
     TRUTH_COLUMNS,
     TRUTH_NAME,
@@ -18,7 +20,6 @@ from watchword.data.recordings import (
     from_data,
     probe,
 )
-from watchword.data.scan import LABEL_FOLDERS, MANIFEST, find
 from watchword.errors import WatchwordError
 
 MINED = "mined"  # how the source of a clip cut out by `mine` begins
@@ -64,7 +65,9 @@ def training_audio(data: Sequence[Path], word: str) -> TrainingAudio:
     where = ", ".join(str(source) for source in data)
     if not found:
         raise WatchwordError("no training audio without the word", where, "give negatives of split train")
-    selection = probe(((recording, False) for recording, _ in found.values()), {"data": where})
+    left_out = [find_sounds(Path(source)) for source in data if Path(source).is_dir()]
+    rows = ((recording, False) for recording, _ in found.values())
+    selection = probe(rows, {"data": where}, left_out)
     return TrainingAudio(selection, {recording.path: clip for recording, clip in found.values()})
 
 
@@ -115,7 +118,7 @@ def _loose(source: Path) -> list[Clip]:
     """
     folder = source if source.is_dir() else source.parent
     clips = []
-    for path in audio_files(source, "training") if source.is_dir() else [source]:
+    for path in audio_files(source, "training").sounds if source.is_dir() else [source]:
         parts = path.relative_to(folder).parts[:-1]
         if any(part.lower() in LABEL_FOLDERS for part in parts):
             remedy = f"run `watchword scan {source} --word WORD --out {source / MANIFEST}` first"

@@ -78,16 +78,18 @@ class Heard:
         return {"condition": job.condition, "draw": job.draw, "start": piece.start, "stop": piece.stop}
 
 
-def hear_again(results: Results, event: Results) -> np.ndarray:
-    """What the pipeline heard at an event: the file, or the file under its condition; int16 [samples]."""
+def hear_again(results: Results, event: Results, start: int, stop: int) -> np.ndarray:
+    """Samples start..stop of what the pipeline heard at an event: the file, or the file under its condition.
+
+    int16, fewer where the recording begins or ends.
+    """
     sound, path = event.get("sound"), Path(event["path"])
     if sound is None:
-        return audio.load(path)
+        return audio.load_part(path, start, stop)
     bank = _bank(results["origin"]["data"], results["origin"]["split"])
     piece = Piece(path, "", sound["start"], sound["stop"])
-    return Heard(
-        ValidationJob(piece, sound["condition"], sound["draw"]), bank, results["conditions"]["seed"]
-    )()
+    job = ValidationJob(piece, sound["condition"], sound["draw"])
+    return Heard(job, bank, results["conditions"]["seed"])()[max(0, start) : max(0, stop)]
 
 
 _digest = lru_cache(maxsize=4096)(digest_file)

@@ -52,11 +52,10 @@ def _excerpt(results: Results, event: Results) -> Excerpt | None:
     first = round((event["time_s"] + trace["first_s"]) * spec.SAMPLE_RATE_HZ)
     count = round(trace["step_s"] * (len(trace["smoothed"]) - 1) * spec.SAMPLE_RATE_HZ)
     try:
-        pcm = hear_again(results, event)
+        inside = hear_again(results, event, first, first + count)
     except (WatchwordError, ValueError):
         return None
     window = np.zeros(max(0, count), np.int16)  # silence around the recording, as the pipeline heard it
-    inside = pcm[max(0, first) : max(0, first + count)]
     at = max(0, -first)
     window[at : at + inside.size] = inside
     return Excerpt(_flac(window), _mel_png(window)) if inside.size >= 2 * HOP_SAMPLES else None

@@ -19,9 +19,9 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from watchword import audio, core, spec
+from watchword.data.clip_sources import MANIFEST
 from watchword.data.corpus import Clip, Skipped, number, read_manifest, read_table, write_manifest
 from watchword.data.recordings import LEAD_SAMPLES
-from watchword.data.scan import MANIFEST
 from watchword.data.training_audio import MINED, require_train, training_audio
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import ScoredStream, in_window, match, negative_hours
@@ -178,9 +178,9 @@ def _write_clips(alarms: Sequence[Alarm], clips: Mapping[Path, Clip], folder: Pa
     """One FLAC an alarm, in the same order."""
     written: dict[Alarm, Clip] = {}
     for path in sorted({alarm.recording for alarm in alarms}):
-        pcm = audio.load(path)
         for alarm in (alarm for alarm in alarms if alarm.recording == path):
-            file = audio.save_new(with_suffixes(folder / _file_name(alarm)), pcm[alarm.start : alarm.stop])
+            pcm = audio.load_part(path, alarm.start, alarm.stop)
+            file = audio.save_new(with_suffixes(folder / _file_name(alarm)), pcm)
             origin = clips[path]
             source = f"{MINED}: {origin.source}" if origin.source else MINED
             written[alarm] = replace(

@@ -19,7 +19,7 @@ from watchword.data.recordings import (
     ADDED_SAMPLES,
     Recording,
     Selection,
-    stream_pcm,
+    stream_blocks,
 )
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import Detect, ScoredStream
@@ -66,17 +66,19 @@ def run_host(
 
 def score_recording(image: bytes, recording: Recording) -> ScoredStream | Skipped:
     """One recording through the pipeline with the model's own detector settings."""
+    pipeline, heard, samples = core.Pipeline(image), [], 0
     try:
-        pcm = stream_pcm(recording)
+        for block in stream_blocks(recording):
+            heard.append(pipeline.feed(block))
+            samples += block.size
     except WatchwordError as error:
-        return Skipped(recording.path, error.what)
-    run = core.run_pipeline(image, pcm)
+        return Skipped(recording.path, error.reason)
     return ScoredStream(
         recording,
-        pcm.size - ADDED_SAMPLES,
-        run.scores,
-        run.score_samples,
-        np.asarray([d.sample_index for d in run.detections], np.int64),
+        samples - ADDED_SAMPLES,
+        np.concatenate([part.scores for part in heard]),
+        np.concatenate([part.score_samples for part in heard]),
+        np.asarray([d.sample_index for part in heard for d in part.detections], np.int64),
     )
 
 

@@ -1,0 +1,94 @@
+"""Whether a recording is of use as what it is labelled, and what a user may not know about it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from watchword import audio, spec
+from watchword.data import leaks
+from watchword.data.corpus import Clip, Skipped
+from watchword.data.endpoint import find_word, utterances
+from watchword.errors import WatchwordError
+
+SHORTEST_S = 0.1  # of speech and noise; a room response may be shorter
+LONGEST_POSITIVE_S = 60.0
+CLIPPED_FRACTION = 0.05  # of all samples at full scale
+QUIETEST_PEAK = 33  # LSB, -60 dBFS: a positive below holds no usable word
+FEWEST_REPEATS = 4  # a phrase of three words said slowly makes three utterances
+TIME_TOLERANCE_S = 0.05  # times in manifests are rounded, and resampling moves an end
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A usable clip, what its sound is known by, and a remark for the user or an empty string."""
+
+    clip: Clip
+    fingerprint: np.ndarray  # float32 [256], alike for copies that are louder or padded
+    digest: bytes  # equal for equal samples
+    remark: str = ""
+
+
+def check_clip(clip: Clip) -> Checked | Skipped:
+    """Decode a clip and look at it."""
+    try:
+        pcm, missing_s = audio.load(clip.path), audio.probe(clip.path).missing_s
+    except WatchwordError as error:
+        return Skipped(clip.path, error.reason)
+    seconds = pcm.size / spec.SAMPLE_RATE_HZ
+    clip = replace(clip, seconds=seconds)
+    cut = f"cut off: its header tells {seconds + missing_s:.2f} s, the file holds {seconds:.2f} s"
+    reason = fault(pcm, clip.label)
+    if not reason and missing_s and clip.label == "positive":
+        reason = f"{cut} (copy it again)"
+    remark = cut if missing_s else ""
+    if not reason and clip.label == "positive":
+        clip, reason, repeats = _with_word(clip, pcm)
+        remark = remark or repeats
+    if reason:
+        return Skipped(clip.path, reason)
+    digest = hashlib.blake2b(pcm.tobytes(), digest_size=16).digest()
+    return Checked(clip, leaks.fingerprint(pcm), digest, remark)
+
+
+def fault(pcm: np.ndarray, label: str) -> str:
+    """Why int16 [samples] is of no use as `label`, or an empty string."""
+    if label == "rir":
+        return "" if pcm.any() else "silent"
+    seconds = pcm.size / spec.SAMPLE_RATE_HZ
+    if seconds < SHORTEST_S:
+        return f"too short: {seconds * 1000:.0f} ms, at least {SHORTEST_S * 1000:.0f} ms is needed"
+    lowest, highest = int(pcm.min()), int(pcm.max())
+    if lowest == highest:
+        return f"constant: every sample is {lowest}, a dead input" if lowest else "silent"
+    peak = max(-lowest, highest)
+    if label == "positive" and peak < QUIETEST_PEAK:
+        return f"almost silent: peak {20 * np.log10(peak / 32768):.0f} dBFS"
+    clipped = float((np.abs(pcm.astype(np.int32)) >= 32767).mean())
+    if clipped > CLIPPED_FRACTION:
+        return f"clipped: {clipped:.0%} of the samples at full scale"
+    return ""
+
+
+def _with_word(clip: Clip, pcm: np.ndarray) -> tuple[Clip, str, str]:
+    """A positive with the bounds of its word, why it cannot have them, and a remark on what else it holds."""
+    if clip.seconds > LONGEST_POSITIVE_S:
+        what = f"lasts {clip.seconds:.0f} s, and a positive holds the word once"
+        return clip, f"{what} (cut it with: watchword record WORD --from FILE)", ""
+    if clip.word_end_s is not None:
+        late = clip.word_end_s > clip.seconds + TIME_TOLERANCE_S
+        what = (
+            f"the manifest ends its word at {clip.word_end_s:g} s, the recording lasts {clip.seconds:.2f} s"
+        )
+        return clip, f"{what} (times are in seconds)" if late else "", ""
+    word = find_word(pcm)
+    if word is None:
+        told = "where there is a word, write word_start_s and word_end_s into a manifest"
+        return clip, f"nothing stands out of its noise, so no word is found ({told})", ""
+    start, end = (sample / spec.SAMPLE_RATE_HZ for sample in word)
+    count = len(utterances(pcm))
+    remark = f"holds {count} utterances, of which one is taken as the word (watchword record --from cuts it)"
+    clip = replace(clip, word_start_s=start, word_end_s=end)
+    return clip, "", remark if count >= FEWEST_REPEATS else ""
