@@ -274,44 +274,44 @@ MESSAGE = {m.name: m for m in MESSAGES}
 # value keeps its latest `ring_rows` rows in the arena.
 MODEL_MAGIC = int.from_bytes(b"WWMI", "little")
 MODEL_VERSION = 2
-MODEL_MAX_LAYERS = 64
-MODEL_MAX_CHANNELS = 1024
+MODEL_MAX_LAYERS = 64  # layer records
+MODEL_MAX_CHANNELS = 1024  # of any value
 MODEL_MAX_ROWS = 2048  # receptive field, taps and ring depth
 MODEL_MAX_PRODUCTS = 32_768  # per output: 2^15 products of 255 * 128 stay below 2^30
 MODEL_MAX_BIAS = 1 << 30  # so that bias + products fit an int32
-MODEL_MAX_IMAGE_BYTES = 1 << 20
-MODEL_MAX_ARENA_BYTES = 1 << 18
+MODEL_MAX_IMAGE_BYTES = 1 << 20  # a board's slot may be smaller
+MODEL_MAX_ARENA_BYTES = 1 << 18  # a board may have less
 MODEL_ADD_SHIFT = 20  # TFLite's: inputs of an ADD gain these bits before they meet
 MODEL_STATE_BYTES = 4  # of each value, at the start of the arena, before the rings
 
 MODEL_HEADER_FIELDS = (
-    ("magic", "u32"),
-    ("version", "u16"),
-    ("header_bytes", "u16"),
-    ("image_bytes", "u32"),
+    ("magic", "u32"),  # MODEL_MAGIC
+    ("version", "u16"),  # MODEL_VERSION: of this layout
+    ("header_bytes", "u16"),  # MODEL_HEADER_BYTES
+    ("image_bytes", "u32"),  # of the whole image
     ("crc32", "u32"),  # of everything that follows this field
-    ("frontend_id", "u32"),
-    ("arena_bytes", "u32"),
-    ("layers_offset", "u32"),
+    ("frontend_id", "u32"),  # FRONTEND_ID: another front end makes other rows
+    ("arena_bytes", "u32"),  # exactly what states and rings take
+    ("layers_offset", "u32"),  # the layer records
     ("norm_mean_offset", "u32"),  # int16 [coeffs]; running_mv: uint16 [coeffs] follow, the typical spreads
-    ("norm_gain_offset", "u32"),  # uint16 [coeffs]
+    ("norm_gain_offset", "u32"),  # uint16 [coeffs], Q2.14
     ("weights_offset", "u32"),  # the blob all layer offsets point into
-    ("weights_bytes", "u32"),
+    ("weights_bytes", "u32"),  # length of that blob
     ("input_ring_offset", "u32"),  # in the arena
-    ("input_ring_rows", "u16"),
-    ("layer_count", "u16"),
-    ("hop_samples", "u16"),
-    ("coeffs", "u16"),
-    ("cmvn_mode", "u8"),
-    ("feature_kind", "u8"),  # 0 in the images of earlier versions: MFCC
-    ("cmvn_alpha_q15", "u16"),
+    ("input_ring_rows", "u16"),  # rows of value 0 that are kept
+    ("layer_count", "u16"),  # layer records
+    ("hop_samples", "u16"),  # one of HOP_CHOICES_SAMPLES
+    ("coeffs", "u16"),  # values in a row of features
+    ("cmvn_mode", "u8"),  # number in CMVN_MODES
+    ("feature_kind", "u8"),  # number in FEATURE_KINDS; 0 in the images of earlier versions: MFCC
+    ("cmvn_alpha_q15", "u16"),  # running modes: step of the running mean
     ("receptive_rows", "u16"),  # input rows before the first score
     ("stride_rows", "u16"),  # input rows from one score to the next
-    ("smoothing", "u16"),
-    ("high_q15", "u16"),
-    ("low_q15", "u16"),
-    ("cooldown_ms", "u16"),
-    ("word", f"c{WORD_BYTES}"),
+    ("smoothing", "u16"),  # scores that are averaged
+    ("high_q15", "u16"),  # an average that reaches this is a detection
+    ("low_q15", "u16"),  # below this the detector is armed again
+    ("cooldown_ms", "u16"),  # least time between two detections
+    ("word", f"c{WORD_BYTES}"),  # UTF-8, printable, ends with a zero
 )
 MODEL_CRC_FROM = 16  # bytes before the first one the CRC covers
 
@@ -325,31 +325,31 @@ MODEL_OPS = {  # "tables" = bias int32 [out], multiplier uint32 Q32 [out], shift
 }
 
 LAYER_FIELDS = (
-    ("op", "u16"),
+    ("op", "u16"),  # number in MODEL_OPS
     ("input_a", "u16"),  # value number
     ("input_b", "u16"),  # ADD only, else 0
-    ("in_channels", "u16"),
-    ("out_channels", "u16"),
+    ("in_channels", "u16"),  # of input_a
+    ("out_channels", "u16"),  # of the output
     ("groups", "u16"),  # CONV only, else 1
-    ("taps", "u16"),
+    ("taps", "u16"),  # rows of input_a that one output row reads
     ("dilation", "u16"),  # in rows of input_a
     ("stride", "u16"),  # in rows of input_a
     ("lag_a", "u16"),  # ADD: how many rows before the latest one is read
-    ("lag_b", "u16"),
+    ("lag_b", "u16"),  # the same of input_b
     ("ring_rows", "u16"),  # of the output
     ("first_row", "u16"),  # model input rows before the first output row
     ("row_step", "u16"),  # model input rows from one output row to the next
     ("zero_a", "i8"),  # CONV, ADD: input zero points (elsewhere folded into the bias)
-    ("zero_b", "i8"),
-    ("zero_out", "i8"),
-    ("out_min", "i8"),  # fused activation
-    ("out_max", "i8"),
+    ("zero_b", "i8"),  # ADD
+    ("zero_out", "i8"),  # zero point of the output
+    ("out_min", "i8"),  # fused activation: no output is below this
+    ("out_max", "i8"),  # nor above this
     ("reserved", "c3"),  # zero
     ("ring_offset", "u32"),  # in the arena
     ("weights_offset", "u32"),  # 0 where the op has none, likewise below
-    ("bias_offset", "u32"),
-    ("multiplier_offset", "u32"),
-    ("shift_offset", "u32"),
+    ("bias_offset", "u32"),  # int32
+    ("multiplier_offset", "u32"),  # uint32, Q32
+    ("shift_offset", "u32"),  # int8
 )
 
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
-import io
 import sys
-import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,6 +17,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from watchword import config
 from watchword.files import write_atomic
+
+from tools.generate.comments import Comment, block_above, comments
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "settings.md"
 INTRODUCTION = """# Settings of a training run
@@ -43,28 +43,20 @@ class Setting:
 
 def effects(source: str) -> dict[tuple[str, str], str]:
     """Effect by (class, field) from the comments in `source`."""
-    comments: dict[int, tuple[str, bool]] = {}  # line -> text, is it alone on its line?
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            comments[token.start[0]] = token.string.lstrip("# "), not token.line[: token.start[1]].strip()
+    told = comments(source)
     found = {}
     for node in ast.parse(source).body:
         if not isinstance(node, ast.ClassDef):
             continue
         for item in node.body:
             if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-                found[node.name, item.target.id] = _effect(item, comments)
+                found[node.name, item.target.id] = _effect(item, told)
     return found
 
 
-def _effect(field: ast.AnnAssign, comments: Mapping[int, tuple[str, bool]]) -> str:
-    above: list[str] = []
-    line = field.lineno - 1
-    while line in comments and comments[line][1]:
-        above.insert(0, comments[line][0])
-        line -= 1
-    beside = [comments[n][0] for n in range(field.lineno, (field.end_lineno or 0) + 1) if n in comments]
-    return " ".join(above + beside)
+def _effect(field: ast.AnnAssign, told: dict[int, Comment]) -> str:
+    beside = [told[n].text for n in range(field.lineno, (field.end_lineno or 0) + 1) if n in told]
+    return " ".join(filter(None, [block_above(told, field.lineno), *beside]))
 
 
 def settings() -> list[Setting]:

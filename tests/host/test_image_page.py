@@ -1,0 +1,54 @@
+"""docs/reference/image.md: who reads an image by that page alone finds what is in it."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from watchword import core
+from watchword.spec import LAYER_BYTES as RECORD_BYTES
+
+from tools.generate import core as generate
+from tools.generate import image
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+ROW = re.compile(r"^\| (\d+) \| ([uic]\d+) \| `(\w+)` \|")
+
+
+def read_by_the_page(content: bytes, section: str) -> dict[str, Any]:
+    """Every field of the section's table, at the byte and in the type that the page gives."""
+    page = generate.IMAGE_PAGE.read_text().split(f"## {section}\n")[1].split("\n## ")[0]
+    rows = [match.groups() for line in page.splitlines() if (match := ROW.match(line))]
+    return {
+        name: content[int(at) : int(at) + int(kind[1:])]
+        if kind[0] == "c"
+        else int.from_bytes(content[int(at) : int(at) + int(kind[1:]) // 8], "little", signed=kind[0] == "i")
+        for at, kind, name in rows
+    }
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert generate.IMAGE_PAGE.read_text() == image.render(), "run `make gen`"
+
+
+@pytest.mark.parametrize("word", ["alexa", "computer"])
+def test_a_model_read_by_the_page_is_what_the_core_says(word: str) -> None:
+    content = (MODELS / word / "model.bin").read_bytes()
+    header = read_by_the_page(content, "Header")
+    model = core.ModelImage(content)
+    assert struct.pack("<I", header["magic"]) == b"WWMI"
+    assert header["image_bytes"] == len(content)
+    assert {**header, "word": bytes(header["word"]).rstrip(b"\0").decode()} == model.header
+    assert model.header["word"] == word
+    last_at = header["layers_offset"] + (header["layer_count"] - 1) * RECORD_BYTES
+    last = read_by_the_page(content[last_at:], "Layer record")
+    assert last["out_channels"] == 1
+    assert last["first_row"] == header["receptive_rows"]
+
+
+def test_every_field_and_limit_says_what_it_is() -> None:
+    silent = [line for line in image.render().splitlines() if line.startswith("|") and line.endswith("|  |")]
+    assert not silent, "write a comment beside it in spec.py"
