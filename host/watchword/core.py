@@ -12,14 +12,15 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from watchword import spec
+from watchword import project, spec
 from watchword.errors import WatchwordError
 
 try:
     from watchword._core import ffi as ffi
     from watchword._core import lib as lib
 except ImportError as error:  # a checkout whose C core was not compiled
-    raise WatchwordError("the C core is not built", "watchword._core", "run `pip install -e .`") from error
+    remedy = f"run {project.pip_install()}"
+    raise WatchwordError("the C core is not built", "watchword._core", remedy) from error
 
 Pcm = NDArray[np.int16]
 Rows = NDArray[np.int16]

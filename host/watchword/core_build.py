@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cffi
 
+# Of the sources: this file runs by path, before the package can be imported.
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "firmware" / "core"
 
@@ -42,5 +43,6 @@ def make_builder() -> cffi.FFI:
 ffibuilder = make_builder()
 
 if __name__ == "__main__":  # compile in place, for a checkout whose C sources changed
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--editable", "."]
+    options = ["--quiet", "--no-deps", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", "install", *options, "--editable", "."]
     sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)

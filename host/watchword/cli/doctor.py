@@ -13,6 +13,8 @@ from pathlib import Path
 
 import click
 
+from watchword import project
+
 
 @dataclass(frozen=True)
 class Check:
@@ -55,12 +57,12 @@ def _apt(package: str) -> str:
 
 
 def _pip(extra: str) -> str:
-    return f"pip install -e '.[{extra}]'"
+    return project.pip_install(extra)
 
 
 CHECKS = (
     Check("C compiler", "compiles the core for this computer", program("gcc"), _apt("gcc libc6-dev")),
-    Check("C core", "features, inference and detection", modules("watchword._core"), "pip install -e ."),
+    Check("C core", "features, inference and detection", modules("watchword._core"), _pip("")),
     Check(
         "riscv64-unknown-elf-gcc",
         "firmware of the emulated ESP32-C3-class board",

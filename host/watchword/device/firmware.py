@@ -19,12 +19,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from watchword import project
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic, writing
 
-ROOT = Path(__file__).resolve().parents[3]
-CACHE = ROOT / ".cache" / "firmware"
-CORE_DIR = ROOT / ".cache" / "platformio"
+ROOT = project.root()
+CACHE = project.cache() / "firmware"
+CORE_DIR = project.cache() / "platformio"
 PLATFORM_EMU = ROOT / "firmware" / "platform-emu"
 SHARED_BOARD = ROOT / "firmware" / "board" / "emu"
 MODEL_SOURCES = ("model.c", "model.h")
@@ -116,7 +117,7 @@ def _read_board(path: Path) -> Board:
 def _project() -> configparser.ConfigParser:
     path = ROOT / "platformio.ini"
     if not path.is_file():
-        raise WatchwordError("not found", path, "run from a checkout: pip install -e .")
+        raise WatchwordError("not found", path, "the installation is damaged: install watchword again")
     parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";",))
     parser.read(path)
     return parser
@@ -144,7 +145,7 @@ def build_flags(env: str) -> list[str]:
 
 def default_model_dir() -> Path:
     """$WATCHWORD_MODEL, else `custom_model` of platformio.ini."""
-    return ROOT / (os.environ.get("WATCHWORD_MODEL") or _project()["env"]["custom_model"])
+    return project.base() / (os.environ.get("WATCHWORD_MODEL") or _project()["env"]["custom_model"])
 
 
 def build(env: str, model_dir: Path | None = None) -> FirmwareImage:
@@ -280,12 +281,23 @@ def _lock() -> Iterator[None]:
         yield
 
 
+def _writable_project() -> Path:
+    """PlatformIO writes beside platformio.ini (ESP-IDF's sdkconfig): never into an installed package."""
+    if project.in_checkout():
+        return ROOT
+    copy = project.cache() / "project"
+    shutil.copytree(ROOT, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
 def _run_platformio(
     env: str, model_dir: Path, out: Path, arguments: list[str], show: bool = False, flags: str = ""
 ) -> None:
     for package in ("platformio", "SCons"):
         if importlib.util.find_spec(package) is None:
-            raise WatchwordError(f"the Python package {package} is missing", env, "pip install -e '.[build]'")
+            remedy = project.pip_install("build")
+            raise WatchwordError(f"the Python package {package} is missing", env, remedy)
+    sources = _writable_project()
     seeded = subprocess.run(
         [sys.executable, "-m", "watchword.device.platformio", "--core-dir", str(CORE_DIR)],
         capture_output=True,
@@ -296,13 +308,14 @@ def _run_platformio(
     settings = {
         "PLATFORMIO_CORE_DIR": str(CORE_DIR),
         "PLATFORMIO_BUILD_DIR": str(out),
+        "PLATFORMIO_WORKSPACE_DIR": str(project.cache() / "pio"),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "WATCHWORD_MODEL": str(model_dir),
     }
     if flags:
         settings["PLATFORMIO_BUILD_FLAGS"] = flags
     done = subprocess.run(
-        [sys.executable, "-m", "platformio", *arguments, "-d", str(ROOT)],
+        [sys.executable, "-m", "platformio", *arguments, "-d", str(sources)],
         env=os.environ | settings,
         stdout=None if show else subprocess.PIPE,
         stderr=None if show else subprocess.STDOUT,

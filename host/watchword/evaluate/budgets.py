@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from watchword import project
 from watchword.errors import WatchwordError
 
-DEFAULT_PATH = Path(__file__).resolve().parents[3] / "firmware" / "budgets.toml"
+DEFAULT_PATH = project.root() / "firmware" / "budgets.toml"
 
 Results = dict[str, Any]
 
