@@ -68,8 +68,11 @@ bench-accuracy: setup ## alexa beside PyPI's pymicro-wakeword on the recordings 
 pareto: setup ## What each architecture costs, and what RUNS of it miss (docs/evidence/pareto.md)
 	@$(BIN)/python -m tools.studies.pareto $(RUNS)
 
-settings: setup ## Write docs/reference/settings.md from the code
+reference: setup ## Write docs/reference/settings.md and results.md, and the JSON Schemas, from the code
 	@$(BIN)/python -m tools.generate.settings
+	@$(BIN)/python -m tools.generate.results
+
+settings: reference
 
 lint: setup ## ruff, mypy, clang-format, generated files
 	@$(BIN)/ruff check host tests tools setup.py
@@ -100,4 +103,4 @@ doctor: setup ## What is installed and what is missing
 clean: ## Remove build products; keeps data, runs and sessions
 	rm -rf .cache/firmware .cache/pio build/cost $(VENV)/core.stamp host/watchword/_core*
 
-.PHONY: help system setup demo check test coverage cost bench soak bench-accuracy pareto settings lint format gen gen-check flash monitor doctor clean
+.PHONY: help system setup demo check test coverage cost bench soak bench-accuracy pareto reference settings lint format gen gen-check flash monitor doctor clean

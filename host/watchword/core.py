@@ -68,10 +68,10 @@ def unit(level_q15: int | np.ndarray) -> float | NDArray[np.float64]:
 class DetectorConfig:
     """Smoothing in scores, thresholds 0..1, cooldown in milliseconds."""
 
-    smoothing: int = spec.DETECTOR_SMOOTHING
-    high: float = spec.DETECTOR_HIGH
-    low: float = spec.DETECTOR_LOW
-    cooldown_ms: int = spec.DETECTOR_COOLDOWN_MS
+    smoothing: int = spec.DETECTOR_SMOOTHING  # scores in the moving average
+    high: float = spec.DETECTOR_HIGH  # average from which the detector fires, 0..1
+    low: float = spec.DETECTOR_LOW  # average below which it can fire again, 0..1
+    cooldown_ms: int = spec.DETECTOR_COOLDOWN_MS  # no second detection sooner than this, ms
 
     def __post_init__(self) -> None:
         def require(valid: bool, field_name: str, expected: str) -> None:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from watchword import core
 from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording
-from watchword.evaluate import budgets, metrics
+from watchword.evaluate.assemble import HOST, BoardFigures, Limits, accuracy_parts, judged
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.results import SCHEMA, accuracy_results, empty_board_results
+from watchword.evaluate.results import (
+    SCHEMA,
+    Budgets,
+    Cost,
+    DetectionCost,
+    Estimate,
+    Hashes,
+    LinkFigures,
+    Memory,
+    Parity,
+    Provenance,
+    Results,
+    SkippedFile,
+    Spread,
+)
 
 RATE, STEP = 16_000, 640
 DETECTOR = core.DetectorConfig()
@@ -40,64 +54,58 @@ def make_streams(seed: int = 0, positives: int = 40, negative_minutes: float = 3
 
 def make_results(
     streams: list[ScoredStream], board: str = "emu-c3", limits: dict[str, float] | None = None
-) -> dict[str, Any]:
+) -> Results:
     """A whole result, as bench writes it, around made-up costs."""
-    results: dict[str, Any] = {
-        "schema": SCHEMA,
-        "word": "hey lighthouse",
-        "board": board,
-        **accuracy_results(streams, metrics.measure(streams), DETECTOR),
-        **empty_board_results(),
-        "conditions": None,
-        "origin": {"positives": "/data/yes", "negatives": "/data/no"},
-        "recordings": len(streams),
-        "notes": ["recordings without the word: 30 of 95.0 minutes (--limit-minutes)"],
-        "skipped": [{"path": "/data/no/broken.wav", "reason": "holds no samples"}],
-        "provenance": {
-            "date": "2026-01-02T03:04:05+00:00",
-            "command": "watchword bench --port emu:c3 --model models/hey --positives yes --negatives no",
-            "versions": {"watchword": "0.1.0", "numpy": "2.4.6"},
-            "times_real_time": 17.3,
-        },
-    }
-    if board != "host":
-        results |= _board_part()
-    results["budgets"] = {"file": "firmware/budgets.toml", **budgets.budget_results(results, limits or {})}
-    return results
+    figures = BoardFigures() if board == HOST else _board_figures(board)
+    results = Results(
+        schema=SCHEMA,
+        word="hey lighthouse",
+        board=board,
+        **accuracy_parts(streams, DETECTOR, figures),
+        cost=figures.cost,
+        memory=Memory(figures.ram_bytes, 9_216, figures.stack_bytes, figures.code_bytes, 26_512),
+        parity=figures.parity,
+        link=figures.link,
+        hashes=Hashes(figures.firmware_sha256, "ab" * 32, "7fc24221"),
+        conditions=None,
+        origin={"positives": "/data/yes", "negatives": "/data/no"},
+        recordings=len(streams),
+        notes=("recordings without the word: 30 of 95.0 minutes (--limit-minutes)",),
+        skipped=(SkippedFile("/data/no/broken.wav", "holds no samples"),),
+        provenance=Provenance(
+            "2026-01-02T03:04:05+00:00",
+            "watchword bench --port emu:c3 --model models/hey --positives yes --negatives no",
+            {"watchword": "0.1.0", "numpy": "2.4.6"},
+            times_real_time=17.3,
+        ),
+        budgets=Budgets("firmware/budgets.toml", True, ()),
+    )
+    return replace(results, budgets=judged(results, Limits(Path("firmware/budgets.toml"), limits or {})))
 
 
-def _board_part() -> dict[str, Any]:
+def _board_figures(board: str) -> BoardFigures:
     per_second = {"frontend": 3_912_345.0, "model": 5_204_400.0, "detector": 3_210.0, "total": 9_119_955.0}
-    return {
-        "cost": {
-            "unit": "instructions",
-            "instructions_per_audio_second": per_second,
-            "instructions_per_hop": {
-                name: {"min": int(value / 60), "mean": value / 50, "max": int(value / 40)}
+    text = "estimate: 8.5 % of a 160 MHz core, if an instruction takes 1.5 cycles (assumed)"
+    return BoardFigures(
+        name=board,
+        cost=Cost(
+            per_second,
+            {
+                name: Spread(int(value / 60), value / 50, int(value / 40))
                 for name, value in per_second.items()
                 if name != "total"
             },
-            "detection_instructions": {"p50": 301_000, "max": 402_113},
-            "estimate": {
-                "text": "estimate: 8.5 % of a 160 MHz core, if an instruction takes 1.5 cycles (assumed)"
-            },
-        },
-        "memory": {
-            "ram_bytes": 30_412,
-            "arena_bytes": 9_216,
-            "stack_bytes": 1_024,
-            "code_bytes": 21_004,
-            "model_bytes": 26_512,
-        },
-        "parity": {
-            "checked_scores": 45_123,
-            "mismatches": 0,
-            "checked_detections": 42,
-            "detection_mismatches": 0,
-        },
-        "link": {"bytes": 61_234_567, "retransmissions": 3, "lost_samples": 0},
-        "hashes": {"firmware": "9c" * 32, "model": "ab" * 32, "spec": "7fc24221"},
-    }
+            Estimate(160_000_000, 1.5, 0.085, text),
+            "instructions",
+            DetectionCost(301_000, 402_113),
+        ),
+        ram_bytes=30_412,
+        stack_bytes=1_024,
+        code_bytes=21_004,
+        parity=Parity(45_123, 0, 42, 0),
+        link=LinkFigures(61_234_567, 3, 0),
+        firmware_sha256="9c" * 32,
+    )
 
 
 def _stream(

@@ -18,6 +18,7 @@ from watchword.device.scored import scored_stream
 from watchword.errors import WatchwordError
 from watchword.evaluate.budgets import DEFAULT_PATH
 from watchword.evaluate.metrics import ScoredStream
+from watchword.evaluate.results import DetectionCost, LinkFigures, Spread
 from watchword.evaluate.session import Session
 from watchword.export.graph import read_network
 from watchword.export.image import build_image
@@ -47,12 +48,12 @@ def board_result(scores: list[int], detections: list[int]) -> StreamResult:
 )
 def test_parity_counts_every_score_that_differs_or_lacks(theirs: list[int], mismatches: int) -> None:
     found = bench.parity([host_stream([1, 2, 3], [])], [board_result(theirs, [])])
-    assert (found["checked_scores"], found["mismatches"]) == (max(3, len(theirs)), mismatches)
+    assert (found.checked_scores, found.mismatches) == (max(3, len(theirs)), mismatches)
 
 
 def test_parity_compares_detections_by_sample() -> None:
     found = bench.parity([host_stream([], [640, 6400])], [board_result([], [640, 7040])])
-    assert (found["checked_detections"], found["detection_mismatches"]) == (3, 2)
+    assert (found.checked_detections, found.detection_mismatches) == (3, 2)
 
 
 def stats(**values: int) -> dict[str, int]:
@@ -62,7 +63,7 @@ def stats(**values: int) -> dict[str, int]:
 def board_run(counters: dict[str, int], clock_hz: int = 0, **info: Any) -> bench.BoardRun:
     results = (board_result([1], [640, 1280, 1920]),)
     info = {"clock_hz": clock_hz, "board": "emu-c3", **info}
-    return bench.BoardRun(info, counters, SILENCE, results, {}, 1.0, 1.0)
+    return bench.BoardRun(info, counters, SILENCE, results, LinkFigures(), 1.0, 1.0)
 
 
 # Two seconds of sound, and the silence around it.
@@ -76,34 +77,40 @@ SILENCE = stats(samples=bench.ADDED_SAMPLES, hops=125, frontend_total=100, detec
 
 def test_cost_per_second_of_sound_and_per_hop() -> None:
     """Per second: without the silence that bench adds, which is cheaper than sound."""
-    cost = bench.cost_results(board_run(COUNTED))
-    assert cost["unit"] == "instructions"
-    assert cost["instructions_per_audio_second"] == {
+    cost = bench.cost_of(board_run(COUNTED))
+    assert cost.unit == "instructions"
+    assert cost.instructions_per_audio_second == {
         "frontend": 100, "model": 2_000_000_000_000, "detector": 10, "total": 2_000_000_000_110,
     }  # fmt: skip
-    assert cost["instructions_per_hop"]["frontend"] == {"min": 1, "mean": 3.0, "max": 3}
-    assert cost["detection_instructions"] == {"p50": 2_000.0, "max": 3_000}
+    assert cost.instructions_per_hop is not None
+    assert cost.instructions_per_hop["frontend"] == Spread(1, 3.0, 3)
+    assert cost.detection_instructions == DetectionCost(2_000.0, 3_000)
 
 
-def test_an_estimate_names_its_clock_and_cpi() -> None:
-    estimate = bench.cost_results(board_run(COUNTED))["estimate"]
-    assert estimate["cpu_share"] == pytest.approx(2_000_000_000_110 * 1.5 / 160e6)
-    assert (
-        "160 MHz" in estimate["text"] and "1.5 cycles" in estimate["text"] and "assumed" in estimate["text"]
-    )
+@pytest.mark.parametrize(("board", "mhz", "chip"), [("emu-c3", 160, "ESP32-C3"), ("emu-esp32", 240, "ESP32")])
+def test_an_estimate_names_its_chips_clock_and_cpi(board: str, mhz: int, chip: str) -> None:
+    estimate = bench.cost_of(board_run(COUNTED, board=board)).estimate
+    assert estimate is not None and estimate.clock_hz == mhz * 1_000_000
+    assert estimate.cpu_share == pytest.approx(2_000_000_000_110 * 1.5 / (mhz * 1e6))
+    assert f"{mhz} MHz {chip} core" in estimate.text
+    assert "1.5 cycles" in estimate.text and "assumed" in estimate.text
+
+
+def test_a_board_that_stands_for_no_chip_gets_no_estimate() -> None:
+    assert bench.cost_of(board_run(COUNTED, board="mine")).estimate is None
 
 
 def test_a_counter_of_cycles_is_never_called_instructions() -> None:
-    cost = bench.cost_results(board_run(COUNTED, clock_hz=240_000_000))
-    assert cost["unit"] == "cycles"
-    assert set(cost["instructions_per_audio_second"].values()) == {None}
-    assert cost["cycles_per_audio_second"]["frontend"] == 100
-    assert cost["estimate"] is None
+    cost = bench.cost_of(board_run(COUNTED, clock_hz=240_000_000))
+    assert cost.unit == "cycles"
+    assert set(cost.instructions_per_audio_second.values()) == {None}
+    assert cost.cycles_per_audio_second is not None and cost.cycles_per_audio_second["frontend"] == 100
+    assert cost.estimate is None
 
 
 def test_a_board_that_counts_nothing_is_an_error() -> None:
     with pytest.raises(WatchwordError, match="counted no hops"):
-        bench.cost_results(board_run(stats(samples=16_000)))
+        bench.cost_of(board_run(stats(samples=16_000)))
 
 
 class FakeBoard(SimpleNamespace):

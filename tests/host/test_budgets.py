@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import synthetic
 from watchword.data.recordings import Selection
 from watchword.device import bench
 from watchword.errors import WatchwordError
-from watchword.evaluate import budgets, host
+from watchword.evaluate import assemble, budgets, host
+from watchword.evaluate.results import Budgets, Results
 from watchword.evaluate.session import Session
 
 GENEROUS = {limit.key: 1e12 for limit in budgets.LIMITS}
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, Any]:
+def results() -> Results:
     return synthetic.make_results(synthetic.make_streams(positives=8, negative_minutes=2.0))
+
+
+def judged(results: Results, limits: dict[str, float]) -> Budgets:
+    return assemble.judged(results, assemble.Limits(Path("budgets.toml"), limits))
 
 
 def write(path: Path, text: str) -> Path:
@@ -54,36 +58,37 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
         budgets.read_budgets("emu-c3", tmp_path / "none.toml")
 
 
-def test_all_pass_within_generous_limits(results: dict[str, Any]) -> None:
-    verdict = budgets.budget_results(results, GENEROUS)
-    assert verdict["passed"] is True
-    assert [line["passed"] for line in verdict["lines"]] == [True] * len(budgets.LIMITS)
+def test_all_pass_within_generous_limits(results: Results) -> None:
+    verdict = judged(results, GENEROUS)
+    assert verdict.passed is True
+    assert [line.passed for line in verdict.lines] == [True] * len(budgets.LIMITS)
 
 
 @pytest.mark.parametrize("limit", budgets.LIMITS, ids=lambda limit: limit.key)
-def test_each_limit_alone_fails_the_run(results: dict[str, Any], limit: budgets.Limit) -> None:
+def test_each_limit_alone_fails_the_run(results: Results, limit: budgets.Limit) -> None:
     value = limit.value(results)
     assert value is not None and value > 0
-    assert budgets.budget_results(results, {**GENEROUS, limit.key: value})["passed"] is True
-    verdict = budgets.budget_results(results, {**GENEROUS, limit.key: value * 0.999})
-    assert verdict["passed"] is False
-    assert [line["key"] for line in verdict["lines"] if line["passed"] is False] == [limit.key]
+    assert judged(results, {**GENEROUS, limit.key: value}).passed is True
+    verdict = judged(results, {**GENEROUS, limit.key: value * 0.999})
+    assert verdict.passed is False
+    assert [line.key for line in verdict.lines if line.passed is False] == [limit.key]
 
 
 @pytest.mark.parametrize("limit", budgets.LIMITS, ids=lambda limit: limit.key)
 def test_what_was_not_measured(limit: budgets.Limit) -> None:
     """A board that does not tell its size has failed; without recordings of the word, FRR is open."""
     nothing = synthetic.make_results([], board="host")
-    nothing["memory"] = dict.fromkeys(nothing["memory"])
-    verdict = budgets.budget_results(nothing, {limit.key: 1.0})
-    assert verdict["passed"] is limit.needs_recordings
-    assert [line["value"] for line in verdict["lines"]] == [None] * len(budgets.LIMITS)
+    verdict = judged(nothing, {limit.key: 1.0})
+    assert verdict.passed is limit.needs_recordings
+    assert [line.value for line in verdict.lines] == [
+        {"arena_bytes": 9_216, "model_bytes": 26_512}.get(line.key) for line in budgets.LIMITS
+    ]
 
 
-def test_without_a_budget_nothing_is_demanded(results: dict[str, Any]) -> None:
-    verdict = budgets.budget_results(results, {})
-    assert verdict["passed"] is True
-    assert {line["passed"] for line in verdict["lines"]} == {None}
+def test_without_a_budget_nothing_is_demanded(results: Results) -> None:
+    verdict = judged(results, {})
+    assert verdict.passed is True
+    assert {line.passed for line in verdict.lines} == {None}
 
 
 @pytest.mark.parametrize(("text", "says"), [("[host]\nmax_far = 1\n", "unknown key"), ("[emu-c3\n", "TOML")])

@@ -18,6 +18,7 @@ from watchword.errors import WatchwordError
 from watchword.evaluate import conditions
 from watchword.evaluate.conditions import AS_IT_IS, Heard, hear_again
 from watchword.evaluate.metrics import ScoredStream
+from watchword.evaluate.results import read_results
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +113,14 @@ def test_command_writes_every_condition_and_its_figures_follow_from_the_scores(
     elsewhere = sum(row["misses"] for name, row in rows.items() if name != "clean")
     assert len(results["conditions"]["misses"]) == elsewhere
     assert run("report", tmp_path / "out") == 0
-    event = (results["conditions"]["false_alarms"] + results["conditions"]["misses"])[0]
-    pcm = hear_again(results, event, 0, 10**9)
+    found = read_results(tmp_path / "out")
+    assert found.conditions is not None
+    event = (found.conditions.false_alarms + found.conditions.misses)[0]
+    assert event.trace is not None
+    pcm = hear_again(found, event, 0, 10**9)
     padded = np.concatenate([np.zeros(LEAD_SAMPLES, np.int16), pcm, np.zeros(TAIL_SAMPLES, np.int16)])
     scores = core.run_pipeline((model / "model.bin").read_bytes(), padded).scores
-    raw = event["trace"]["raw"]
+    raw = list(event.trace.raw)
     assert any(
         [int(100 * int(v) / 256 + 0.5) for v in scores[i : i + len(raw)]] == raw
         for i in range(scores.size - len(raw) + 1)
@@ -141,8 +145,8 @@ def test_k_false_alarms_set_the_threshold_by_hand(selection: recordings.Selectio
     streams.append(stream(other, {1.0: 230, 3.0: 200, 5.0: 128, 7.0: 100}))
     scenes = conditions.read_scenes(selection, 1, 1)
     found = conditions.condition_results(streams, detector, scenes)
-    (clean, *_) = found["rows"]
-    assert (clean["misses"], clean["false_alarms"], clean["frr"]) == (1, 0, 0.5)
-    assert clean["frr_by_false_alarms"] == [0.5, 0.5, 0.0, 0.0, 0.0]
-    assert clean["frr_at_false_alarms"] == {"1": 0.5, "3": 0.0}
-    assert 200 / 256 < found["thresholds"]["1"] <= 201 / 256
+    (clean, *_) = found.rows
+    assert (clean.misses, clean.false_alarms, clean.frr) == (1, 0, 0.5)
+    assert clean.frr_by_false_alarms == (0.5, 0.5, 0.0, 0.0, 0.0)
+    assert clean.frr_at_false_alarms == {"1": 0.5, "3": 0.0}
+    assert 200 / 256 < found.thresholds["1"] <= 201 / 256

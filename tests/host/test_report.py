@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import copy
 import io
-import json
 import re
 import shutil
 import subprocess
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +21,18 @@ from sounds_of_rooms import corpus
 from watchword import audio
 from watchword.errors import WatchwordError
 from watchword.evaluate import report, session
-from watchword.evaluate.excerpts import add_excerpts
-from watchword.evaluate.results import MAX_TRACES, SCHEMA, read_results, to_json
+from watchword.evaluate.events import MAX_TRACES
+from watchword.evaluate.excerpts import make_excerpts
+from watchword.evaluate.results import (
+    SCHEMA,
+    ConditionFigures,
+    Conditions,
+    Latency,
+    Results,
+    Scene,
+    read_results,
+    to_json,
+)
 
 LIMITS = {
     "max_frr": 0.2, "max_fah": 1.0, "latency_p95_ms": 600, "instructions_per_audio_second": 12e6,
@@ -86,12 +95,12 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, Any]:
+def results() -> Results:
     return synthetic.make_results(synthetic.make_streams(), limits=LIMITS)
 
 
 @pytest.fixture(scope="module")
-def page(results: dict[str, Any]) -> Page:
+def page(results: Results) -> Page:
     return Page(report.render(results))
 
 
@@ -100,50 +109,50 @@ def test_page_is_well_formed_and_loads_nothing(page: Page) -> None:
     assert page.outside == []
 
 
-def test_headline_and_verdict(page: Page, results: dict[str, Any]) -> None:
+def test_headline_and_verdict(page: Page, results: Results) -> None:
     head = page.text[""]
     assert "hey lighthouse" in head and "emu-c3" in head and "OVER BUDGET" in head
-    assert report.percent(results["frr"]) in head and report.rate(results["fah"]) in head
-    assert report.rate(results["fah_upper95"]) in head
-    assert f"{results['latency_ms']['p50']:.0f} ms" in head
+    assert report.percent(results.frr) in head and report.rate(results.fah) in head
+    assert report.rate(results.fah_upper95) in head
+    assert f"{results.latency_ms.p50:.0f} ms" in head
     assert "9.12 M" in head
 
 
-def test_every_budget_line_is_there(page: Page, results: dict[str, Any]) -> None:
+def test_every_budget_line_is_there(page: Page, results: Results) -> None:
     text = page.text["budgets"]
-    for line in results["budgets"]["lines"]:
-        assert line["label"] in text
-        assert report.format_value(line["value"], line["unit"]) in text
-        assert report.format_value(line["budget"], line["unit"]) in text
+    for line in results.budgets.lines:
+        assert line.label in text
+        assert report.format_value(line.value, line.unit) in text
+        assert report.format_value(line.budget, line.unit) in text
     assert text.count("PASS") == 8 and text.count("FAIL") == 1
 
 
-def test_events_are_listed_with_file_and_time(page: Page, results: dict[str, Any]) -> None:
-    assert results["false_alarms"] > MAX_TRACES and results["misses"] > 0
+def test_events_are_listed_with_file_and_time(page: Page, results: Results) -> None:
+    assert results.false_alarms > MAX_TRACES and results.misses > 0
     for section, key in (("false-alarms", "false_alarms"), ("misses", "misses")):
-        for event in results["details"][key]:
-            assert event["name"] in page.text[section] and report.clock(event["time_s"]) in page.text[section]
-    traces = sum("trace" in e for k in ("false_alarms", "misses") for e in results["details"][k])
-    assert traces == MAX_TRACES + min(MAX_TRACES, results["misses"])
+        for event in getattr(results.details, key):
+            assert event.name in page.text[section] and report.clock(event.time_s) in page.text[section]
+    traces = sum(e.trace is not None for k in ("false_alarms", "misses") for e in getattr(results.details, k))
+    assert traces == MAX_TRACES + min(MAX_TRACES, results.misses)
     assert page.svgs == 5 + traces  # curve, scores, latency, cost, DET
 
 
-def test_the_worst_come_first(results: dict[str, Any]) -> None:
-    alarms = [event["peak"] for event in results["details"]["false_alarms"]]
-    misses = [event["peak"] for event in results["details"]["misses"]]
+def test_the_worst_come_first(results: Results) -> None:
+    alarms = [event.peak for event in results.details.false_alarms]
+    misses = [event.peak for event in results.details.misses]
     assert alarms == sorted(alarms, reverse=True) and misses == sorted(misses)
-    assert all("trace" in event for event in results["details"]["false_alarms"][:MAX_TRACES])
+    assert all(event.trace is not None for event in results.details.false_alarms[:MAX_TRACES])
 
 
-def test_provenance_and_remarks(page: Page, results: dict[str, Any]) -> None:
+def test_provenance_and_remarks(page: Page, results: Results) -> None:
     text = page.text["provenance"]
-    for value in (*results["hashes"].values(), results["provenance"]["command"], "45,123 scores compared"):
+    for value in (*asdict(results.hashes).values(), results.provenance.command, "45,123 scores compared"):
         assert value in text
     assert "Recordings without the word: 30 of 95.0 minutes" in page.text[""]
     assert "holds no samples" in page.text[""]
 
 
-def test_all_kept_and_host(results: dict[str, Any]) -> None:
+def test_all_kept_and_host(results: Results) -> None:
     generous = synthetic.make_results(synthetic.make_streams(), limits={"max_fah": 1e6})
     assert "ALL BUDGETS KEPT" in Page(report.render(generous)).text[""]
     host = Page(report.render(synthetic.make_results(synthetic.make_streams(), board="host")))
@@ -157,15 +166,17 @@ def test_renders_without_positives_negatives_or_anything(kept: slice) -> None:
     assert found.problems == [] and "nan" not in "".join(found.text.values()).lower().split()
 
 
-def test_text_from_files_cannot_become_markup(results: dict[str, Any]) -> None:
-    hostile = copy.deepcopy(results)
-    hostile["word"] = "<script>alert(1)</script>"
-    hostile["details"]["misses"][0]["name"] = "<img src=x onerror=alert(1)>"
+def test_text_from_files_cannot_become_markup(results: Results) -> None:
+    first, *rest = results.details.misses
+    misses = (replace(first, name="<img src=x onerror=alert(1)>"), *rest)
+    hostile = replace(
+        results, word="<script>alert(1)</script>", details=replace(results.details, misses=misses)
+    )
     page = Page(report.render(hostile))
     assert page.outside == [] and "<script>alert(1)</script>" in page.text[""]
 
 
-def test_same_results_same_page(results: dict[str, Any]) -> None:
+def test_same_results_same_page(results: Results) -> None:
     assert report.render(results) == report.render(copy.deepcopy(results))
 
 
@@ -190,7 +201,7 @@ def test_clock(seconds: float, text: str) -> None:
 
 
 class TestSessionFolder:
-    def test_files_and_report_again(self, tmp_path: Path, results: dict[str, Any]) -> None:
+    def test_files_and_report_again(self, tmp_path: Path, results: Results) -> None:
         with session.open_session(tmp_path / "s") as run:
             run.log("first line", show=False)
             run.finish(results)
@@ -200,7 +211,7 @@ class TestSessionFolder:
             "results.json",
         ]
         assert "first line" in (tmp_path / "s" / "log.txt").read_text()
-        assert read_results(tmp_path / "s") == json.loads(to_json(results))
+        assert read_results(tmp_path / "s") == results
         before = (tmp_path / "s" / "report.html").read_text()
         (tmp_path / "s" / "report.html").unlink()
         session.rerender(tmp_path / "s")
@@ -219,14 +230,12 @@ class TestSessionFolder:
             raise WatchwordError("no")
         assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
-    def test_a_figure_that_is_not_finite_is_never_written(
-        self, tmp_path: Path, results: dict[str, Any]
-    ) -> None:
+    def test_a_figure_that_is_not_finite_is_never_written(self, tmp_path: Path, results: Results) -> None:
         with (
             pytest.raises(ValueError, match="not JSON compliant"),
             session.open_session(tmp_path / "s") as run,
         ):
-            run.finish({**results, "fah": float("nan")})
+            run.finish(replace(results, fah=float("nan")))
         assert not (tmp_path / "s").exists()
 
     def test_out_that_is_a_file(self, tmp_path: Path) -> None:
@@ -254,103 +263,97 @@ class TestSessionFolder:
 
     def test_results_that_lack_parts(self, tmp_path: Path) -> None:
         (tmp_path / "results.json").write_text(f'{{"schema": {SCHEMA}}}')
-        with pytest.raises(WatchwordError, match="lacks something the report needs"):
+        with pytest.raises(WatchwordError, match="lacks `word`"):
             session.rerender(tmp_path)
 
-    def test_table(self, results: dict[str, Any]) -> None:
+    def test_table(self, results: Results) -> None:
         text = session.table(results)
         assert re.search(r"missed wakes \(FRR\) +5 % +<= 20 % +PASS", text)
         assert re.search(r"false alarms per hour \(FAH\) +36 +<= 1 +FAIL", text)
         assert "board against host: 45,123 scores, all equal" in text
 
-    def test_exit_status(self, results: dict[str, Any]) -> None:
+    def test_exit_status(self, results: Results) -> None:
         good = synthetic.make_results(synthetic.make_streams())
         assert session.exit_status(good) == 0
         assert session.exit_status(results) == 2
-        for part, key in (
-            ("parity", "mismatches"),
-            ("parity", "detection_mismatches"),
-            ("link", "lost_samples"),
+        for differing in (
+            replace(good, parity=replace(good.parity, mismatches=1)),
+            replace(good, parity=replace(good.parity, detection_mismatches=1)),
+            replace(good, link=replace(good.link, lost_samples=1)),
         ):
-            assert session.exit_status({**good, part: {**good[part], key: 1}}) == 3
+            assert session.exit_status(differing) == 3
 
 
 @pytest.fixture(scope="module")
-def playable(results: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def playable(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Results:
     return with_recordings(results, tmp_path_factory.mktemp("sounds"))
 
 
 @pytest.fixture(scope="module")
-def html(playable: dict[str, Any]) -> str:
+def html(playable: Results) -> str:
     return report.render(playable)
 
 
 class TestWhatOneCanHear:
     """Recordings that are still there are shown and played on the page itself."""
 
-    def test_every_worst_event_has_a_picture_and_a_player(self, html: str, playable: dict[str, Any]) -> None:
-        shown = sum("trace" in e for k in ("false_alarms", "misses") for e in playable["details"][k])
+    def test_every_worst_event_has_a_picture_and_a_player(self, html: str, playable: Results) -> None:
+        shown = sum(
+            e.trace is not None for k in ("false_alarms", "misses") for e in getattr(playable.details, k)
+        )
         assert html.count('src="data:audio/flac;base64,') == shown
         assert html.count('src="data:image/png;base64,') == shown
         assert Page(html).outside == [] and Page(html).problems == []
         assert len(html) < 5_000_000
 
-    def test_the_player_plays_what_is_around_the_event(self, playable: dict[str, Any]) -> None:
-        copied = copy.deepcopy(playable)
-        add_excerpts(copied)
-        event = copied["details"]["false_alarms"][0]
-        sound, rate = soundfile.read(io.BytesIO(decode(event["excerpt"].sound)), dtype="int16")
-        first = round((event["time_s"] + event["trace"]["first_s"]) * rate)
+    def test_the_player_plays_what_is_around_the_event(self, playable: Results) -> None:
+        event = playable.details.false_alarms[0]
+        assert event.trace is not None
+        heard = make_excerpts(playable)[event]
+        sound, rate = soundfile.read(io.BytesIO(decode(heard.sound)), dtype="int16")
+        first = round((event.time_s + event.trace.first_s) * rate)
         assert (rate, sound.ndim) == (16_000, 1)
-        whole = audio.load(event["path"])
+        whole = audio.load(event.path)
         assert first > 0 and sound.size > 3 * rate
         np.testing.assert_array_equal(sound, whole[first : first + sound.size])
 
-    def test_the_page_stays_below_its_budget(self, playable: dict[str, Any]) -> None:
-        copied = copy.deepcopy(playable)
-        add_excerpts(copied, 300_000)
-        made = [
-            e["excerpt"] for k in ("false_alarms", "misses") for e in copied["details"][k] if "excerpt" in e
-        ]
+    def test_the_page_stays_below_its_budget(self, playable: Results) -> None:
+        made = make_excerpts(playable, 300_000).values()
         assert 0 < sum(len(e.sound) + len(e.picture) for e in made) <= 300_000
 
 
-def with_recordings(results: dict[str, Any], folder: Path) -> dict[str, Any]:
+def with_recordings(results: Results, folder: Path) -> Results:
     """The results with a sound file behind every recording: a rising tone in noise, as long as needed."""
-    copied = copy.deepcopy(results)
     rng = np.random.default_rng(0)
     times = np.arange(0, 240, 1 / 16_000)
     tone = 4_000 * np.sin(2 * np.pi * (300 * times + 400 * times * (times % 4))) + rng.normal(
         0, 200, times.size
     )
     path = audio.save(folder / "one.flac", tone.astype(np.int16))
-    for key in ("false_alarms", "misses"):
-        for event in copied["details"][key]:
-            event["path"] = str(path)
-    return copied
+    moved = {
+        key: tuple(replace(event, path=str(path)) for event in getattr(results.details, key))
+        for key in ("false_alarms", "misses")
+    }
+    return replace(results, details=replace(results.details, **moved))
 
 
 def decode(uri: str) -> bytes:
     return base64.b64decode(uri.split(",", 1)[1])
 
 
-def conditions_block(results: dict[str, Any]) -> dict[str, Any]:
+def conditions_block(results: Results) -> Conditions:
     """Made-up figures of every acoustic condition, and its misses."""
-    rows = [
-        {
-            "condition": name, "positives": 114, "misses": misses, "frr": misses / 114, "frr_upper95": 0.2,
-            "frr_at_false_alarms": {"1": 0.05, "3": 0.02}, "frr_by_false_alarms": [0.08, 0.05, 0.03, 0.02],
-            "negative_hours": 1.25, "false_alarms": 2, "fah": 1.6, "fah_upper95": 5.04,
-            "latency_ms": {"p50": 100.0, "p95": 180.0},
-        }
+    rows = tuple(
+        ConditionFigures(
+            condition=name, positives=114, misses=misses, frr=misses / 114, frr_upper95=0.2,
+            frr_at_false_alarms={"1": 0.05, "3": 0.02}, frr_by_false_alarms=(0.08, 0.05, 0.03, 0.02),
+            negative_hours=1.25, false_alarms=2, fah=1.6, fah_upper95=5.04, latency_ms=Latency(100.0, 180.0),
+        )
         for name, misses in (("clean", 1), ("reverb", 4), ("10 dB", 5), ("5 dB", 13), ("reverb + 10 dB", 9))
-    ]  # fmt: skip
-    sound = {"condition": "5 dB", "draw": 0, "start": 0, "stop": 240 * 16_000}
-    misses = [{**event, "sound": sound} for event in results["details"]["misses"]]
-    return {
-        "draws": 3, "seed": 1, "rooms": 10, "noises": 6, "thresholds": {"1": 0.4, "3": 0.3}, "rows": rows,
-        "misses": misses, "false_alarms": [],
-    }  # fmt: skip
+    )  # fmt: skip
+    scene = Scene("5 dB", 0, 0, 240 * 16_000)
+    misses = tuple(replace(event, sound=scene) for event in results.details.misses)
+    return Conditions(3, 1, 10, 6, {"1": 0.4, "3": 0.3}, rows, misses, ())
 
 
 TRAINING = [
@@ -361,49 +364,49 @@ TRAINING = [
 
 
 @pytest.fixture(scope="module")
-def full_page(results: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
+def full_page(results: Results, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A page with everything on it."""
     folder = tmp_path_factory.mktemp("sounds")
     everything = with_recordings(results, folder)
-    everything["origin"] = {"data": str(corpus(folder / "corpus")), "split": "val"}
-    everything["conditions"] = conditions_block(everything)
-    return report.render(everything, TRAINING)
+    origin = {"data": str(corpus(folder / "corpus")), "split": "val"}
+    conditions = conditions_block(everything)
+    return report.render(replace(everything, origin=origin, conditions=conditions), TRAINING)
 
 
-def test_conditions_and_training_are_on_the_page(full_page: str, results: dict[str, Any]) -> None:
+def test_conditions_and_training_are_on_the_page(full_page: str, results: Results) -> None:
     page = Page(full_page)
     assert page.problems == []
-    shown = sum("trace" in e for e in results["details"]["misses"])
-    alarms = sum("trace" in e for e in results["details"]["false_alarms"])
+    shown = sum(e.trace is not None for e in results.details.misses)
+    alarms = sum(e.trace is not None for e in results.details.false_alarms)
     assert full_page.count("data:audio/flac") == 2 * shown + alarms, "those under a condition too"
     assert len(full_page) < 5_000_000
     text = page.text["conditions"]
     for expected in ("reverb + 10 dB", "11.4 %", "5 %", "5.04", "3 draws of every word", "10 rooms"):
         assert expected in text
-    assert page.text["misses-elsewhere"].count("5 dB") == results["misses"]
+    assert page.text["misses-elsewhere"].count("5 dB") == results.misses
     assert "None in any room" in page.text["false-alarms-elsewhere"]
     assert "training" in page.text and "training" not in Page(report.render(results)).text
 
 
-def test_confusion_and_rates_are_on_the_page(page: Page, results: dict[str, Any]) -> None:
-    text, found = page.text["confusion"], results["trials"]["seconds"]
-    assert found["hits"] + found["misses"] == results["positives"]
+def test_confusion_and_rates_are_on_the_page(page: Page, results: Results) -> None:
+    text, found = page.text["confusion"], results.trials.seconds
+    assert found.hits + found.misses == results.positives
     for key in ("hits", "misses", "false_alarms", "correct_rejections"):
-        assert f"{found[key]:,}" in text
+        assert f"{getattr(found, key):,}" in text
     for key in ("fpr", "fnr", "eer", "accuracy"):
-        assert report.percent(found[key]) in text
-    assert f"{found['partial_auc']:.4f}" in text
+        assert report.percent(getattr(found, key)) in text
+    assert f"{found.partial_auc:.4f}" in text
 
 
-def test_latency_says_what_it_holds(results: dict[str, Any]) -> None:
+def test_latency_says_what_it_holds(results: Results) -> None:
     counted = report.latency_remark(results)
     assert "301,000 instructions" in counted and counted.endswith("more") and "ms" not in counted
-    timed = {**results, "cost": {**results["cost"], "unit": "cycles"}}
+    timed = replace(results, cost=replace(results.cost, unit="cycles"))
     assert "holds the board's computing" in report.latency_remark(timed)
-    assert report.latency_remark({"cost": {}}) == ""
+    assert report.latency_remark(synthetic.make_results([], board="host")) == ""
 
 
-def test_report_with_the_run_that_made_the_model(tmp_path: Path, results: dict[str, Any]) -> None:
+def test_report_with_the_run_that_made_the_model(tmp_path: Path, results: Results) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "run").mkdir()
     (tmp_path / "s" / "results.json").write_text(to_json(results))

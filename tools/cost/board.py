@@ -35,7 +35,7 @@ cost_pcm: .incbin "{path}"
 class Program:
     """One bare-metal program in the making: objects in `folder`, linked and run on demand."""
 
-    def __init__(self, board: firmware.Board, folder: Path) -> None:
+    def __init__(self, board: firmware.BoardEnv, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.board, self.folder = board, folder
         self.objects: list[Path] = []
@@ -91,7 +91,7 @@ class Program:
 
 
 def pipeline_counts(
-    board: firmware.Board, model: Path, pcm: np.ndarray, folder: Path
+    board: firmware.BoardEnv, model: Path, pcm: np.ndarray, folder: Path
 ) -> dict[str, list[int]]:
     """hops, normaliser, layer (one value each) and front end rows, as board.c prints them."""
     program = Program(board, folder)
@@ -103,7 +103,7 @@ def pipeline_counts(
     return program.run(*(f"-Wl,--wrap=ww_{name}" for name in WRAPPED))
 
 
-def microfrontend_counts(board: firmware.Board, pcm: np.ndarray, folder: Path) -> dict[str, list[int]]:
+def microfrontend_counts(board: firmware.BoardEnv, pcm: np.ndarray, folder: Path) -> dict[str, list[int]]:
     """The same front-end rows by TensorFlow's micro frontend, compiled from its PyPI package."""
     sources = _microfrontend_sources(folder)
     library = sources / "tensorflow/lite/experimental/microfrontend/lib"

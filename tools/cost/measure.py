@@ -51,7 +51,7 @@ REST = "C library"
 RAM_OBJECTS = ("arena", "pipeline", "link", "slots", "host", "received", "outgoing", "heard")
 
 
-def board_costs(emulated: firmware.Board, model: Path, pcm: np.ndarray) -> dict[str, Any]:
+def board_costs(emulated: firmware.BoardEnv, model: Path, pcm: np.ndarray) -> dict[str, Any]:
     """Counts of the real firmware over its link: by stage, per hop and per second; stack."""
     port = ports.port_of(emulated)
     image = load_image(model)
@@ -86,7 +86,7 @@ def board_costs(emulated: firmware.Board, model: Path, pcm: np.ndarray) -> dict[
     }
 
 
-def layer_costs(emulated: firmware.Board, model: Path, pcm: np.ndarray) -> dict[str, float]:
+def layer_costs(emulated: firmware.BoardEnv, model: Path, pcm: np.ndarray) -> dict[str, float]:
     """Counts by layer (a row of it), of the normaliser and of the front end at either hop."""
     values = cost_board.pipeline_counts(emulated, model, pcm, OUT / f"pipeline-{emulated.env}")
     hops = values["hops"][0]
@@ -109,7 +109,7 @@ def microfrontend_costs(pcm: np.ndarray) -> dict[str, float] | str:
     return {f"micro frontend row, hop {ms} ms": values[f"frontend_row_{ms}ms"][0] for ms in (10, 20)}
 
 
-def sizes(emulated: firmware.Board, model: Path, board: dict[str, Any]) -> dict[str, int]:
+def sizes(emulated: firmware.BoardEnv, model: Path, board: dict[str, Any]) -> dict[str, int]:
     """Bytes of code by part, of static RAM by object, of the model, the arena and the stack."""
     built = firmware.build(emulated.env, model)
     found = {f"code: {part}": 0 for part in (*MODULES, REST)}
@@ -154,7 +154,7 @@ def best_rate(seconds: float, action: Any) -> float:
     return seconds / min(taken)
 
 
-def host_speeds(model: Path, pcm: np.ndarray, boards: list[firmware.Board]) -> dict[str, float]:
+def host_speeds(model: Path, pcm: np.ndarray, boards: list[firmware.BoardEnv]) -> dict[str, float]:
     """Times real time on this computer, one core; and of the board's links, by the clock."""
     image, long = load_image(model), np.tile(pcm, round(HOST_SECONDS / AUDIO_SECONDS))
     checked = core.ModelImage(image)
@@ -181,7 +181,7 @@ def training_seconds(model: Path) -> dict[str, float]:
     return dict((card.get("training") or {}).get("seconds", {}))
 
 
-def measurable() -> list[firmware.Board]:
+def measurable() -> list[firmware.BoardEnv]:
     """The emulated boards whose tools are here; says which are not."""
     boards = firmware.emulated_boards().values()
     for board in boards:
@@ -190,7 +190,7 @@ def measurable() -> list[firmware.Board]:
     return [board for board in boards if not board.missing()]
 
 
-def measure_board(emulated: firmware.Board, model: Path, pcm: np.ndarray) -> dict[str, Any]:
+def measure_board(emulated: firmware.BoardEnv, model: Path, pcm: np.ndarray) -> dict[str, Any]:
     """One board's part of cost.json."""
     board = board_costs(emulated, model, pcm)
     counts = board["counts"] | layer_costs(emulated, model, pcm)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from watchword import core, spec
+from watchword.device.firmware import emulated_boards
 
 COMMITTED = ("model", "boards", "micro_frontend")  # the rest is this computer's
-CHIPS = {"emu-c3": ("ESP32-C3, rv32imc", 160_000_000), "emu-esp32": ("ESP32, Xtensa LX6", 240_000_000)}
+CORES = {"emu-c3": "rv32imc", "emu-esp32": "Xtensa LX6"}
 STAGE_NAMES = {"frontend": "front end", "model": "model", "detector": "detector"}
 ROWS_PER_SECOND = {10: 100, 20: 50}
 
@@ -68,16 +69,17 @@ def _millions(value: float) -> str:
 
 
 def _stages(env: str, board: dict[str, Any]) -> str:
-    counts, (chip, clock_hz) = board["counts"], CHIPS[env]
+    counts, chip = board["counts"], emulated_boards()[env]
     rows = []
     for stage, name in STAGE_NAMES.items():
         per_hop = [_count(counts[f"{stage} per hop, {which}"]) for which in ("least", "mean", "most")]
         rows.append((name, *per_hop, _millions(counts[f"{stage} per second"])))
     total = counts["pipeline per second"]
     rows.append(("**pipeline**", "", "", "", f"**{_millions(total)}**"))
+    clock_hz = chip.clock_hz
     share = f"{total / clock_hz:.1%} of a {clock_hz // 1_000_000} MHz core at one cycle an instruction.\n"
     head = ("instructions", "per hop, least", "mean", "most", "per second of audio")
-    return f"## {env} ({chip}; {board['compiler']})\n\n{_table(head, rows)}\n{share}"
+    return f"## {env} ({chip.chip}, {CORES[env]}; {board['compiler']})\n\n{_table(head, rows)}\n{share}"
 
 
 def _comparison(counts: dict[str, int], other: dict[str, int] | str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Sound(Protocol):
     def __call__(self) -> np.ndarray:
         """Make it: int16 [samples]."""
 
-    def describe(self) -> dict[str, str | int | None]:
+    def describe(self) -> dict[str, Any]:
         """What it takes to make it again, beside the file; JSON-able."""
 
 

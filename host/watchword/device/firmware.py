@@ -53,10 +53,12 @@ class FirmwareImage:
 
 
 @dataclass(frozen=True)
-class Board:
-    """What an emulated board's JSON file says: compiler and emulator."""
+class BoardEnv:
+    """What an emulated board's JSON file says: the chip it stands for, compiler and emulator."""
 
     env: str
+    chip: str
+    clock_hz: int  # of that chip
     compiler: str  # takes gcc's arguments
     machine_flags: tuple[str, ...]
     binutils_prefix: str
@@ -89,18 +91,20 @@ class Board:
         return [name for name in (*self.programs, self.emulator) if shutil.which(name) is None]
 
 
-def emulated_boards() -> dict[str, Board]:
+def emulated_boards() -> dict[str, BoardEnv]:
     """By environment name, e.g. `emu-c3`."""
     read = (_read_board(path) for path in sorted((PLATFORM_EMU / "boards").glob("*.json")))
     return {board.env: board for board in read}
 
 
-def _read_board(path: Path) -> Board:
+def _read_board(path: Path) -> BoardEnv:
     content: dict[str, Any] = json.loads(path.read_text())
     build, emulator = content["build"], content["emulator"]
     compiler = build["compiler"]
-    return Board(
+    return BoardEnv(
         env=path.stem.replace("_", "-"),
+        chip=content["chip"]["name"],
+        clock_hz=content["chip"]["clock_hz"],
         compiler=str(ROOT / compiler) if "/" in compiler else compiler,
         machine_flags=tuple(build["machine_flags"]),
         binutils_prefix=build["binutils_prefix"],
@@ -201,7 +205,7 @@ def _checked_model(model_dir: Path | None) -> Path:
     return folder
 
 
-def _checked_board(env: str) -> Board:
+def _checked_board(env: str) -> BoardEnv:
     boards = emulated_boards()
     if env not in boards:
         raise WatchwordError("not an emulated board", env, f"there are: {', '.join(boards)}")
@@ -212,7 +216,7 @@ def _checked_board(env: str) -> Board:
     return board
 
 
-def _check_c_library(board: Board) -> None:
+def _check_c_library(board: BoardEnv) -> None:
     """Compilers come without: say so before PlatformIO fails at the first file."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "probe.c"
@@ -223,13 +227,13 @@ def _check_c_library(board: Board) -> None:
             raise WatchwordError("the C library picolibc is not installed", board.compiler, remedy)
 
 
-def compiler_version(board: Board) -> str:
+def compiler_version(board: BoardEnv) -> str:
     """The compiler's name and version."""
     command = [board.compiler, "--version"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[0]
 
 
-def binutil(board: Board, name: str, *arguments: str) -> str:
+def binutil(board: BoardEnv, name: str, *arguments: str) -> str:
     """What `size`, `nm` or `objcopy` for this board prints."""
     command = [f"{board.binutils_prefix}{name}", *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -244,7 +248,7 @@ def _hash_files(paths: Iterator[Path]) -> str:
     return digest.hexdigest()
 
 
-def _fingerprint(board: Board) -> str:
+def _fingerprint(board: BoardEnv) -> str:
     """Of everything but the model that decides about the result."""
     sources = [path for path in (ROOT / "firmware").rglob("*") if path.is_file() and path.suffix != ".o"]
     sources = [path for path in sources if "__pycache__" not in path.parts]
@@ -329,7 +333,7 @@ def _run_platformio(
         raise WatchwordError(f"the firmware build failed{tail}", env, remedy)
 
 
-def _measure(board: Board, elf: Path) -> FirmwareImage:
+def _measure(board: BoardEnv, elf: Path) -> FirmwareImage:
     sizes: dict[str, int] = {}
     for line in binutil(board, "size", "-A", "-d", str(elf)).splitlines():
         words = line.split()

@@ -52,6 +52,7 @@ class HostLink:
         self.transport = transport
         self.name = name or str(getattr(transport, "name", None) or getattr(transport, "port", "") or "board")
         self.received: deque[Received] = deque()
+        self.on_sent: Callable[[int], None] = lambda count: None  # gets all bytes sent so far
         self.moved = 0  # grows with every message taken in and every byte of payload queued
         self._clock = clock
         self._window = int(lib.wwb_link_max_window())
@@ -186,6 +187,7 @@ class HostLink:
             written = self.transport.write(data)
             count = len(data) if written is None else written
             self._bytes_sent += count
+            self.on_sent(self._bytes_sent)
             data = data[count:]
 
     def _wait(self, seconds: float) -> None:

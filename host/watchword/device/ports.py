@@ -143,7 +143,7 @@ def _die_with_parent() -> list[str]:
     ]
 
 
-def port_of(board: firmware.Board, link: str | None = None) -> str:
+def port_of(board: firmware.BoardEnv, link: str | None = None) -> str:
     """The port of an emulated board, over its usual link or another."""
     name = EMULATED + board.env.removeprefix("emu-")
     return f"{name}{UART_ONLY}" if link == "uart" else name
@@ -154,7 +154,7 @@ def emulated_env(port: str) -> str | None:
     return _emulated(port)[0].env if port.startswith(EMULATED) else None
 
 
-def _emulated(port: str) -> tuple[firmware.Board, str]:
+def _emulated(port: str) -> tuple[firmware.BoardEnv, str]:
     boards = firmware.emulated_boards()
     name = port.removeprefix(EMULATED)
     link = "uart" if name.endswith(UART_ONLY) else None
@@ -165,7 +165,7 @@ def _emulated(port: str) -> tuple[firmware.Board, str]:
     return boards[env], link or next(iter(boards[env].links))
 
 
-def start_emulator(board: firmware.Board, link: str, elf: Path) -> Emulator:
+def start_emulator(board: firmware.BoardEnv, link: str, elf: Path) -> Emulator:
     """Boot `elf`; `link` is one of board.links. The link is a socket pair: no port to race for."""
     program = shutil.which(board.emulator)
     if program is None:
@@ -187,16 +187,18 @@ def open_serial(port: str) -> serial.Serial:
 
 
 @contextmanager
-def open_port(port: str, model_dir: Path | None = None) -> Iterator[Transport]:
+def open_port(
+    port: str, model_dir: Path | None = None, built: firmware.FirmwareImage | None = None
+) -> Iterator[Transport]:
     """The link to the board at `port`, closed (and an emulator ended) on the way out.
 
     model_dir: the model an emulated board is built with (default: firmware.default_model_dir());
-    a real board keeps the one it was flashed with.
+    a real board keeps the one it was flashed with. built: such a firmware that is there already.
     """
     transport: Transport
     if port.startswith(EMULATED):
         board, link = _emulated(port)
-        transport = start_emulator(board, link, firmware.build(board.env, model_dir).elf)
+        transport = start_emulator(board, link, (built or firmware.build(board.env, model_dir)).elf)
     else:
         transport = open_serial(port)
     try:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from watchword import project
 from watchword.errors import WatchwordError
+from watchword.evaluate.results import BudgetLine, Results
 
 DEFAULT_PATH = project.root() / "firmware" / "budgets.toml"
-
-Results = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,36 +30,24 @@ class Limit:
 
 
 LIMITS = (
-    Limit("max_frr", "missed wakes (FRR)", "share", lambda r: r["frr"], True),
-    Limit("max_fah", "false alarms per hour (FAH)", "per hour", lambda r: r["fah"], True),
-    Limit("latency_p95_ms", "latency from word end, p95", "ms", lambda r: r["latency_ms"]["p95"], True),
+    Limit("max_frr", "missed wakes (FRR)", "share", lambda r: r.frr, True),
+    Limit("max_fah", "false alarms per hour (FAH)", "per hour", lambda r: r.fah, True),
+    Limit("latency_p95_ms", "latency from word end, p95", "ms", lambda r: r.latency_ms.p95, True),
     Limit(
         "instructions_per_audio_second",
         "instructions per second of audio",
         "count",
-        lambda r: r["cost"]["instructions_per_audio_second"]["total"],
+        lambda r: r.cost.instructions_per_audio_second["total"],
     ),
-    Limit("ram_bytes", "RAM", "bytes", lambda r: r["memory"]["ram_bytes"]),
-    Limit("arena_bytes", "of it: model arena", "bytes", lambda r: r["memory"]["arena_bytes"]),
-    Limit("stack_bytes", "stack, high-water mark", "bytes", lambda r: r["memory"]["stack_bytes"]),
-    Limit("code_bytes", "code in flash", "bytes", lambda r: r["memory"]["code_bytes"]),
-    Limit("model_bytes", "model in flash", "bytes", lambda r: r["memory"]["model_bytes"]),
+    Limit("ram_bytes", "RAM", "bytes", lambda r: r.memory.ram_bytes),
+    Limit("arena_bytes", "of it: model arena", "bytes", lambda r: r.memory.arena_bytes),
+    Limit("stack_bytes", "stack, high-water mark", "bytes", lambda r: r.memory.stack_bytes),
+    Limit("code_bytes", "code in flash", "bytes", lambda r: r.memory.code_bytes),
+    Limit("model_bytes", "model in flash", "bytes", lambda r: r.memory.model_bytes),
 )
 # Of the real boards' firmware, which bench does not build: firmware/check_sizes.py looks at these.
 BUILD_KEYS = {"flash_bytes", "static_ram_bytes"}
 _KEYS = {limit.key for limit in LIMITS} | BUILD_KEYS
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the verdict. passed is None where nothing was measured or nothing is demanded."""
-
-    key: str
-    label: str
-    unit: str
-    value: float | None
-    budget: float | None
-    passed: bool | None
 
 
 def read_tables(path: Path = DEFAULT_PATH) -> dict[str, dict[str, float]]:
@@ -88,24 +74,15 @@ def read_budgets(board: str, path: Path = DEFAULT_PATH) -> dict[str, float]:
     return tables[board]
 
 
-def check(results: Results, budgets: dict[str, float]) -> list[Line]:
+def check(results: Results, budgets: dict[str, float]) -> tuple[BudgetLine, ...]:
     """One line per limit, in a fixed order."""
     lines = []
     for limit in LIMITS:
         value, budget = limit.value(results), budgets.get(limit.key)
         unmeasured = value is None and limit.needs_recordings
         passed = None if budget is None or unmeasured else value is not None and value <= budget
-        lines.append(Line(limit.key, limit.label, limit.unit, value, budget, passed))
-    return lines
-
-
-def budget_results(results: Results, budgets: dict[str, float]) -> Results:
-    """The `budgets` part of the results."""
-    lines = check(results, budgets)
-    return {
-        "passed": all(line.passed is not False for line in lines),
-        "lines": [asdict(line) for line in lines],
-    }
+        lines.append(BudgetLine(limit.key, limit.label, limit.unit, value, budget, passed))
+    return tuple(lines)
 
 
 def _check_table(name: str, table: object, path: Path) -> None:

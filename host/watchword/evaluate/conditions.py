@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,9 @@ from watchword.data.features import CONDITIONS, Piece, ValidationJob, digest_fil
 from watchword.data.recordings import Recording, Selection
 from watchword.errors import WatchwordError
 from watchword.evaluate import metrics
+from watchword.evaluate.events import event_records
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.results import Results, event_rows
+from watchword.evaluate.results import ConditionFigures, Conditions, EventRecord, Latency, Results
 
 AS_IT_IS = next(name for name, heard in CONDITIONS.items() if heard == (False, None))
 ALARMS_ALLOWED = (1, 3)  # of the tables
@@ -73,23 +75,24 @@ class Heard:
         rng = np.random.default_rng([self.seed, int.from_bytes(scene[:8], "little")])
         return audio.to_int16(job.heard(self.bank, rng))
 
-    def describe(self) -> dict[str, str | int | None]:
+    def describe(self) -> dict[str, Any]:
         piece, job = self.job.piece, self.job
         return {"condition": job.condition, "draw": job.draw, "start": piece.start, "stop": piece.stop}
 
 
-def hear_again(results: Results, event: Results, start: int, stop: int) -> np.ndarray:
+def hear_again(results: Results, event: EventRecord, start: int, stop: int) -> np.ndarray:
     """Samples start..stop of what the pipeline heard at an event: the file, or the file under its condition.
 
     int16, fewer where the recording begins or ends.
     """
-    sound, path = event.get("sound"), Path(event["path"])
-    if sound is None:
+    scene, path = event.sound, Path(event.path)
+    if scene is None:
         return audio.load_part(path, start, stop)
-    bank = _bank(results["origin"]["data"], results["origin"]["split"])
-    piece = Piece(path, "", sound["start"], sound["stop"])
-    job = ValidationJob(piece, sound["condition"], sound["draw"])
-    return Heard(job, bank, results["conditions"]["seed"])()[max(0, start) : max(0, stop)]
+    if results.conditions is None or scene.start is None or scene.stop is None:
+        raise WatchwordError("the results name no conditions", path, "run evaluate again")
+    bank = _bank(results.origin["data"], results.origin["split"])
+    job = ValidationJob(Piece(path, "", scene.start, scene.stop), scene.condition, scene.draw)
+    return Heard(job, bank, results.conditions.seed)()[max(0, start) : max(0, stop)]
 
 
 _digest = lru_cache(maxsize=4096)(digest_file)
@@ -137,22 +140,22 @@ def with_conditions(selection: Selection, scenes: Scenes) -> Selection:
 
 def condition_results(
     streams: Sequence[ScoredStream], detector: core.DetectorConfig, scenes: Scenes
-) -> Results:
+) -> Conditions:
     """Every condition's figures; FRR also at the threshold that allows k false alarms as it is."""
     by_condition = {name: [s for s in streams if _condition(s) == name] for name in scenes.conditions}
     peaks = _alarm_peaks(by_condition[AS_IT_IS], detector)
     elsewhere = [s for s in streams if _condition(s) != AS_IT_IS]
     accuracy, smoothed = metrics.measure(elsewhere), _smoothed(elsewhere, detector)
-    return {
-        "draws": scenes.draws,
-        "seed": scenes.seed,
-        "rooms": len(scenes.bank.rooms),
-        "noises": len(scenes.bank.noises),
-        "thresholds": {str(k): _threshold(peaks, k, detector) for k in ALARMS_ALLOWED},
-        "rows": [_row(name, by_condition[name], peaks, detector) for name in scenes.conditions],
-        "misses": event_rows(accuracy.misses, elsewhere, smoothed, lowest_first=True),
-        "false_alarms": event_rows(accuracy.false_alarms, elsewhere, smoothed),
-    }
+    return Conditions(
+        draws=scenes.draws,
+        seed=scenes.seed,
+        rooms=len(scenes.bank.rooms),
+        noises=len(scenes.bank.noises),
+        thresholds={str(k): _threshold(peaks, k, detector) for k in ALARMS_ALLOWED},
+        rows=tuple(_row(name, by_condition[name], peaks, detector) for name in scenes.conditions),
+        misses=event_records(accuracy.misses, elsewhere, smoothed, lowest_first=True),
+        false_alarms=event_records(accuracy.false_alarms, elsewhere, smoothed),
+    )
 
 
 def _condition(stream: ScoredStream) -> str:
@@ -176,31 +179,27 @@ def _variants(
 
 def _row(
     name: str, streams: Sequence[ScoredStream], alarm_peaks: np.ndarray, detector: core.DetectorConfig
-) -> Results:
+) -> ConditionFigures:
     accuracy = metrics.measure(streams)
     peaks = np.array(metrics.word_peaks(streams, _smoothed(streams, detector)))
-    return {
-        "condition": name,
-        "positives": accuracy.positives,
-        "misses": len(accuracy.misses),
-        "frr": accuracy.frr,
-        "frr_upper95": accuracy.frr_upper95,
-        "frr_at_false_alarms": {
-            str(k): float(np.mean(peaks < _threshold(alarm_peaks, k, detector))) if peaks.size else None
-            for k in ALARMS_ALLOWED
-        },
-        "frr_by_false_alarms": [
-            float(np.mean(peaks < _threshold(alarm_peaks, k, detector)))
-            for k in range(_curve_length(alarm_peaks))
-        ]
-        if peaks.size
-        else [],
-        "negative_hours": accuracy.negative_hours,
-        "false_alarms": len(accuracy.false_alarms),
-        "fah": accuracy.fah,
-        "fah_upper95": accuracy.fah_upper95,
-        "latency_ms": {"p50": accuracy.latency_ms(50), "p95": accuracy.latency_ms(95)},
-    }
+
+    def frr(allowed: int) -> float:
+        return float(np.mean(peaks < _threshold(alarm_peaks, allowed, detector)))
+
+    return ConditionFigures(
+        condition=name,
+        positives=accuracy.positives,
+        misses=len(accuracy.misses),
+        frr=accuracy.frr,
+        frr_upper95=accuracy.frr_upper95,
+        frr_at_false_alarms={str(k): frr(k) if peaks.size else None for k in ALARMS_ALLOWED},
+        frr_by_false_alarms=tuple(frr(k) for k in range(_curve_length(alarm_peaks))) if peaks.size else (),
+        negative_hours=accuracy.negative_hours,
+        false_alarms=len(accuracy.false_alarms),
+        fah=accuracy.fah,
+        fah_upper95=accuracy.fah_upper95,
+        latency_ms=Latency(accuracy.latency_ms(50), accuracy.latency_ms(95)),
+    )
 
 
 def _curve_length(alarm_peaks: np.ndarray) -> int:

@@ -20,7 +20,6 @@ from watchword.evaluate.plots import (
     QUIET,
     RED,
     VIOLET,
-    Results,
     figure,
     figure_svg,
     styled,
@@ -28,6 +27,8 @@ from watchword.evaluate.plots import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from watchword.evaluate.results import Conditions, Results
 
 LOG = "log.csv"  # of a run folder
 _TICKS = (0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8)
@@ -41,19 +42,19 @@ def det_svg(results: Results) -> str | None:
     Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997. A rate of
     0 has no place on such an axis: it is drawn at half a trial.
     """
-    det, found = results["details"]["det"], results["trials"]["seconds"]
-    if det is None:
+    det, found = results.details.det, results.trials.seconds
+    if det is None or found.eer is None or found.fpr is None or found.fnr is None:
         return None
     drawing, axes = figure(5.7, 4.3)
-    least_fpr, least_fnr = 0.5 / found["others"], 0.5 / found["words"]
-    fpr, fnr = np.clip(det["fpr"], least_fpr, 0.8), np.clip(det["fnr"], least_fnr, 0.8)
+    least_fpr, least_fnr = 0.5 / found.others, 0.5 / found.words
+    fpr, fnr = np.clip(det.fpr, least_fpr, 0.8), np.clip(det.fnr, least_fnr, 0.8)
     axes.plot(_deviate(fpr), _deviate(fnr), color=BLUE, lw=2, label="every threshold")
     low, high = _deviate(np.array([min(least_fpr, least_fnr), 0.8]))
     axes.plot(
-        [low, high], [low, high], color=QUIET, lw=0.8, ls=":", label=f"equal: EER {100 * found['eer']:.2g} %"
+        [low, high], [low, high], color=QUIET, lw=0.8, ls=":", label=f"equal: EER {100 * found.eer:.2g} %"
     )
     axes.plot(
-        _deviate(max(found["fpr"], least_fpr)), _deviate(max(found["fnr"], least_fnr)),
+        _deviate(max(found.fpr, least_fpr)), _deviate(max(found.fnr, least_fnr)),
         marker="o", ms=9, color=RED, ls="none", label="as set",
     )  # fmt: skip
     for axis, least in ((axes.xaxis, least_fpr), (axes.yaxis, least_fnr)):
@@ -68,18 +69,18 @@ def det_svg(results: Results) -> str | None:
 
 
 @styled
-def conditions_svg(conditions: Results | None) -> str | None:
+def conditions_svg(conditions: Conditions | None) -> str | None:
     """FRR in every condition over the false alarms that a threshold allows."""
-    rows = [row for row in conditions["rows"] if row["frr_by_false_alarms"]] if conditions else []
+    rows = [row for row in conditions.rows if row.frr_by_false_alarms] if conditions else []
     if not rows:
         return None
     drawing, axes = figure(5.7, 3.7)
     for row, colour in zip(rows, _CONDITION_COLOURS, strict=False):
-        frr = [100.0 * share for share in row["frr_by_false_alarms"]]
-        axes.step(range(len(frr)), frr, where="post", color=colour, lw=1.8, label=row["condition"])
-    hours = rows[0]["negative_hours"]
+        frr = [100.0 * share for share in row.frr_by_false_alarms]
+        axes.step(range(len(frr)), frr, where="post", color=colour, lw=1.8, label=row.condition)
+    hours = rows[0].negative_hours
     axes.set(
-        xlim=(0, len(rows[0]["frr_by_false_alarms"]) - 1),
+        xlim=(0, len(rows[0].frr_by_false_alarms) - 1),
         xlabel=f"false alarms allowed in {hours:.2f} h of other audio", ylabel="words missed (FRR), %",
     )  # fmt: skip
     axes.locator_params(axis="x", integer=True)

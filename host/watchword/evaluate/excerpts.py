@@ -6,7 +6,6 @@ import base64
 import io
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -15,8 +14,7 @@ from watchword import spec
 from watchword.data.spectrogram import HOP_SAMPLES, log_mel
 from watchword.errors import WatchwordError
 from watchword.evaluate.conditions import hear_again
-
-Results = dict[str, Any]
+from watchword.evaluate.results import EventRecord, Results
 
 MOST_BYTES = 3_500_000  # of all excerpts of a page, as base64
 _SHOWN_DB = 60.0  # from the loudest band down; what is below is black
@@ -30,27 +28,31 @@ class Excerpt:
     picture: str
 
 
-def add_excerpts(results: Results, budget_bytes: int = MOST_BYTES) -> None:
-    """Put an `excerpt` into every event of the results that has a trace, in turns over their lists.
+def make_excerpts(results: Results, budget_bytes: int = MOST_BYTES) -> dict[EventRecord, Excerpt]:
+    """What every event of the results that has a trace sounds like, in turns over their lists.
 
     Events whose recording is gone are left without, and so are those beyond the budget.
     """
-    details, elsewhere = results["details"], results["conditions"] or {"false_alarms": [], "misses": []}
-    lists = [part[key] for part in (details, elsewhere) for key in ("false_alarms", "misses")]
-    for event in (e for turn in zip_longest(*lists) for e in turn if e and "trace" in e):
+    details, elsewhere = results.details, results.conditions
+    lists = [details.false_alarms, details.misses]
+    lists += [elsewhere.false_alarms, elsewhere.misses] if elsewhere else []
+    found: dict[EventRecord, Excerpt] = {}
+    for event in (e for turn in zip_longest(*lists) for e in turn if e and e.trace):
         made = _excerpt(results, event)
         if made is None:
             continue
         budget_bytes -= len(made.sound) + len(made.picture)
         if budget_bytes < 0:
             break
-        event["excerpt"] = made
+        found[event] = made
+    return found
 
 
-def _excerpt(results: Results, event: Results) -> Excerpt | None:
-    trace = event["trace"]
-    first = round((event["time_s"] + trace["first_s"]) * spec.SAMPLE_RATE_HZ)
-    count = round(trace["step_s"] * (len(trace["smoothed"]) - 1) * spec.SAMPLE_RATE_HZ)
+def _excerpt(results: Results, event: EventRecord) -> Excerpt | None:
+    trace = event.trace
+    assert trace is not None
+    first = round((event.time_s + trace.first_s) * spec.SAMPLE_RATE_HZ)
+    count = round(trace.step_s * (len(trace.smoothed) - 1) * spec.SAMPLE_RATE_HZ)
     try:
         inside = hear_again(results, event, first, first + count)
     except (WatchwordError, ValueError):

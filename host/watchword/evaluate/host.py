@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from watchword import core, spec
-from watchword.data.corpus import Skipped
 from watchword.data.recordings import Selection
-from watchword.errors import WatchwordError
 from watchword.evaluate import budgets, metrics
+from watchword.evaluate.assemble import HOST, Heard, Limits, build_results
 from watchword.evaluate.conditions import Scenes, condition_results, with_conditions
-from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.results import (
-    SCHEMA,
-    Results,
-    accuracy_results,
-    empty_board_results,
-    selection_results,
-)
-from watchword.evaluate.session import Session, provenance
+from watchword.evaluate.results import Results
+from watchword.evaluate.session import Session
 from watchword.evaluate.stream import run_host
 from watchword.export.image import load_image
-
-HOST = "host"
 
 
 def evaluate_on_host(
@@ -44,7 +31,8 @@ def evaluate_on_host(
     image = load_image(model)
     values = budgets.read_tables(limits).get(HOST, {})
     announce(selection, session)
-    for note in scenes.notes if scenes else ():
+    notes = scenes.notes if scenes else ()
+    for note in notes:
         session.log(note)
     run = run_host(image, with_conditions(selection, scenes) if scenes else selection, workers)
     session.log(
@@ -53,14 +41,10 @@ def evaluate_on_host(
     )
     as_it_is = [stream for stream in run.streams if not stream.recording.condition]
     skipped = tuple({s.path: s for s in run.skipped}.values())  # once, not in every condition
-    results = build_results(HOST, image, as_it_is, selection, skipped)
-    if scenes:
-        results["notes"] += scenes.notes
-        results["conditions"] = condition_results(run.streams, core.ModelImage(image).detector, scenes)
-    results["origin"]["model"] = str(model)
-    results["provenance"] |= {"seconds": run.seconds, "times_real_time": run.times_real_time}
-    finish_budgets(results, limits, values)
-    return results
+    heard = Heard(model, image, selection, as_it_is, skipped, run.seconds, run.times_real_time)
+    detector = core.ModelImage(image).detector
+    conditions = condition_results(run.streams, detector, scenes) if scenes and run.streams else None
+    return build_results(heard, Limits(limits, values), None, conditions, notes)
 
 
 def announce(selection: Selection, session: Session) -> None:
@@ -77,29 +61,3 @@ def announce(selection: Selection, session: Session) -> None:
         session.log(note)
     for skipped in selection.skipped:
         session.log(f"skipped {skipped.path}: {skipped.reason}")
-
-
-def build_results(
-    board: str,
-    image: bytes,
-    streams: Sequence[ScoredStream],
-    selection: Selection,
-    skipped: Sequence[Skipped],
-) -> Results:
-    """Everything that follows from the image and the scores; a board adds its own figures."""
-    if not streams:
-        raise WatchwordError("none of the recordings could be read", "", "see the skipped files above")
-    model = core.ModelImage(image)
-    results: Results = {"schema": SCHEMA, "word": model.header["word"], "board": board}
-    results |= accuracy_results(streams, metrics.measure(streams), model.detector)
-    results |= empty_board_results() | {"conditions": None}
-    results |= selection_results(selection, skipped)
-    results["memory"] |= {"arena_bytes": model.header["arena_bytes"], "model_bytes": len(image)}
-    results["hashes"] |= {"model": hashlib.sha256(image).hexdigest(), "spec": f"{core.spec_id():08x}"}
-    results["provenance"] = provenance()
-    return results
-
-
-def finish_budgets(results: Results, limits: Path, values: dict[str, float]) -> None:
-    """Add the verdict on `values`, which were read from the file `limits` before the long work."""
-    results["budgets"] = {"file": os.path.relpath(limits), **budgets.budget_results(results, values)}

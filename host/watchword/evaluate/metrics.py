@@ -105,12 +105,12 @@ class Accuracy:
 class CurvePoint:
     """FRR and FAH with the high threshold set to `threshold`."""
 
-    threshold: float
-    frr: float | None
-    fah: float | None
-    fah_upper95: float | None
-    misses: int
-    false_alarms: int
+    threshold: float  # high threshold, 0..1
+    frr: float | None  # missed words, share 0..1; null without recordings of the word
+    fah: float | None  # false alarms per hour; null without negative audio
+    fah_upper95: float | None  # one-sided 95 % bound of it; null without negative audio
+    misses: int  # words missed
+    false_alarms: int  # events in negative audio
 
 
 def poisson_upper(events: int, confidence: float = CONFIDENCE) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Results = dict[str, Any]
+    from watchword.evaluate.results import Cost, Results, Trace
 
 INK, QUIET, GRID, CARD = "#1d2733", "#66727f", "#e3e8ed", "#ffffff"
 BLUE, ORANGE, GREEN, RED, VIOLET = "#1f6feb", "#e07b00", "#1a7f4b", "#c62f3b", "#8250df"
@@ -62,21 +62,20 @@ def styled(draw: Callable[..., str | None]) -> Callable[..., str | None]:
 @styled
 def curve_svg(results: Results, max_frr: float | None, max_fah: float | None) -> str | None:
     """FRR over FAH for every threshold, the setting in force, and the area the budgets allow."""
-    points = [p for p in results["details"]["curve"] if p["frr"] is not None and p["fah"] is not None]
-    if not points:
+    curve, now_fah, now_frr = results.details.curve, results.fah, results.frr
+    fah = [p.fah for p in curve if p.fah is not None]
+    frr = [100 * p.frr for p in curve if p.frr is not None]
+    if now_fah is None or now_frr is None or not fah or len(fah) != len(frr):
         return None
     drawing, axes = figure(5.7, 3.5)
-    one = 1.0 / results["negative_hours"]  # the smallest rate these recordings can show above 0
+    one = 1.0 / results.negative_hours  # the smallest rate these recordings can show above 0
     axes.set_xscale("symlog", linthresh=one, linscale=0.5)
-    frr = [100 * p["frr"] for p in points]
-    right = max(2 * one, max(p["fah"] for p in points)) * 1.3
+    right = max(2 * one, *fah) * 1.3
     if max_frr is not None and max_fah is not None:
         axes.fill_between([0, max_fah], 0, 100 * max_frr, color=GREEN, alpha=0.3, lw=0, label="within budget")
+    axes.plot([p.fah_upper95 for p in curve], frr, color=QUIET, lw=1, ls="--", label="FAH, 95 % upper bound")
     axes.plot(
-        [p["fah_upper95"] for p in points], frr, color=QUIET, lw=1, ls="--", label="FAH, 95 % upper bound"
-    )
-    axes.plot(
-        [p["fah"] for p in points],
+        fah,
         frr,
         color=BLUE,
         lw=2,
@@ -84,14 +83,14 @@ def curve_svg(results: Results, max_frr: float | None, max_fah: float | None) ->
         ms=3,
         label="measured, one dot a threshold",
     )
-    now = results["fah"], 100 * results["frr"]
+    now = now_fah, 100 * now_frr
     axes.plot(
         *now,
         marker="o",
         ms=9,
         color=RED,
         ls="none",
-        label=f"as set: threshold {results['detector']['high']:.2f}",
+        label=f"as set: threshold {results.detector.high:.2f}",
     )
     top = min(103.0, max(20.0, 4.0 * now[1]))  # what lies above is a detector nobody would set so
     axes.set(
@@ -110,18 +109,18 @@ def curve_svg(results: Results, max_frr: float | None, max_fah: float | None) ->
 @styled
 def peaks_svg(results: Results) -> str | None:
     """How high the smoothed score gets in the words, and in the seconds without them."""
-    peaks, high = results["details"]["peaks"], results["detector"]["high"]
-    if not sum(peaks["words"]) + sum(peaks["negative_seconds"]):
+    peaks, high = results.details.peaks, results.detector.high
+    if not sum(peaks.words) + sum(peaks.negative_seconds):
         return None
     drawing, axes = figure(5.7, 3.5)
-    edges = np.linspace(0, 1, peaks["bins"] + 1)
-    for key, colour, label in (
-        ("negative_seconds", QUIET, "each second without the word"),
-        ("words", BLUE, "each spoken word"),
+    edges = np.linspace(0, 1, peaks.bins + 1)
+    for counts, colour, label in (
+        (peaks.negative_seconds, QUIET, "each second without the word"),
+        (peaks.words, BLUE, "each spoken word"),
     ):
-        if sum(peaks[key]):
-            total = f"{sum(peaks[key]):,}"
-            axes.stairs(peaks[key], edges, fill=True, color=colour, alpha=0.7, label=f"{label} ({total})")
+        if sum(counts):
+            total = f"{sum(counts):,}"
+            axes.stairs(counts, edges, fill=True, color=colour, alpha=0.7, label=f"{label} ({total})")
     axes.axvline(high, color=RED, lw=1.5, ls="--", label=f"threshold {high:.2f}")
     axes.set_yscale("log")
     axes.set(xlim=(0, 1), ylim=(0.7, None), xlabel="highest smoothed score", ylabel="count (log)")
@@ -132,14 +131,13 @@ def peaks_svg(results: Results) -> str | None:
 @styled
 def latency_svg(results: Results) -> str | None:
     """Time from the end of the word to its detection."""
-    values = results["details"]["latencies_ms"]
+    values = results.details.latencies_ms
     if not values:
         return None
     drawing, axes = figure(5.7, 4.3)
     low, high = min(*values, 0.0), max(*values, 200.0)
     axes.hist(values, bins=list(np.arange(np.floor(low / 40) * 40, high + 41, 40)), color=BLUE, alpha=0.8)
-    for key, style in (("p50", "-"), ("p95", "--")):
-        value = results["latency_ms"][key]
+    for key, value, style in (("p50", results.latency_ms.p50, "-"), ("p95", results.latency_ms.p95, "--")):
         axes.axvline(value, color=RED, lw=1.5, ls=style, label=f"{key} {value:.0f} ms")
     axes.axvline(0, color=QUIET, lw=1)
     axes.locator_params(axis="y", integer=True)
@@ -149,11 +147,9 @@ def latency_svg(results: Results) -> str | None:
 
 
 @styled
-def cost_svg(cost: Results) -> str | None:
+def cost_svg(cost: Cost) -> str | None:
     """Instructions per second of audio, by stage."""
-    stages = {
-        k: v for k, v in cost["instructions_per_audio_second"].items() if k != "total" and v is not None
-    }
+    stages = {k: v for k, v in cost.instructions_per_audio_second.items() if k != "total" and v is not None}
     if not stages:
         return None
     drawing, axes = figure(5.7, 1.8)
@@ -171,10 +167,10 @@ def cost_svg(cost: Results) -> str | None:
     return figure_svg(drawing)
 
 
-def trace_svg(trace: Results, high: float, width: int = 380, height: int = 64) -> str:
+def trace_svg(trace: Trace, high: float, width: int = 380, height: int = 64) -> str:
     """A small plot of the scores around an event: raw (thin), smoothed (bold), threshold, word."""
-    count = len(trace["smoothed"])
-    first_s, span_s = trace["first_s"], max(trace["step_s"] * (count - 1), 1e-3)
+    count = len(trace.smoothed)
+    first_s, span_s = trace.first_s, max(trace.step_s * (count - 1), 1e-3)
 
     def x(seconds: float) -> float:
         share: float = min(max((seconds - first_s) / span_s, 0.0), 1.0)
@@ -182,7 +178,7 @@ def trace_svg(trace: Results, high: float, width: int = 380, height: int = 64) -
 
     def line(values: Sequence[float], style: str) -> str:
         points = " ".join(
-            f"{x(first_s + i * trace['step_s'])},{round(height - v / 100 * height, 1)}"
+            f"{x(first_s + i * trace.step_s)},{round(height - v / 100 * height, 1)}"
             for i, v in enumerate(values)
         )
         return f'<polyline points="{points}" style="fill:none;{style}"/>'
@@ -190,7 +186,7 @@ def trace_svg(trace: Results, high: float, width: int = 380, height: int = 64) -
     def rule(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
         return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" style="{style}"/>'
 
-    spans = [(x(a), max(x(b) - x(a), 1.0)) for a, b in trace["words"]]
+    spans = [(x(a), max(x(b) - x(a), 1.0)) for a, b in trace.words]
     shade = f'height="{height}" style="fill:var(--blue);opacity:.14"'
     level = round(height * (1 - high), 1)
     parts = [
@@ -198,8 +194,8 @@ def trace_svg(trace: Results, high: float, width: int = 380, height: int = 64) -
         rule(0, height, width, height, "stroke:var(--line)"),
         rule(0, level, width, level, "stroke:var(--bad);stroke-dasharray:4 3"),
         rule(x(0), 0, x(0), height, "stroke:var(--quiet);stroke-dasharray:1 3"),
-        line(trace["raw"], "stroke:var(--quiet);stroke-width:.8"),
-        line(trace["smoothed"], "stroke:var(--blue);stroke-width:1.8"),
+        line(trace.raw, "stroke:var(--quiet);stroke-width:.8"),
+        line(trace.smoothed, "stroke:var(--blue);stroke-width:1.8"),
     ]
     size = f'viewBox="0 -2 {width} {height + 4}" preserveAspectRatio="none"'
     return f'<svg class="trace" {size} role="img" aria-label="scores around the event">{"".join(parts)}</svg>'

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from watchword.evaluate import curves, plots
-from watchword.evaluate.excerpts import add_excerpts
-from watchword.evaluate.results import MAX_TRACES
+from watchword.evaluate.events import MAX_TRACES
+from watchword.evaluate.excerpts import make_excerpts
+from watchword.evaluate.results import Results
 
 TEMPLATE = "report.html.j2"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
-
-Results = dict[str, Any]
 
 
 def render(results: Results, training: Sequence[dict[str, str]] = ()) -> str:
@@ -25,28 +22,27 @@ def render(results: Results, training: Sequence[dict[str, str]] = ()) -> str:
 
     Sounds and spectrograms of the worst events come from the recordings, if they are still there.
     """
-    limits = {line["key"]: line["budget"] for line in results["budgets"]["lines"]}
+    limits = {line.key: line.budget for line in results.budgets.lines}
     pictures = {
         "curve": plots.curve_svg(results, limits.get("max_frr"), limits.get("max_fah")),
         "peaks": plots.peaks_svg(results),
         "latency": plots.latency_svg(results),
-        "cost": plots.cost_svg(results["cost"]),
+        "cost": plots.cost_svg(results.cost),
         "det": curves.det_svg(results),
-        "conditions": curves.conditions_svg(results["conditions"]),
+        "conditions": curves.conditions_svg(results.conditions),
         "loss": curves.loss_svg(training),
         "validation": curves.validation_svg(training),
     }
-    results = copy.deepcopy(results)
-    add_excerpts(results)
     return (
         _environment()
         .get_template(TEMPLATE)
         .render(
             r=results,
-            d=results["details"],
+            d=results.details,
             pictures={name: Markup(svg) if svg else None for name, svg in pictures.items()},
-            trace=lambda event: Markup(plots.trace_svg(event["trace"], results["detector"]["high"])),
+            trace=lambda event: Markup(plots.trace_svg(event.trace, results.detector.high)),
             latency_remark=latency_remark(results),
+            excerpts=make_excerpts(results),
             shown=MAX_TRACES,
         )
     )
@@ -91,11 +87,11 @@ def short_path(name: str) -> str:
 
 def latency_remark(results: Results) -> str:
     """What the latency holds of the board's own computing: all of it, or only a count beside it."""
-    costs = results["cost"].get("detection_instructions")
+    costs, unit = results.cost.detection_instructions, results.cost.unit
     if not costs:
         return ""
-    spent = f"{costs['p50']:,.0f} {results['cost']['unit']} (at most {costs['max']:,.0f})"
-    if results["cost"]["unit"] == "cycles":
+    spent = f"{costs.p50:,.0f} {unit} (at most {costs.max:,.0f})"
+    if unit == "cycles":
         return f"latency holds the board's computing of the deciding hop: {spent}"
     return f"latency is in audio time; computing the deciding hop takes {spent} more"
 

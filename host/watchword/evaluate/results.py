@@ -1,235 +1,337 @@
-"""The results of a run as one JSON-able dict: the stable keys of results.json and their details.
+"""What bench and evaluate find: the types behind results.json, one dataclass an object of the file.
 
-Everything the report shows is in here, so that a report can be rendered again from the file alone.
+The comment beside a field is its description in docs/reference/results.md and in the JSON Schema, both
+written by tools/generate/results.py. A field that may be null says when.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from watchword import core, spec
-from watchword.data.recordings import LEAD_SAMPLES, Recording, Selection
+from watchword.core import DetectorConfig
 from watchword.errors import WatchwordError
-from watchword.evaluate import metrics, trials
-from watchword.evaluate.metrics import Accuracy, Event, ScoredStream
-from watchword.evaluate.stream import detector_at
+from watchword.evaluate.metrics import CurvePoint
+from watchword.typed_json import read_json, to_json
+
+__all__ = ["SCHEMA", "Results", "read_results", "to_json"]
 
 SCHEMA = 2
-TRACE_BEFORE_S, TRACE_AFTER_S = 2.0, 1.5
-MAX_TRACES = 12  # of each kind, the worst; the lists themselves are complete
-HISTOGRAM_BINS = 50
-CURVE_THRESHOLDS = (*np.linspace(0.02, 0.96, 48).round(3), 0.97, 0.98, 0.985, 0.99, 0.995)
-
-Results = dict[str, Any]
+FILE = "results.json"
 
 
-def accuracy_results(
-    streams: Sequence[ScoredStream], accuracy: Accuracy, detector: core.DetectorConfig
-) -> Results:
-    """The part of the results that follows from scores and detections alone."""
-    smoothed = [core.detect(s.scores, s.score_samples, detector)[0] for s in streams]
-    word_peaks = metrics.word_peaks(streams, smoothed)
-    second_peaks = metrics.negative_peaks(streams, smoothed)
-    threshold = core.unit(detector.high_q15)
-    return {
-        "frr": accuracy.frr,
-        "frr_upper95": accuracy.frr_upper95,
-        "positives": accuracy.positives,
-        "misses": len(accuracy.misses),
-        "fah": accuracy.fah,
-        "fah_upper95": accuracy.fah_upper95,
-        "false_alarms": len(accuracy.false_alarms),
-        "negative_hours": accuracy.negative_hours,
-        "extra_detections": len(accuracy.extras),
-        "repeats": accuracy.repeats,
-        "latency_ms": {"p50": accuracy.latency_ms(50), "p95": accuracy.latency_ms(95)},
-        "detector": {
-            "smoothing": detector.smoothing,
-            "high": detector.high,
-            "low": detector.low,
-            "cooldown_ms": detector.cooldown_ms,
-        },
-        "trials": {
-            "seconds": _trials(word_peaks, second_peaks, threshold),
-            "clips": _trials(word_peaks, metrics.clip_peaks(streams, smoothed), threshold),
-        },
-        "details": {
-            "misses": event_rows(accuracy.misses, streams, smoothed, lowest_first=True),
-            "false_alarms": event_rows(accuracy.false_alarms, streams, smoothed),
-            "extra_detections": event_rows(accuracy.extras, streams, smoothed),
-            "latencies_ms": [round(n * 1000 / spec.SAMPLE_RATE_HZ, 1) for n in accuracy.latencies],
-            "curve": _curve(streams, detector),
-            "det": _det(word_peaks, second_peaks),
-            "peaks": {
-                "bins": HISTOGRAM_BINS,
-                "words": _histogram(word_peaks),
-                "negative_seconds": _histogram(second_peaks),
-            },
-            "speakers": metrics.breakdown(streams, accuracy, _field("speaker")),
-            "sources": metrics.breakdown(streams, accuracy, _field("source")),
-        },
-    }
+@dataclass(frozen=True)
+class Latency:
+    """From the end of a word to its detection; below 0 the word was recognised before it ended."""
+
+    p50: float | None  # median, ms; null if no word was detected
+    p95: float | None  # 95th percentile, ms; null if no word was detected
 
 
-def selection_results(selection: Selection, skipped: Sequence[Any]) -> Results:
-    """Where the audio came from and what of it was not used."""
-    unused = [*selection.skipped, *skipped]
-    return {
-        "origin": dict(selection.origin),
-        "recordings": len(selection.recordings) - len(skipped),
-        "notes": list(selection.notes),
-        "skipped": [{"path": str(s.path), "reason": s.reason} for s in unused],
-    }
+@dataclass(frozen=True)
+class TrialFigures:
+    """Yes-or-no figures: every word, and every stretch of other audio, by its highest smoothed score."""
+
+    words: int  # trials with the word
+    others: int  # trials without the word
+    hits: int  # words at or above the threshold in force
+    misses: int  # words below the threshold in force
+    false_alarms: int  # other trials at or above the threshold in force
+    correct_rejections: int  # other trials below the threshold in force
+    accuracy: float | None  # share 0..1 of right answers over all trials; null without trials
+    # share 0..1, mean of the shares of words detected and of other trials rejected; null unless both kinds
+    balanced_accuracy: float | None
+    fpr: float | None  # false-positive rate, share 0..1 of the other trials; null without other trials
+    fnr: float | None  # false-negative rate, share 0..1 of the words; null without words
+    eer: float | None  # equal error rate, share 0..1, over all thresholds; null unless both kinds are there
+    auc: float | None  # area under the ROC curve, 0..1; null unless both kinds are there
+    # area for FPR below 0.1, standardised: 0.5 is chance, 1 perfect; null unless both kinds are there
+    partial_auc: float | None
 
 
-def empty_board_results() -> Results:
-    """The board's part of the results, for a run without one."""
-    return {
-        "cost": {
-            "instructions_per_audio_second": dict.fromkeys([*spec.STAGES, "total"]),
-            "instructions_per_hop": None,
-            "estimate": None,
-        },
-        "memory": dict.fromkeys(["ram_bytes", "arena_bytes", "stack_bytes", "code_bytes", "model_bytes"]),
-        "parity": {"checked_scores": 0, "mismatches": 0, "checked_detections": 0, "detection_mismatches": 0},
-        "link": dict.fromkeys(["bytes", "retransmissions", "lost_samples"]),
-        "hashes": dict.fromkeys(["firmware", "model", "spec"]),
-    }
+@dataclass(frozen=True)
+class Trials:
+    """The same words against two ways to count other audio."""
+
+    seconds: TrialFigures  # every second of negative audio is a trial
+    clips: TrialFigures  # every recording without the word is a trial, whatever its length
 
 
-def to_json(results: Results) -> str:
-    """Text of results.json; a figure that is not finite would be a bug, so it is refused."""
-    return json.dumps(results, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+@dataclass(frozen=True)
+class Trace:
+    """Scores around an event."""
+
+    first_s: float  # time of the first score, seconds from the event
+    step_s: float  # between two scores, seconds
+    raw: tuple[int, ...]  # scores of the model, percent
+    smoothed: tuple[int, ...]  # their moving averages, percent
+    words: tuple[tuple[float, float], ...]  # start and end of the words nearby, seconds from the event
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Which part of the file was heard under which acoustic condition."""
+
+    condition: str  # name of the condition
+    draw: int  # number of the draw of room and noise, from 0
+    start: int | None  # first sample of the part at 16 kHz; null: the beginning
+    stop: int | None  # sample after its last one; null: the end
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """A miss, a false alarm or an extra detection."""
+
+    path: str  # sound file
+    name: str  # its short path, for lists
+    time_s: float  # detection, or end of the missed word, in seconds of the file
+    peak: float | None  # highest smoothed score around it, 0..1; null if there were no scores
+    speaker: str  # empty: not known
+    source: str  # empty: not known
+    sound: Scene | None = None  # null: the file was heard as it is
+    trace: Trace | None = None  # of the worst events of each kind; null for the others
+
+
+@dataclass(frozen=True)
+class ConditionFigures:
+    """One acoustic condition."""
+
+    condition: str  # its name; the first is the recordings as they are
+    positives: int  # words heard, every draw counted
+    misses: int  # of them, at the threshold in force
+    frr: float | None  # misses / positives, share 0..1; null without words
+    frr_upper95: float | None  # one-sided 95 % bound of it; null without words
+    frr_at_false_alarms: dict[str, float | None]  # FRR at each of `thresholds`; null without words
+    frr_by_false_alarms: tuple[float, ...]  # FRR when 0, 1, 2 ... false alarms are allowed in all other audio
+    negative_hours: float  # hours of audio without the word
+    false_alarms: int  # in it, at the threshold in force
+    fah: float | None  # false alarms per hour; null without negative audio
+    fah_upper95: float | None  # one-sided 95 % bound of it; null without negative audio
+    latency_ms: Latency  # from word end to detection
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Everything heard once more in rooms and noise (evaluate --conditions)."""
+
+    draws: int  # of room and noise for every word, per condition
+    seed: int  # of the draws
+    rooms: int  # room responses of the split
+    noises: int  # noise recordings of the split
+    thresholds: dict[str, float]  # high threshold 0..1 that allows as many false alarms as the key says
+    rows: tuple[ConditionFigures, ...]  # one a condition
+    misses: tuple[EventRecord, ...]  # in all conditions but the first, lowest peak first
+    false_alarms: tuple[EventRecord, ...]  # in all conditions but the first, highest peak first
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Cost of a stage in one hop."""
+
+    min: int  # least, in `unit`
+    mean: float  # mean, in `unit`
+    max: int  # most, in `unit`
+
+
+@dataclass(frozen=True)
+class DetectionCost:
+    """What the hop that fires costs, from the arrival of its audio to the detection."""
+
+    p50: float  # median, in `unit`
+    max: int  # most, in `unit`
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an instruction count would mean on a chip: assumed, not measured."""
+
+    clock_hz: int  # assumed clock, Hz
+    cycles_per_instruction: float  # assumed
+    cpu_share: float  # of one core, 0..1
+    text: str  # the same in words
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Work of the board's pipeline, by stage (frontend, model, detector)."""
+
+    # per second of audio, by stage and `total`; null without a board and where a board counts cycles
+    instructions_per_audio_second: dict[str, float | None]
+    instructions_per_hop: (
+        dict[str, Spread] | None
+    )  # in `unit`, by stage, added silence included; null on host
+    estimate: Estimate | None  # null unless the board counts instructions
+    unit: str | None = None  # "instructions", or "cycles" of a board with a clock; null without a board
+    detection_instructions: DetectionCost | None = None  # in `unit`; null without detections on a board
+    # per second of audio, by stage and `total`; null unless the board counts cycles
+    cycles_per_audio_second: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of the board's RAM and flash."""
+
+    ram_bytes: int | None  # static RAM, the model's arena included; null unless this run built the firmware
+    arena_bytes: int  # of it, the model's arena
+    stack_bytes: int | None  # stack, high-water mark; null without a board
+    code_bytes: int | None  # code and constants in flash without the model; null like ram_bytes
+    model_bytes: int  # the model's image in flash
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The board's scores and detections against the host pipeline's; all 0 without a board."""
+
+    checked_scores: int = 0  # scores compared
+    mismatches: int = 0  # of them, those that differ or are missing on one side
+    checked_detections: int = 0  # detections compared, by sample
+    detection_mismatches: int = 0  # of them, those that only one side made
+
+
+@dataclass(frozen=True)
+class LinkFigures:
+    """The serial link; all null without a board."""
+
+    bytes: int | None = None  # on the wire, both directions; null without a board
+    retransmissions: int | None = None  # frames sent again, by either end; null without a board
+    lost_samples: int | None = None  # samples that the board did not get, must be 0; null without a board
+    bad_frames: int | None = None  # frames that made no sense, at either end; null without a board
+    crc_errors: int | None = None  # frames that were damaged, at either end; null without a board
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """What was measured, to the bit."""
+
+    firmware: str | None  # SHA-256 of the flash contents; null unless this run built the firmware
+    model: str  # SHA-256 of model.bin
+    spec: str  # id of the constants that host and board share, hexadecimal
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A recording that could not be used."""
+
+    path: str  # sound file
+    reason: str  # what is wrong with it
+
+
+@dataclass(frozen=True)
+class BudgetLine:
+    """One limit and what was measured."""
+
+    key: str  # name of the limit in the budgets file
+    label: str  # the same in words
+    unit: str  # "share", "per hour", "ms", "count" or "bytes"
+    value: float | None  # null: not measured
+    budget: float | None  # most that is allowed; null: no limit given
+    passed: bool | None  # null: no limit given, or nothing to measure it on
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """The limits of the board's table in the budgets file."""
+
+    file: str  # path of the budgets file
+    passed: bool  # false if a limit was exceeded, or what it limits is not known
+    lines: tuple[BudgetLine, ...]  # one a limit
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Enough to repeat the run."""
+
+    date: str  # ISO 8601, with time zone
+    command: str  # command line
+    versions: dict[str, str]  # of watchword, its libraries, Python and the system
+    port: str | None = None  # of the board; null without a board
+    seconds: float | None = None  # that streaming took; null if it was not measured
+    times_real_time: float | None = None  # audio streamed over `seconds`; null if it was not measured
+
+
+@dataclass(frozen=True)
+class GroupFigures:
+    """The recordings of one speaker or source."""
+
+    positives: int  # words
+    misses: int  # of them, not detected
+    negative_hours: float  # hours of audio without the word
+    false_alarms: int  # in it
+
+
+@dataclass(frozen=True)
+class DetCurve:
+    """Detection error trade-off over words and seconds of other audio, thinned."""
+
+    fpr: tuple[float, ...]  # false-positive rates, share 0..1, rising
+    fnr: tuple[float, ...]  # false-negative rates at the same thresholds, share 0..1
+
+
+@dataclass(frozen=True)
+class PeakHistograms:
+    """Highest smoothed scores, 0..1 in equal bins."""
+
+    bins: int  # number of bins
+    words: tuple[int, ...]  # words by their peak
+    negative_seconds: tuple[int, ...]  # seconds of negative audio by their peak
+
+
+@dataclass(frozen=True)
+class Details:
+    """What the report shows beyond the headline figures."""
+
+    misses: tuple[EventRecord, ...]  # every missed word, lowest peak first
+    false_alarms: tuple[EventRecord, ...]  # every false alarm, highest peak first
+    extra_detections: tuple[EventRecord, ...]  # on clips of the word, but outside it
+    latencies_ms: tuple[float, ...]  # of every detected word, ms
+    curve: tuple[CurvePoint, ...]  # misses and false alarms at other thresholds
+    det: DetCurve | None  # null unless there are words and other audio
+    peaks: PeakHistograms  # how high words and other audio score
+    speakers: dict[str, GroupFigures]  # by speaker, where known
+    sources: dict[str, GroupFigures]  # by source, where known
+    info: dict[str, int | str] | None = None  # the board's `info` message; null without a board
+    stats: dict[str, int] | None = None  # the board's `stats` message at the end; null without a board
+    firmware: dict[str, int | str] | None = None  # sizes of the firmware; null unless this run built it
+
+
+@dataclass(frozen=True)
+class Results:
+    """One session of bench or evaluate."""
+
+    schema: int  # version of this layout
+    word: str  # the model's wake word
+    board: str  # the board's name, or "host" for evaluate
+    frr: float | None  # missed words, share 0..1 of `positives`; null without recordings of the word
+    frr_upper95: float | None  # one-sided 95 % bound of it (Clopper-Pearson); null like `frr`
+    positives: int  # words spoken
+    misses: int  # of them, not detected
+    fah: float | None  # false alarms per hour; null without negative audio
+    fah_upper95: float | None  # one-sided 95 % bound of it (Poisson, exact); null like `fah`
+    false_alarms: int  # detections in negative audio, one a second at most
+    negative_hours: float  # hours of audio without the word
+    extra_detections: int  # on clips of the word, but outside it; part of no rate
+    repeats: int  # detections within a second of one that was counted
+    latency_ms: Latency  # from word end to detection, the board's computing included where it has a clock
+    detector: DetectorConfig  # settings in force
+    trials: Trials  # yes-or-no figures
+    details: Details  # events, curves, groups
+    cost: Cost  # the board's work
+    memory: Memory  # the board's memory
+    parity: Parity  # board against host
+    link: LinkFigures  # the serial link
+    hashes: Hashes  # of model, firmware and constants
+    conditions: Conditions | None  # null unless asked for with --conditions
+    origin: dict[str, str]  # the folders, the manifest and split, and the model that were given
+    recordings: int  # recordings heard
+    notes: tuple[str, ...]  # what qualifies the figures, in words
+    skipped: tuple[SkippedFile, ...]  # recordings that could not be used
+    provenance: Provenance  # when and how
+    budgets: Budgets  # limits and verdict
 
 
 def read_results(folder: Path) -> Results:
     """results.json of a session folder."""
-    path = folder / "results.json"
+    path = folder / FILE
     if not path.is_file():
-        raise WatchwordError("holds no results.json", folder, "name a folder that bench or evaluate wrote")
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WatchwordError(f"not readable: {error}", path, "run bench or evaluate again") from error
-    if not isinstance(results, dict) or results.get("schema") != SCHEMA:
-        found = results.get("schema") if isinstance(results, dict) else None
-        raise WatchwordError(f"has schema {found}, not {SCHEMA}", path, "run bench or evaluate again")
-    return results
-
-
-def _field(name: str) -> Callable[[Recording], str]:
-    return lambda recording: getattr(recording, name)
-
-
-def _curve(streams: Sequence[ScoredStream], detector: core.DetectorConfig) -> list[Results]:
-    thresholds = sorted({*(float(t) for t in CURVE_THRESHOLDS), detector.high})
-    return [
-        {
-            "threshold": p.threshold,
-            "frr": p.frr,
-            "fah": p.fah,
-            "fah_upper95": p.fah_upper95,
-            "misses": p.misses,
-            "false_alarms": p.false_alarms,
-        }
-        for p in metrics.sweep(streams, thresholds, detector_at(detector))
-    ]
-
-
-def _trials(words: Sequence[float], others: Sequence[float], threshold: float) -> Results:
-    """Yes-or-no figures (trials.py) at the threshold in force, and those of every threshold."""
-    found = trials.confusion(words, others, threshold)
-    curve = trials.roc(words, others)
-    return {
-        "words": len(words),
-        "others": len(others),
-        "hits": found.hits,
-        "misses": found.misses,
-        "false_alarms": found.false_alarms,
-        "correct_rejections": found.correct_rejections,
-        "accuracy": found.accuracy,
-        "balanced_accuracy": found.balanced_accuracy,
-        "fpr": found.fpr,
-        "fnr": found.fnr,
-        "eer": curve.eer if curve else None,
-        "auc": curve.auc if curve else None,
-        "partial_auc": curve.partial_auc() if curve else None,
-    }
-
-
-def _det(words: Sequence[float], others: Sequence[float]) -> Results | None:
-    """The curve over words and seconds of other audio, small enough to keep."""
-    curve = trials.roc(words, others)
-    if curve is None:
-        return None
-    kept = curve.thinned()
-    return {"fpr": [round(float(v), 6) for v in kept.fpr], "fnr": [round(float(v), 6) for v in kept.fnr]}
-
-
-def _histogram(peaks: Sequence[float]) -> list[int]:
-    return [int(n) for n in np.histogram(peaks, bins=HISTOGRAM_BINS, range=(0.0, 1.0))[0]]
-
-
-def event_rows(
-    events: Sequence[Event],
-    streams: Sequence[ScoredStream],
-    smoothed: Sequence[np.ndarray],
-    lowest_first: bool = False,
-) -> list[Results]:
-    """File, time and peak score of each event, the worst first, and for the worst the scores around it.
-
-    The worst false alarm is the surest, the worst miss (lowest_first) the one with the lowest score.
-    """
-    sign = 1 if lowest_first else -1
-    around = [_around(event, streams[event.stream]) for event in events]
-    peaks = [int(smoothed[e.stream][w].max(initial=0)) for e, w in zip(events, around, strict=True)]
-    rows: list[Results] = []
-    for i in sorted(range(len(events)), key=lambda i: sign * peaks[i]):
-        event, levels = events[i], smoothed[events[i].stream][around[i]]
-        rows.append(
-            {
-                "path": str(event.recording.path),
-                "name": event.recording.name or event.recording.path.name,
-                "time_s": round(event.time_s, 3),
-                "peak": round(core.unit(peaks[i]), 3) if levels.size else None,
-                "speaker": event.recording.speaker,
-                "source": event.recording.source,
-            }
-        )
-        if event.recording.sound:
-            rows[-1]["sound"] = event.recording.sound.describe()
-        if len(rows) <= MAX_TRACES and levels.size:
-            rows[-1]["trace"] = _trace(event, streams[event.stream], around[i], levels)
-    return rows
-
-
-def _around(event: Event, stream: ScoredStream) -> np.ndarray:
-    """Indices of the scores in the neighbourhood of an event."""
-    centre = LEAD_SAMPLES + event.time_s * spec.SAMPLE_RATE_HZ
-    first, last = (
-        np.searchsorted(stream.score_samples, centre + offset * spec.SAMPLE_RATE_HZ)
-        for offset in (-TRACE_BEFORE_S, TRACE_AFTER_S)
-    )
-    return np.arange(first, last)
-
-
-def _trace(event: Event, stream: ScoredStream, around: np.ndarray, levels: np.ndarray) -> Results:
-    """Raw and smoothed scores in percent against seconds from the event, small enough to keep."""
-    times = (stream.score_samples[around] - LEAD_SAMPLES) / spec.SAMPLE_RATE_HZ - event.time_s
-    return {
-        "first_s": round(float(times[0]), 3),
-        "step_s": round(float(np.diff(times).mean()), 4) if times.size > 1 else 0.0,
-        "raw": [math.floor(100 * int(v) / 256 + 0.5) for v in stream.scores[around]],
-        "smoothed": [round(100 * core.unit(int(v))) for v in levels],
-        "words": [
-            [round(a - event.time_s, 3), round(b - event.time_s, 3)]
-            for a, b in stream.recording.words
-            if b - event.time_s > -TRACE_BEFORE_S and a - event.time_s < TRACE_AFTER_S
-        ],
-    }
+        raise WatchwordError(f"holds no {FILE}", folder, "name a folder that bench or evaluate wrote")
+    return read_json(path, Results, "run bench or evaluate again", schema=SCHEMA)

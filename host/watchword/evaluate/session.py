@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import platform
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
-
-import click
 
 from watchword.errors import WatchwordError
 from watchword.evaluate.curves import read_training
 from watchword.evaluate.report import format_value, hours, latency_remark, percent, rate, render
-from watchword.evaluate.results import Results, read_results, to_json
+from watchword.evaluate.results import FILE, BudgetLine, Conditions, Results, read_results, to_json
 from watchword.files import check_folder, new_folder, with_suffixes, write_atomic
 
 EXIT_OVER_BUDGET = 2
@@ -42,14 +37,14 @@ class Session:
         """Add a line to log.txt, and show it (on stderr: stdout is for the result)."""
         self.lines.append(f"{datetime.datetime.now().strftime('%H:%M:%S.%f')[:-3]} {text}")
         if show:
-            click.echo(text, err=True)
+            print(text, file=sys.stderr, flush=True)
 
     def finish(self, results: Results) -> None:
         """Write all three files, results.json last: where it is, the others are."""
         files = {
             "log.txt": "\n".join(self.lines) + "\n",
             "report.html": render(results),
-            "results.json": to_json(results),
+            FILE: to_json(results),
         }
         for name, content in files.items():
             write_atomic(self.folder / name, content)
@@ -68,7 +63,7 @@ def open_session(folder: Path | None) -> Iterator[Session]:
     try:
         yield session
     except KeyboardInterrupt:
-        click.echo(f"\ninterrupted: nothing was written to {folder}", err=True)
+        print(f"\ninterrupted: nothing was written to {folder}", file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None
     finally:
         if created and not any(folder.iterdir()):
@@ -79,45 +74,25 @@ def rerender(folder: Path, run: Path | None = None) -> Path:
     """report.html again, from results.json; with the curves of a training's folder `run`."""
     results = read_results(folder)
     training = read_training(run) if run else ()
-    try:
-        page = render(results, training)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise WatchwordError(
-            f"results.json lacks something the report needs: {error}", folder, "run bench or evaluate again"
-        ) from error
-    return write_atomic(folder / "report.html", page)
-
-
-def provenance() -> Results:
-    """When, with what command and what versions."""
-    packages = {"watchword": "watchword", "numpy": "numpy", "scipy": "scipy", "soundfile": "soundfile"}
-    return {
-        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "versions": {
-            **{name: _version(package) for name, package in packages.items()},
-            "python": platform.python_version(),
-            "system": platform.platform(terse=True),
-        },
-    }
+    return write_atomic(folder / "report.html", render(results, training))
 
 
 def exit_status(results: Results) -> int:
     """0, or what went wrong with the board. A board that differs from the host comes first."""
-    parity = results["parity"]
-    if parity["mismatches"] or parity["detection_mismatches"] or results["link"]["lost_samples"]:
+    parity = results.parity
+    if parity.mismatches or parity.detection_mismatches or results.link.lost_samples:
         return EXIT_NOT_EQUAL
-    return 0 if results["budgets"]["passed"] else EXIT_OVER_BUDGET
+    return 0 if results.budgets.passed else EXIT_OVER_BUDGET
 
 
 def table(results: Results) -> str:
     """The verdict for the terminal: value, budget and PASS/FAIL a line."""
     rows = [
-        (line["label"], format_value(line["value"], line["unit"]), _budget(line), _verdict(line["passed"]))
-        for line in results["budgets"]["lines"]
-        if line["value"] is not None or line["budget"] is not None
+        (line.label, format_value(line.value, line.unit), _budget(line), _verdict(line.passed))
+        for line in results.budgets.lines
+        if line.value is not None or line.budget is not None
     ]
-    heading = (f"{results['word']} on {results['board']}", "value", "budget", "")
+    heading = (f"{results.word} on {results.board}", "value", "budget", "")
     lines = _aligned([heading, *rows])
     text = [lines[0], "-" * max(map(len, lines)), *lines[1:], *_remarks(results)]
     return "\n".join(line.rstrip() for line in text)
@@ -126,38 +101,36 @@ def table(results: Results) -> str:
 def _remarks(results: Results) -> list[str]:
     """What qualifies the figures: counts, bounds, parity, limits."""
     lines = []
-    if results["positives"]:
-        bound = percent(results["frr_upper95"])
+    if results.positives:
+        bound = percent(results.frr_upper95)
+        lines.append(f"missed {results.misses} of {results.positives} words; FRR at 95 %: at most {bound}")
+    if results.fah is not None:
         lines.append(
-            f"missed {results['misses']} of {results['positives']} words; FRR at 95 %: at most {bound}"
+            f"{results.false_alarms} false alarms in {hours(results.negative_hours)}; "
+            f"FAH at 95 %: at most {rate(results.fah_upper95)}"
         )
-    if results["fah"] is not None:
-        lines.append(
-            f"{results['false_alarms']} false alarms in {hours(results['negative_hours'])}; "
-            f"FAH at 95 %: at most {rate(results['fah_upper95'])}"
-        )
-    parity = results["parity"]
-    if parity["checked_scores"]:
-        differ = parity["mismatches"] + parity["detection_mismatches"]
+    parity = results.parity
+    if parity.checked_scores:
+        differ = parity.mismatches + parity.detection_mismatches
         verdict = "all equal" if not differ else f"{differ:,} DIFFER"
-        lines.append(f"board against host: {parity['checked_scores']:,} scores, {verdict}")
+        lines.append(f"board against host: {parity.checked_scores:,} scores, {verdict}")
     computing = latency_remark(results)
     if computing:
         lines.append(computing)
-    if results["cost"]["estimate"]:
-        lines.append(results["cost"]["estimate"]["text"])
-    if results["skipped"]:
-        count = len(results["skipped"])
+    if results.cost.estimate:
+        lines.append(results.cost.estimate.text)
+    if results.skipped:
+        count = len(results.skipped)
         files = "1 file was" if count == 1 else f"{count} files were"
         lines.append(f"{files} not usable (see log.txt or the report)")
-    return [*lines, *results["notes"], *_condition_table(results["conditions"])]
+    return [*lines, *results.notes, *_condition_table(results.conditions)]
 
 
-def _condition_table(conditions: Results | None) -> list[str]:
+def _condition_table(conditions: Conditions | None) -> list[str]:
     """FRR and false alarms in every acoustic condition."""
     if not conditions:
         return []
-    allowed = list(conditions["thresholds"])
+    allowed = list(conditions.thresholds)
     heading = [
         "condition",
         "words",
@@ -169,17 +142,17 @@ def _condition_table(conditions: Results | None) -> list[str]:
     ]
     rows = [
         [
-            row["condition"], str(row["positives"]), percent(row["frr"]),
-            *(percent(row["frr_at_false_alarms"][k]) for k in allowed),
-            percent(row["frr_upper95"]), str(row["false_alarms"]), hours(row["negative_hours"]),
+            row.condition, str(row.positives), percent(row.frr),
+            *(percent(row.frr_at_false_alarms[k]) for k in allowed),
+            percent(row.frr_upper95), str(row.false_alarms), hours(row.negative_hours),
         ]
-        for row in conditions["rows"]
+        for row in conditions.rows
     ]  # fmt: skip
     return [
         "",
         *_aligned([heading, *rows]),
-        f"draws of a word: {conditions['draws']}, seed {conditions['seed']}; {conditions['rooms']} rooms and "
-        f"{conditions['noises']} noises of the split;",
+        f"draws of a word: {conditions.draws}, seed {conditions.seed}; {conditions.rooms} rooms and "
+        f"{conditions.noises} noises of the split;",
         '"at k f.a.": at the threshold that allows k false alarms in all other audio as it is',
     ]
 
@@ -195,16 +168,11 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _budget(line: Results) -> str:
-    return "" if line["budget"] is None else "<= " + format_value(line["budget"], line["unit"])
+def _budget(line: BudgetLine) -> str:
+    return "" if line.budget is None else "<= " + format_value(line.budget, line.unit)
 
 
 def _verdict(passed: bool | None) -> str:
     return {True: "PASS", False: "FAIL", None: ""}[passed]
 
 
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
