@@ -10,10 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from board_model import WORD, noise
 from boards import NAMES, PORTS, env_of
 from watchword import audio
+
+from tools.generate import results as reference
 
 pytestmark = pytest.mark.emu
 
@@ -72,7 +75,9 @@ def results(port: str, place: Path, model_dir: Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     assert "PASS" in done.stdout and "FAIL" not in done.stdout
     assert {p.name for p in out.iterdir()} == {"results.json", "report.html", "log.txt"}
-    return json.loads((out / "results.json").read_text())
+    content: dict[str, Any] = json.loads((out / "results.json").read_text())
+    jsonschema.validate(content, json.loads(reference.schema_path(reference.DOCUMENTS[0]).read_text()))
+    return content
 
 
 def test_every_score_equals_the_hosts(results: dict[str, Any]) -> None:

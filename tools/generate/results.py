@@ -29,7 +29,7 @@ PAGE = ROOT / "docs" / "reference" / "results.md"
 SCHEMAS = ROOT / "host" / "watchword" / "schemas"
 INTRODUCTION = """# Files for other programs
 
-Written by `python -m tools.generate.results` from the dataclasses that write the files. Each file also has a
+Written by `make reference` from the dataclasses that write the files. Each file also has a
 JSON Schema (draft 2020-12) in the package: `host/watchword/schemas`. Keys keep their names and meanings;
 programs must pass over keys they do not know, since later versions may add some. Times in a recording are
 in seconds of the sound file, shares are 0..1, and a figure that does not exist is `null`, never 0.
@@ -45,9 +45,7 @@ class Document:
     about: str
 
 
-DOCUMENTS = (
-    Document("results.json", Results, "Of a session folder: what `bench` and `evaluate` measured."),
-)
+DOCUMENTS = (Document("results.json", Results, "Of a session folder: what `bench` and `evaluate` measured."),)
 
 
 def parts(root: type) -> list[type]:
@@ -171,7 +169,7 @@ def main() -> int:
         if not arguments.check:
             print(f"wrote {write_atomic(path, content)}")
         elif not path.is_file() or path.read_text(encoding="utf-8") != content:
-            print(f"{path} is out of date: run python -m tools.generate.results", file=sys.stderr)
+            print(f"{path} is out of date: run `make reference`", file=sys.stderr)
             return 1
     return 0
 

@@ -17,7 +17,6 @@ from watchword.device.firmware import FirmwareImage
 from watchword.device.ports import emulated_env, open_port
 from watchword.device.push import push as push_model
 from watchword.device.scored import scored_stream
-from watchword.device.transport import Transport
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets
 from watchword.evaluate.assemble import BoardFigures, Heard, Limits, build_results

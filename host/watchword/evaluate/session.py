@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from watchword.errors import WatchwordError
 from watchword.evaluate.curves import read_training
 from watchword.evaluate.report import format_value, hours, latency_remark, percent, rate, render
 from watchword.evaluate.results import FILE, BudgetLine, Conditions, Results, read_results, to_json
@@ -174,5 +173,3 @@ def _budget(line: BudgetLine) -> str:
 
 def _verdict(passed: bool | None) -> str:
     return {True: "PASS", False: "FAIL", None: ""}[passed]
-
-
