@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sounds import RATE, sound
 from watchword.data.corpus import Clip, write_manifest
-from watchword.data.features import CONDITIONS
+from watchword.data.jobs import CONDITIONS
 from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, stream_pcm
 from watchword.errors import WatchwordError
 from watchword.evaluate import equal_alarms

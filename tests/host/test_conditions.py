@@ -12,7 +12,7 @@ from test_evaluate import model as model
 from test_evaluate import run
 from watchword import audio, core
 from watchword.data import recordings
-from watchword.data.features import CONDITIONS
+from watchword.data.jobs import CONDITIONS
 from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 from watchword.errors import WatchwordError
 from watchword.evaluate import conditions

@@ -12,7 +12,7 @@ from typing import Any
 from watchword.config import RunConfig
 from watchword.errors import WatchwordError
 from watchword.train.search.footprint import Footprint
-from watchword.train.stage import Judgement, OnValidation
+from watchword.train.stage import OnValidation, ValidationResult
 
 BEST_RATE = 2e-3
 EPOCHS = 4
@@ -29,8 +29,8 @@ def frr_of(config: RunConfig) -> float:
     return min(1.0, 0.3 * abs(log10(config.train.learning_rate / BEST_RATE)) + 1.0 / config.model.channels)
 
 
-def judgement(rank: float) -> Judgement:
-    return Judgement(**dict.fromkeys((f.name for f in fields(Judgement)), rank))
+def result_of(rank: float) -> ValidationResult:
+    return ValidationResult(**dict.fromkeys((f.name for f in fields(ValidationResult)), rank))
 
 
 def train(
@@ -41,8 +41,8 @@ def train(
     out.mkdir(parents=True)
     (out / "pid").write_text(str(os.getpid()))
     for epoch in range(1, epochs + 1):
-        on_validation("float", epoch, judgement(frr + (epochs - epoch) / 10))
-    on_validation("int8 QAT", 1, judgement(1.0))
+        on_validation("float", epoch, result_of(frr + (epochs - epoch) / 10))
+    on_validation("int8 QAT", 1, result_of(1.0))
     result = {"frr_at_high": {"clean": frr / 2, "reverb": 1.5 * frr}}
     return {"validation": {"results": {"float": result, "int8": result}}}
 

@@ -13,6 +13,12 @@ GEOMETRY = Geometry(hop_samples=320, receptive_rows=69, stride_rows=2)
 IDENTITY = core.Normalisation("none", 1, np.zeros(13, np.int16), np.full(13, 1 << 14, np.uint16))
 
 
+def batches_of(data: TrainingSet, seed: int = 1, size: int = 12) -> Batches:
+    return Batches(
+        data, GEOMETRY, rows=101, size=size, negatives_per_positive=5.0, window_end_s=0.28, seed=seed
+    )
+
+
 def test_geometry() -> None:
     assert GEOMETRY.scores(68) == 0 and GEOMETRY.scores(69) == 1 and GEOMETRY.scores(71) == 2
     assert GEOMETRY.score_samples(GEOMETRY.scores(71)).tolist() == [69 * 320, 71 * 320]
@@ -27,7 +33,7 @@ def test_positive_segments_end_after_the_word() -> None:
     numbers = np.arange(total) - 120
     words = np.repeat(numbers[None, :, None], 13, axis=2).astype(np.int8).repeat(3, axis=0)
     data = TrainingSet(words, np.zeros((500, 13), np.int8), np.array([0, 101]))
-    batches = Batches(data, GEOMETRY, 101, 12, 5.0, window_end_s=0.28, seed=1)
+    batches = batches_of(data)
     assert (batches.positives, batches.negatives) == (2, 10)
     last = {int(batch.rows[i, -1, 0]) + 120 for batch in batches.take(40) for i in range(2)}
     end_row = round(BEFORE_END_S * 50) + 14  # rows up to 0.28 s after the word
@@ -40,7 +46,7 @@ def test_labels_and_reproducibility() -> None:
     data = TrainingSet(words, rng.integers(-9, 9, (900, 13)).astype(np.int8), np.arange(0, 700, 101))
 
     def draw(seed: int) -> list[Batch]:
-        return list(Batches(data, GEOMETRY, 101, 12, 5.0, 0.28, seed).take(3))
+        return list(batches_of(data, seed).take(3))
 
     for a, b in zip(draw(4), draw(4), strict=True):
         assert np.array_equal(a.rows, b.rows) and a.labels.tolist() == [1.0] * 2 + [0.0] * 10
@@ -52,7 +58,7 @@ def test_a_batch_tells_where_it_was_cut() -> None:
     rng = np.random.default_rng(0)
     words = rng.integers(-9, 9, (5, 240, 13)).astype(np.int8)
     data = TrainingSet(words, rng.integers(-9, 9, (900, 13)).astype(np.int8), np.arange(0, 700, 101))
-    for batch in Batches(data, GEOMETRY, 101, 12, 5.0, 0.28, seed=1).take(3):
+    for batch in batches_of(data).take(3):
         for segment, (draw, start) in zip(batch.rows[:2], batch.words, strict=True):
             assert np.array_equal(segment, data.positives[draw, start : start + 101])
         for segment, start in zip(batch.rows[2:], batch.others, strict=True):
@@ -63,7 +69,7 @@ def test_a_restored_state_gives_the_same_batches() -> None:
     rng = np.random.default_rng(0)
     words = rng.integers(-9, 9, (5, 240, 13)).astype(np.int8)
     data = TrainingSet(words, rng.integers(-9, 9, (900, 13)).astype(np.int8), np.arange(0, 700, 101))
-    first, second = (Batches(data, GEOMETRY, 101, 12, 5.0, 0.28, seed) for seed in (1, 2))
+    first, second = (batches_of(data, seed) for seed in (1, 2))
     first.set_hardness(np.arange(7.0), 0.5)
     list(first.take(4))
     second.restore(first.state())
@@ -82,7 +88,7 @@ def test_blocks_stay_within_streams() -> None:
 def test_hard_negatives_are_drawn_more_often() -> None:
     rows = np.repeat(np.arange(10, dtype=np.int8), 400)[:, None].repeat(13, axis=1)
     data = TrainingSet(np.zeros((1, 240, 13), np.int8), rows, np.arange(150, 4000, 400))
-    batches = Batches(data, GEOMETRY, 101, 60, 5.0, 0.28, seed=1)
+    batches = batches_of(data, size=60)
 
     def share_of_seven() -> float:
         found = np.concatenate([b.rows[batches.positives :, 50, 0] for b in batches.take(40)])

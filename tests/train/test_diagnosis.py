@@ -18,13 +18,13 @@ from watchword.data.corpus import read_manifest, write_manifest
 from watchword.errors import WatchwordError
 from watchword.train import diagnosis
 from watchword.train.diagnosis import Diagnosis, Finding
-from watchword.train.loop import Keeper, Observers, fit
+from watchword.train.loop import StageLoop
 from watchword.train.sources import Sources
-from watchword.train.stage import Divergence, Judgement, RunLog, Stage
+from watchword.train.stage import Divergence, RunLog, Stage, ValidationResult
 
 GEOMETRY = Geometry(320, 9, 2)
 STAGE = Stage("float", 8, 3, 1e-3, 1, 0.0, 0.9, 1)
-GOOD = Judgement(rank=0.2, frr_clean=0.1, frr_mean=0.2, val_loss=0.3, fnr=0.1, fpr=0.1, spread=0.9)
+GOOD = ValidationResult(rank=0.2, frr_clean=0.1, frr_mean=0.2, val_loss=0.3, fnr=0.1, fpr=0.1, spread=0.9)
 
 
 def toy_batches(data: TrainingSet | None = None) -> Batches:
@@ -32,7 +32,7 @@ def toy_batches(data: TrainingSet | None = None) -> Batches:
     words = rng.integers(-60, 60, (5, 240, 13)).astype(np.int8)
     others = rng.integers(-60, 60, (900, 13)).astype(np.int8)
     data = data or TrainingSet(words, others, np.arange(0, 800, 41))
-    return Batches(data, GEOMETRY, 41, 12, 5.0, 0.28, seed=1)
+    return Batches(data, GEOMETRY, rows=41, size=12, negatives_per_positive=5.0, window_end_s=0.28, seed=1)
 
 
 def diagnosed(folder: Path, config: RunConfig | None = None) -> tuple[Diagnosis, list[str]]:
@@ -56,6 +56,7 @@ def test_an_exploding_loss_stops_and_the_last_good_weights_are_back(tmp_path: Pa
     from watchword.train import architectures
     from watchword.train.losses import make_loss
     from watchword.train.tensorflow import make_reproducible
+    from watchword.train.trainer import Trainer
 
     make_reproducible(1)
     model = ModelConfig(channels=8, stem_kernel=3, dilations=(1,), kernel=3)
@@ -64,18 +65,22 @@ def test_an_exploding_loss_stops_and_the_last_good_weights_are_back(tmp_path: Pa
     loss = make_loss(TrainConfig(), 5, GEOMETRY)
     explained: list[Divergence] = []
 
-    class Listening(Keeper):
-        def explain(self, divergence: Divergence) -> Finding:
-            explained.append(divergence)
-            return super().explain(divergence)
+    def explain(divergence: Divergence) -> Finding:
+        explained.append(divergence)
+        return diagnosis.diverged(divergence, None)
 
-    observers = Observers(lambda: GOOD, lambda _: None, progress=False, keeper=Listening())
     stage = replace(STAGE, learning_rate=1e30, warmup_epochs=0, steps_per_epoch=30)
+    loop = StageLoop(
+        stage=stage,
+        trainer=Trainer(network, architectures.logits_of(network), loss, stage),
+        batches=toy_batches(),
+        validate=lambda: GOOD,
+        weights=tmp_path / "w.npz",
+        log=RunLog(tmp_path / "log.csv"),
+        explain=explain,
+    )
     with pytest.raises(WatchwordError, match=r"the loss became \S+ in epoch 1") as caught:
-        fit(
-            network, architectures.logits_of(network), stage, loss, toy_batches(), observers,
-            RunLog(tmp_path / "log.csv"), tmp_path / "w.npz",
-        )  # fmt: skip
+        loop.run()
     assert "lower [train] learning_rate" in caught.value.remedy
     assert all(np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
     assert np.isfinite(explained[0].segment_losses).all()  # so it was the step, not the data
@@ -190,7 +195,7 @@ def test_unsteady_speed_and_collapse() -> None:
 
 def test_overfitting_needs_falling_training_and_rising_validation_loss() -> None:
     losses = [0.5, 0.4, 0.3, 0.2, 0.1]
-    assert "by heart" in str(diagnosis.overfitted(list(zip(losses, [0.5, 0.3, 0.4, 0.5, 0.6], strict=True))))
+    assert "overfits" in str(diagnosis.overfitted(list(zip(losses, [0.5, 0.3, 0.4, 0.5, 0.6], strict=True))))
     assert diagnosis.overfitted(list(zip(losses, [0.5, 0.4, 0.3, 0.2, 0.2], strict=True))) is None
     assert diagnosis.overfitted([(0.5, x) for x in (0.5, 0.3, 0.4, 0.5, 0.6)]) is None
 

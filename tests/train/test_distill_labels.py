@@ -53,7 +53,9 @@ def test_targets_are_those_of_the_windows_last_rows() -> None:
     others = np.repeat((np.arange(900) % 251 - 125)[:, None], 13, axis=1).astype(np.int8)
     data = TrainingSet(words, others, np.arange(0, 700, 101))
     labels = SoftLabels(words[:, :, 0].astype(np.float16), others[:, 0].astype(np.float16))
-    for batch in Batches(data, STUDENT, 101, 12, 5.0, 0.28, seed=1).take(3):
+    for batch in Batches(
+        data, STUDENT, rows=101, size=12, negatives_per_positive=5.0, window_end_s=0.28, seed=1
+    ).take(3):
         targets = labels.of(batch, STUDENT)
         assert targets.shape == (12, STUDENT.scores(101)) and targets.dtype == np.float32
         for segment, wanted in zip(batch.rows, targets, strict=True):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,7 +14,8 @@ from toy_corpus import write_corpus
 from watchword import core, spec
 from watchword.config import AugmentConfig, DataConfig, FeaturesConfig, RunConfig, TrainConfig
 from watchword.data import cache as feature_cache
-from watchword.data.features import fit_normalisation
+from watchword.data import job_keys, jobs, recordings
+from watchword.data.normalisation import fit_normalisation
 from watchword.data.plan import Features, make_features, make_plan
 from watchword.errors import WatchwordError
 
@@ -167,3 +171,30 @@ def test_spread_of_the_model_input(cmvn: str, power: float) -> None:
     normalisation = fit_normalisation(streams, FeaturesConfig(cmvn=cmvn, spread_power=power))
     rows = np.concatenate([core.normalise(s, normalisation) for s in streams]).astype(float)
     assert rows.std(axis=0) == pytest.approx(32.0 * (scale / scale[0]) ** power, rel=0.06)
+
+
+def imports(module: ModuleType) -> list[tuple[str, str]]:
+    """(module, name) of everything of this package that `module` imports when it is loaded."""
+    body = ast.parse(Path(str(module.__file__)).read_text()).body
+    nodes = [node for node in body if isinstance(node, ast.ImportFrom)]
+    pairs = [(str(node.module), alias.name) for node in nodes for alias in node.names]
+    split = {
+        (f"{source}.{name}", "*") if f"{source}.{name}" in sys.modules else (source, name)
+        for source, name in pairs
+    }
+    return sorted(pair for pair in split if pair[0].startswith(("watchword.data", "watchword.audio")))
+
+
+def test_the_cache_knows_all_code_that_makes_sound() -> None:
+    """A changed statement anywhere between clip and samples must give another key."""
+    reached, waiting, others = set(), {jobs.__name__}, set()
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        for source, imported in imports(sys.modules[name]):
+            if source == recordings.__name__:
+                others.add(imported)  # constants: the key has their values
+            elif source not in reached:
+                waiting.add(source)
+    assert {module.__name__ for module in job_keys._SOUND_MODULES} == reached
+    assert others == {"LEAD_SAMPLES", "TAIL_SAMPLES"}

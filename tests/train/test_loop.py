@@ -14,10 +14,10 @@ from watchword.core import Geometry
 from watchword.data.batches import Batches, TrainingSet
 from watchword.data.plan import ValidationStream
 from watchword.train.calibration import calibrate_all
-from watchword.train.loop import Observers, fit
+from watchword.train.loop import StageLoop
 from watchword.train.losses import SegmentLoss, make_loss
 from watchword.train.progress import Pace, ScalarLog
-from watchword.train.stage import Judgement, RunLog, Stage
+from watchword.train.stage import RunLog, Stage, ValidationResult
 from watchword.train.validation import ValidationSet, calibrate
 
 GEOMETRY = Geometry(320, 9, 2)
@@ -82,28 +82,35 @@ def toy_batches() -> Batches:
     rng = np.random.default_rng(0)
     words = rng.integers(-60, 60, (5, 240, 13)).astype(np.int8)
     data = TrainingSet(words, rng.integers(-60, 60, (900, 13)).astype(np.int8), np.arange(0, 800, 41))
-    return Batches(data, GEOMETRY, 41, 12, 5.0, 0.28, seed=1)
+    return Batches(data, GEOMETRY, rows=41, size=12, negatives_per_positive=5.0, window_end_s=0.28, seed=1)
 
 
 def trained(folder: Path, ranks: list[float], stage: Stage = STAGE, mixed: str = "off") -> tuple[Any, RunLog]:
     """A network trained while validation says `ranks`, one after the other."""
     from watchword.train import architectures
     from watchword.train.tensorflow import make_reproducible, precision
+    from watchword.train.trainer import Trainer
 
     make_reproducible(1)
     with precision(mixed):
         network = architectures.build_model(MODEL, 13)
     queue = list(ranks)
 
-    def judge() -> Judgement:
+    def validate() -> ValidationResult:
         rank = queue.pop(0)
-        return Judgement(rank, rank, rank, val_loss=rank, fnr=rank, fpr=0.0)
+        return ValidationResult(rank, rank, rank, val_loss=rank, fnr=rank, fpr=0.0)
 
     log = RunLog(folder / "log.csv")
-    observers = Observers(judge, lambda _: None, progress=False)
     loss = make_loss(TrainConfig(), 5, GEOMETRY)
-    logits = architectures.logits_of(network)
-    fit(network, logits, stage, loss, toy_batches(), observers, log, folder / "w.npz")
+    trainer = Trainer(network, architectures.logits_of(network), loss, stage)
+    StageLoop(
+        stage=stage,
+        trainer=trainer,
+        batches=toy_batches(),
+        validate=validate,
+        weights=folder / "w.npz",
+        log=log,
+    ).run()
     return network, log
 
 

@@ -10,7 +10,7 @@ from toy_corpus import RATE, tone, write_corpus
 from watchword import audio
 from watchword.config import DataConfig, FeaturesConfig, RunConfig
 from watchword.data.corpus import Clip, read_manifest, write_manifest
-from watchword.data.features import Piece
+from watchword.data.jobs import Piece
 from watchword.data.plan import _packed, make_features
 from watchword.errors import WatchwordError
 

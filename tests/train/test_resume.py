@@ -119,7 +119,7 @@ def store(folder: Path, config: RunConfig, data: str = "d") -> StateFile:
     return StateFile(folder, comparable(config), data)
 
 
-META = {"course": {"epoch": 2}, "diverged": False}
+META = {"progress": {"epoch": 2}, "diverged": False}
 
 
 def test_other_settings_and_data_are_refused(tmp_path: Path) -> None:

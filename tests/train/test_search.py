@@ -35,7 +35,7 @@ from watchword.export.image import build_image
 from watchword.export.settings import ModelSettings
 from watchword.train.search.results import outcome, trained, write_results
 from watchword.train.search.space import Space, load_space
-from watchword.train.search.study import Plan, finished, open_study, search
+from watchword.train.search.study import StudyPlan, finished, open_study, search
 
 pytest.importorskip("optuna")
 
@@ -63,12 +63,12 @@ def space(tmp_path: Path) -> Space:
     return load_space(str(path))
 
 
-def plan(space: Space, folder: Path, trials: int, **changes: Any) -> Plan:
+def plan(space: Space, folder: Path, trials: int, **changes: Any) -> StudyPlan:
     stubs = {"train": search_stub.train, "measure": search_stub.footprint, "heartbeat_s": 1}
-    return Plan(BASE, space, folder, trials, progress=False, **(stubs | changes))
+    return StudyPlan(BASE, space, folder, trials, progress=False, **(stubs | changes))
 
 
-def run(made: Plan, jobs: int = 1) -> Any:
+def run(made: StudyPlan, jobs: int = 1) -> Any:
     study = open_study(made)
     search(study, made, jobs)
     return study

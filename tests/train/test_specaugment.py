@@ -13,7 +13,7 @@ from watchword import core, spec
 from watchword.config import AugmentConfig, FeaturesConfig
 from watchword.core import Geometry
 from watchword.data.batches import Batches, TrainingSet
-from watchword.data.features import fit_normalisation
+from watchword.data.normalisation import fit_normalisation
 from watchword.data.specaugment import Masks, make_masks
 
 CONFIG = AugmentConfig(specaugment_p=1.0, time_masks=2, time_mask_s=0.2, band_masks=1, band_mask_width=8)
@@ -99,7 +99,19 @@ def test_batches_with_masks_draw_the_same_segments() -> None:
     masker = masks(13, band_masks=0)
 
     def draw(seed: int, made: Masks | None) -> list[np.ndarray]:
-        return [batch.rows for batch in Batches(data, geometry, 101, 12, 5.0, 0.28, seed, made).take(3)]
+        return [
+            batch.rows
+            for batch in Batches(
+                data,
+                geometry,
+                rows=101,
+                size=12,
+                negatives_per_positive=5.0,
+                window_end_s=0.28,
+                seed=seed,
+                masks=made,
+            ).take(3)
+        ]
 
     plain, masked, again, other = draw(1, None), draw(1, masker), draw(1, masker), draw(2, masker)
     for a, b, c in zip(plain, masked, again, strict=True):

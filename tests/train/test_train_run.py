@@ -97,18 +97,22 @@ def test_the_run_folder_is_complete(config: RunConfig, done: tuple[Path, dict[st
 
 
 def test_same_seed_same_weights(config: RunConfig, tmp_path: Path) -> None:
-    from watchword.train import run as runs
-    from watchword.train.stage import RunLog
+    from watchword.data.plan import make_features
+    from watchword.train.checkpoint import Run
+    from watchword.train.fit import Training
+    from watchword.train.loop import MemoryCheckpointer
+    from watchword.train.prepare import make_batches, prepare_data
     from watchword.train.tensorflow import make_reproducible
 
     short = replace(config, train=replace(config.train, epochs=2, steps_per_epoch=4))
-    features = runs.make_features(short, progress=False)
+    features = make_features(short, progress=False)
 
     def weights(name: str, seed: int) -> list[np.ndarray]:
         chosen = replace(short, train=replace(short.train, seed=seed))
-        run = runs.Run(chosen, tmp_path / name, False, RunLog(tmp_path / name / "log.csv"))
+        run, prepared = Run(chosen, tmp_path / name, progress=False), prepare_data(chosen, features)
         make_reproducible(seed)
-        return list(runs._train_float(run, runs._prepare(chosen, features), None)[0].get_weights())
+        training = Training(run, prepared, make_batches(chosen, prepared), MemoryCheckpointer())
+        return list(training.train_float().get_weights())
 
     first, second, other = weights("a", 1), weights("b", 1), weights("c", 2)
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from watchword.data.features import CONDITIONS
+from watchword.data.jobs import CONDITIONS
 
 from tools.accuracy.results import OURS, PEER, Results
 from tools.accuracy.trials import POOLS

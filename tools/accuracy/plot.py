@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import matplotlib
-from watchword.data.features import CONDITIONS
+from watchword.data.jobs import CONDITIONS
 from watchword.evaluate.plots import BLUE, GRID, INK, ORANGE, QUIET
 
 from tools.accuracy.results import MOST_PER_HOUR, OURS, PEER, Results

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from watchword.data.corpus import NOBODY
-from watchword.data.features import CONDITIONS
+from watchword.data.jobs import CONDITIONS
 from watchword.evaluate.equal_alarms import BUDGETS, Rate, Scores, Trace, alarm_rate, curve, rate, verdict
 
 from tools.accuracy.listen import Heard

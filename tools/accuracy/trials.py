@@ -13,7 +13,8 @@ from pathlib import Path
 
 from watchword.data.augment import Bank
 from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, read_manifest
-from watchword.data.features import CONDITIONS, digest_file
+from watchword.data.job_keys import digest_file
+from watchword.data.jobs import CONDITIONS
 from watchword.data.recordings import Recording, from_data
 from watchword.errors import WatchwordError
 from watchword.evaluate.conditions import AS_IT_IS, Scenes, with_conditions

@@ -192,7 +192,7 @@ def int8_file(network: Any, model: ModelConfig, rows: np.ndarray) -> bytes:
 
 def random_settings(features: FeaturesConfig, pcm: np.ndarray) -> ModelSettings:
     """The normalisation that training would fit to this audio."""
-    from watchword.data.features import fit_normalisation
+    from watchword.data.normalisation import fit_normalisation
 
     rows = core.frontend_rows(pcm, features.hop_samples, features.coeffs, features.kind)
     normalisation = fit_normalisation([rows], features)

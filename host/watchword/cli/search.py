@@ -53,12 +53,12 @@ def command(
     from watchword.config import adjusted, load_config
     from watchword.train.search.results import write_results
     from watchword.train.search.space import load_space
-    from watchword.train.search.study import Plan, open_study, search
+    from watchword.train.search.study import StudyPlan, open_study, search
 
     base = adjusted(load_config(config), {("detector", "target_fah"): target_fah})
     space = load_space(space_name)
     timeout_s = None if timeout_min is None else 60.0 * timeout_min
-    plan = Plan(base, space, folder, trials, storage, timeout_s, not quiet)
+    plan = StudyPlan(base, space, folder, trials, storage, timeout_s, not quiet)
     study = open_study(plan)
     try:
         search(study, plan, jobs)

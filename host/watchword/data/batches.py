@@ -67,9 +67,17 @@ class Batches:
     """
 
     def __init__(
-        self, data: TrainingSet, geometry: Geometry, rows: int, size: int, negatives_per_positive: float,
-        window_end_s: float, seed: int, masks: Masks | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        data: TrainingSet,
+        geometry: Geometry,
+        *,
+        rows: int,
+        size: int,
+        negatives_per_positive: float,
+        window_end_s: float,
+        seed: int,
+        masks: Masks | None = None,
+    ) -> None:
         self.data, self.rows = data, rows
         self._masks, self._seed = masks, seed
         self.positives = max(1, round(size / (1.0 + negatives_per_positive)))

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from watchword.data.features import Job, Recipe, job_key, job_rng
+from watchword.data.job_keys import job_key, job_rng
+from watchword.data.jobs import Job, Recipe
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 

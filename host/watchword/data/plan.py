@@ -16,7 +16,8 @@ from watchword import audio, spec
 from watchword.data.cache import compute_rows
 from watchword.data.corpus import Clip, read_manifest
 from watchword.data.endpoint import word_bounds
-from watchword.data.features import (
+from watchword.data.job_keys import digest_file, make_bank
+from watchword.data.jobs import (
     CONDITIONS,
     STREAM_S,
     Job,
@@ -26,8 +27,6 @@ from watchword.data.features import (
     PositiveJob,
     Recipe,
     ValidationJob,
-    digest_file,
-    make_bank,
 )
 from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES
 from watchword.data.rooms import simulate

@@ -1,6 +1,6 @@
 """Recordings as they sound elsewhere: in held-out rooms and noises, through the same pipeline.
 
-The conditions and the mixing are those that training validates with (data/features.py); rooms and noises
+The conditions and the mixing are those that training validates with (data/jobs.py); rooms and noises
 are those of the evaluated split, so that training has heard none of them.
 """
 
@@ -19,7 +19,8 @@ import numpy as np
 from watchword import audio, core, spec
 from watchword.data.augment import Bank
 from watchword.data.corpus import SPLIT_NAMES, read_manifest
-from watchword.data.features import CONDITIONS, Piece, ValidationJob, digest_file
+from watchword.data.job_keys import digest_file
+from watchword.data.jobs import CONDITIONS, Piece, ValidationJob
 from watchword.data.recordings import Recording, Selection
 from watchword.errors import WatchwordError
 from watchword.evaluate import metrics

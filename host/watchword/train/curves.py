@@ -26,10 +26,13 @@ def draw_curves(log: RunLog, results: dict[str, Accuracy], path: Path) -> Path:
     numbers = range(1, len(log.rows) + 1)
     loss.semilogy(numbers, [float(str(row["loss"])) for row in log.rows])
     loss.set(xlabel="epoch (QAT's follow)", ylabel="training loss")
-    judged = [(n, row) for n, row in zip(numbers, log.rows, strict=True) if "frr_mean" in row]
+    points = [(n, row) for n, row in zip(numbers, log.rows, strict=True) if "frr_mean" in row]
     for key, label in (("frr_clean", "clean"), ("frr_mean", "mean of all conditions")):
         misses.plot(
-            [n for n, _ in judged], [100.0 * float(str(row[key])) for _, row in judged], ".-", label=label
+            [n for n, _ in points],
+            [100.0 * float(str(row[key])) for _, row in points],
+            ".-",
+            label=label,
         )
     misses.set(xlabel="epoch", ylabel="validation FRR, % (at 3 false alarms)", ylim=(0, None))
     misses.legend()

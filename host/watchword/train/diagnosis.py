@@ -24,12 +24,12 @@ from watchword.files import write_atomic
 if TYPE_CHECKING:
     from watchword.config import RunConfig
     from watchword.train.sources import Sources
-    from watchword.train.stage import Divergence, Judgement, Stage
+    from watchword.train.stage import Divergence, Stage, ValidationResult
 
 FINDINGS_FILE = "findings.json"
-_EASY_FRR = 0.005  # misses at the first validation that are too good to be true
-_SAME_SCORES = 0.02  # 0..1: a spread of the scores that tells nothing from nothing
-_HIGH, _LOW = 0.10, 0.05  # error rates worth a word, and those that are small beside them
+_EASY_FRR = 0.005  # FRR at the first validation below which a leak is suspected
+_SAME_SCORES = 0.02  # 0..1: spread of the scores below which the model tells nothing apart
+_HIGH, _LOW = 0.10, 0.05  # error rates that are reported, and those that are small beside them
 _BALANCE = (2.5, 10.0)  # negatives for each positive: half and double the 1:5 that works best
 _LEAST_DATA = 2.0  # seconds of negatives for each second of positives
 _STALL = 0.3  # share of the time spent waiting for batches
@@ -51,13 +51,13 @@ class Finding:
 
 @dataclass
 class Diagnosis:
-    """The findings of a run under way, by topic: a later look at the same topic replaces the earlier."""
+    """The findings of a run in progress, by topic: a later check of a topic replaces the earlier finding."""
 
     config: RunConfig
     folder: Path
     say: Callable[[str], None]
     findings: dict[str, Finding] = field(default_factory=dict)
-    rows: list[dict[str, Any]] = field(default_factory=list)  # of the stage that is on
+    rows: list[dict[str, Any]] = field(default_factory=list)  # of the log, of the stage in progress
 
     def note(self, topic: str, finding: Finding | None) -> None:
         known = self.findings.get(topic)
@@ -83,8 +83,8 @@ class Diagnosis:
         self.note("balance", unbalanced(t.negatives_per_positive, negative_s / max(positive_s, 1e-9)))
         self.note("features", slow_features(features_s, self.config.data.workers, os.cpu_count() or 1))
 
-    def after_epoch(self, stage: Stage, row: dict[str, Any], found: Judgement | None) -> None:
-        """`row` is the epoch's line of the log; `found` is what validation said, if there was one."""
+    def after_epoch(self, stage: Stage, row: dict[str, Any], found: ValidationResult | None) -> None:
+        """`row` is the epoch's line of the log; `found` is its validation, if it had one."""
         first = found is not None and not any("rank" in earlier for earlier in self.rows)
         self.rows = [*(r for r in self.rows if r["stage"] == stage.name), row]
         self.note("loader", stalled(float(row["wait_share"])))
@@ -95,8 +95,8 @@ class Diagnosis:
             self.note("leak", explain_easy(Path(self.config.data.manifest), found, int(row["epoch"])))
         if int(row["epoch"]) >= max(stage.warmup_epochs, stage.epochs // 2):
             self.note("collapse", collapsed(found.spread))
-        judged = [(float(r["loss"]), float(r["val_loss"])) for r in self.rows if "val_loss" in r]
-        self.note("overfitting", overfitted(judged))
+        losses = [(float(r["loss"]), float(r["val_loss"])) for r in self.rows if "val_loss" in r]
+        self.note("overfitting", overfitted(losses))
 
     def at_the_end(self, fpr: float, fnr: float) -> None:
         """Error rates of the finished model at its own threshold."""
@@ -114,7 +114,7 @@ def read_findings(folder: Path) -> list[Finding]:
 
 
 def diverged(found: Divergence, sources: Sources | None) -> Finding:
-    """Why a loss stopped being a number: the clip, if one is at fault, else the settings."""
+    """Why a loss is no longer finite: a faulty clip if there is one, else the settings."""
     what = (
         f"the loss became {found.loss} in epoch {found.epoch}, step {found.step} of {found.stage} (gradient "
         f"norm {found.gradient_norm:.3g}, learning rate {found.rate:.3g}, loss before {found.before:.4g}); "
@@ -125,16 +125,18 @@ def diverged(found: Divergence, sources: Sources | None) -> Finding:
         assert sources is not None
         paths = ", ".join(str(path) for path in sources.of(found.batch, int(index)))
         return Finding(
-            "error", f"{what}; good weights fail on a segment of {paths} too", "mend or remove that audio"
+            "error",
+            f"{what}; the weights before fail on {paths} too",
+            "repair or remove that audio",
         )
     for path in sources.of_all(found.batch) if sources else []:
         fault = file_fault(path)
         if fault is not None:
-            return Finding("error", f"{what}; {path} {fault}", "mend or remove that file, then scan again")
+            return Finding("error", f"{what}; {path} {fault}", "repair or remove that file, then scan again")
     section = "qat" if "QAT" in found.stage else "train"
     return Finding(
         "error",
-        f"{what}; the batch's audio is sound, so the steps are too large",
+        f"{what}; the batch's audio has no fault, so the steps are too large",
         f"lower [{section}] learning_rate, say to {found.rate / 10:.2g}, or raise [train] warmup_epochs, and "
         "go on with --resume",
     )
@@ -155,12 +157,12 @@ def file_fault(path: Path) -> str | None:
     return None
 
 
-def too_easy(found: Judgement) -> bool:
+def too_easy(found: ValidationResult) -> bool:
     """Is the very first validation nearly perfect?"""
     return found.frr_mean <= _EASY_FRR and found.rank <= 2 * _EASY_FRR
 
 
-def explain_easy(manifest: Path, found: Judgement, epoch: int) -> Finding:
+def explain_easy(manifest: Path, found: ValidationResult, epoch: int) -> Finding:
     """Look for a leak between training and validation, and name it."""
     start = f"{100 * (1 - found.frr_mean):.1f} % of the validation words are found after epoch {epoch}"
     clips = [clip for clip in read_manifest(manifest) if clip.split in ("train", "val")]
@@ -224,7 +226,7 @@ def unsteady(speeds: Sequence[float]) -> Finding | None:
 
 
 def collapsed(spread: float) -> Finding | None:
-    """`spread`: between the highest and the lowest peak of all validation recordings, 0..1."""
+    """`spread`: highest less lowest peak of all validation recordings, 0..1."""
     if spread >= _SAME_SCORES:
         return None
     return Finding(
@@ -233,17 +235,17 @@ def collapsed(spread: float) -> Finding | None:
     )  # fmt: skip
 
 
-def overfitted(judged: Sequence[tuple[float, float]]) -> Finding | None:
+def overfitted(losses: Sequence[tuple[float, float]]) -> Finding | None:
     """Training loss and validation loss of every validation of one stage, in order."""
-    if len(judged) < 4:
+    if len(losses) < 4:
         return None
-    best = min(range(len(judged)), key=lambda i: judged[i][1])
-    worse = judged[-1][1] > _WORSE * judged[best][1] + 0.01
-    if len(judged) - best <= 2 or not worse or judged[-1][0] >= 0.95 * judged[best][0]:
+    best = min(range(len(losses)), key=lambda i: losses[i][1])
+    worse = losses[-1][1] > _WORSE * losses[best][1] + 0.01
+    if len(losses) - best <= 2 or not worse or losses[-1][0] >= 0.95 * losses[best][0]:
         return None
     return Finding(
-        "warning", f"training loss still falls, but validation loss rose from {judged[best][1]:.3f} to "
-        f"{judged[-1][1]:.3f}: it learns its clips by heart",
+        "warning", f"training loss still falls, but validation loss rose from {losses[best][1]:.3f} to "
+        f"{losses[-1][1]:.3f}: it overfits its clips",
         "add voices and negatives, raise [data] draws or [augment], set [train] patience or weight_decay",
     )  # fmt: skip
 

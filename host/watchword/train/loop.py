@@ -1,4 +1,4 @@
-"""The training loop, the same for float and for quantisation-aware training."""
+"""The training loop of one stage, the same for float and for quantisation-aware training."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from watchword.data.batches import Batches
+from watchword.data.batches import Batch, Batches
 from watchword.errors import WatchwordError
 from watchword.train.diagnosis import Finding, diverged
-from watchword.train.losses import SegmentLoss
-from watchword.train.progress import Progress
-from watchword.train.stage import Course, Divergence, Judgement, OnValidation, RunLog, Stage
+from watchword.train.progress import ProgressBar
+from watchword.train.stage import Divergence, OnValidation, RunLog, Stage, StageProgress, ValidationResult
 from watchword.train.state import SavedState
 from watchword.train.trainer import StepResult, Trainer, load_weights, save_weights
-
-if TYPE_CHECKING:
-    from watchword.train.distill.target import Lesson
 
 
 def median_speed(log: RunLog, stage: Stage) -> int:
@@ -29,164 +25,188 @@ def median_speed(log: RunLog, stage: Stage) -> int:
     return round(float(np.median([row["segments_per_s"] for row in log.rows if row["stage"] == stage.name])))
 
 
-class Keeper:
-    """Keeps the state of a stage and hears of its epochs; this one in memory, so for no resuming."""
+class Checkpointer(Protocol):
+    """Stores all that the rest of a stage depends on, after every epoch."""
+
+    def save(self, stage: str, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+        """Replace the latest state."""
+
+    def load(self) -> SavedState:
+        """The latest state."""
+
+
+class MemoryCheckpointer:
+    """Holds the latest state in memory: enough to restore the weights after a divergence, not to resume."""
 
     def __init__(self) -> None:
         self._state = SavedState("", {}, {})
 
     def save(self, stage: str, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+        """Replace the latest state."""
         self._state = SavedState(stage, arrays, meta)
 
     def load(self) -> SavedState:
+        """The latest state."""
         return self._state
 
-    def observe(self, stage: Stage, row: dict[str, Any], found: Judgement | None) -> None:
-        """`row` is the epoch's line of the log; `found` is what validation said, if there was one."""
 
-    def explain(self, divergence: Divergence) -> Finding:
-        return diverged(divergence, None)
+@dataclass(kw_only=True)
+class StageLoop:
+    """Trains one stage epoch by epoch and leaves the best weights in the trainer's network.
 
-
-@dataclass(frozen=True)
-class Observers:
-    """What a stage calls as it goes."""
-
-    judge: Callable[[], Judgement]  # of the network with the weights it has then
-    after_epoch: Callable[[int], None]  # with the averaged weights in the network
-    say: Callable[[str], None] | None = None
-    progress: bool = True
-    on_validation: OnValidation | None = None
-    keeper: Keeper = field(default_factory=Keeper)
-    bar: Progress | None = None  # of a run with several stages
-
-    def tell(self, line: str) -> None:
-        if self.say is not None:
-            self.say(line)
-
-
-def fit(
-    network: Any, logits: Any, stage: Stage, loss: SegmentLoss, batches: Batches, observers: Observers,
-    log: RunLog, checkpoint: Path, lesson: Lesson | None = None, resume: bool = False,
-) -> None:  # fmt: skip
-    """Train `network` (whose `logits` are its part before the sigmoid) and leave the best weights in it.
-
-    The best weights by validation go to `checkpoint` (.npz) as soon as they are found: the averaged ones,
-    or at the end the raw ones, if those are better. After every epoch all that the rest depends on goes to
-    the keeper; with `resume` the stage goes on from there, to the same result.
+    The best weights by validation go to `weights` (.npz) as soon as they are found: the averaged ones, or
+    at the end the raw ones, if those are better. After every epoch the checkpointer gets all that the rest
+    of the stage depends on.
     """
-    trainer = Trainer(network, logits, loss, stage, lesson)
-    bar = observers.bar or Progress(stage.segments(batches.size), observers.progress)
-    bar.stage(stage.name)
-    course = _restore(trainer, batches, observers.keeper.load()) if resume else Course()
-    bar.skip(course.epoch * stage.steps_per_epoch * batches.size)
-    if not resume:
-        _save(trainer, stage, batches, course, observers.keeper)
-    while not course.finished:
-        row = _run_epoch(course.epoch + 1, stage, trainer, batches, observers.keeper, bar)
-        found = _validate(trainer, stage, course, row, observers, checkpoint, bar)
-        log.add(**row)
-        observers.keeper.observe(stage, row, found)
-        _save(trainer, stage, batches, course, observers.keeper)
-    bar.skip((stage.epochs - course.epoch) * stage.steps_per_epoch * batches.size)
-    if observers.bar is None:
-        bar.close()
-    load_weights(network, checkpoint)
 
+    stage: Stage
+    trainer: Trainer
+    batches: Batches
+    validate: Callable[[], ValidationResult]  # measures the network with the weights it has at the call
+    weights: Path
+    log: RunLog
+    checkpointer: Checkpointer = field(default_factory=MemoryCheckpointer)
+    after_validation: Callable[[], None] | None = None  # with the averaged weights; not after the last
+    on_epoch: Callable[[Stage, dict[str, Any], ValidationResult | None], None] | None = None
+    on_validation: OnValidation | None = None
+    explain: Callable[[Divergence], Finding] = lambda divergence: diverged(divergence, None)
+    say: Callable[[str], None] = lambda line: None
+    bar: ProgressBar | None = None  # of all stages of the run; None: no bar
+    _progress: StageProgress = field(init=False, default_factory=StageProgress)
 
-def _validate(
-    trainer: Trainer, stage: Stage, course: Course, row: dict[str, Any], observers: Observers,
-    checkpoint: Path, bar: Progress,
-) -> Judgement | None:  # fmt: skip
-    """Judge the epoch that `row` tells of, keep its weights if they are the best, see whether to stop."""
-    epoch = course.epoch = course.epoch + 1
-    found = None
-    with trainer.averager.in_place():
-        if epoch % stage.validate_every == 0 or epoch == stage.epochs:
-            found = observers.judge()
+    def run(self, resume: bool = False) -> None:
+        """Train to the end; with `resume` from the checkpointer's state on, to the same result."""
+        if self.bar is not None:
+            self.bar.describe(self.stage.name)
+        if resume:
+            self._restore()
+            self._skip(self._progress.epoch)
+        else:
+            self._save()
+        while not self._progress.finished:
+            row = self._train_epoch(self._progress.epoch + 1)
+            found = self._validate_epoch(row)
+            self.log.add(**row)
+            if self.on_epoch is not None:
+                self.on_epoch(self.stage, row, found)
+            self._save()
+        self._skip(self.stage.epochs - self._progress.epoch)
+        load_weights(self.trainer.network, self.weights)
+
+    def _skip(self, epochs: int) -> None:
+        if self.bar is not None:
+            self.bar.skip(epochs * self.stage.steps_per_epoch * self.batches.size)
+
+    def _train_epoch(self, epoch: int) -> dict[str, Any]:
+        """Take one epoch's steps; returns its row of the log."""
+        stage, size = self.stage, self.batches.size
+        losses, rate, waited = [math.nan], 0.0, 0.0
+        started = asked = time.perf_counter()
+        for number, batch in enumerate(self.batches.take(stage.steps_per_epoch)):
+            waited += time.perf_counter() - asked
+            rate = stage.rate((epoch - 1) * stage.steps_per_epoch + number)
+            result = self.trainer.step(batch, rate)
+            if not _finite(result, self.trainer):
+                raise self._divergence(epoch, number + 1, rate, result, losses[-1], batch)
+            losses.append(result.loss)
+            if self.bar is not None:
+                self.bar.update(size)
+            asked = time.perf_counter()
+        seconds = time.perf_counter() - started
+        mean = float(np.mean(losses[1:]))
+        if self.bar is not None:
+            self.bar.show_loss(mean)
+        return {
+            "stage": stage.name, "epoch": epoch, "loss": round(mean, 6), "learning_rate": round(rate, 9),
+            "segments_per_s": round(stage.steps_per_epoch * size / seconds),
+            "wait_share": round(waited / seconds, 4),
+        }  # fmt: skip
+
+    def _divergence(
+        self, epoch: int, step: int, rate: float, result: StepResult, before: float, batch: Batch
+    ) -> WatchwordError:
+        """Restore the state of the epoch before and find out why the loss is not a finite number."""
+        self._restore()
+        self._save(diverged=True)
+        finding = self.explain(
+            Divergence(
+                stage=self.stage.name,
+                epoch=epoch,
+                step=step,
+                rate=rate,
+                loss=result.loss,
+                gradient_norm=result.gradient_norm,
+                before=before,
+                batch=batch,
+                segment_losses=self.trainer.segment_losses(batch),
+            )
+        )
+        return WatchwordError(finding.what, f"training ({self.stage.name})", finding.remedy)
+
+    def _validate_epoch(self, row: dict[str, Any]) -> ValidationResult | None:
+        """Validate after the epoch that `row` describes, if it is due, and decide whether the stage ends."""
+        stage, progress = self.stage, self._progress
+        epoch = progress.epoch = progress.epoch + 1
+        if epoch % stage.validate_every and epoch != stage.epochs:
+            return None
+        with self.trainer.averager.in_place():
+            found = self.validate()
             row |= found.row()
-            _keep(trainer, course, found, row, checkpoint, f"averaged weights of epoch {epoch}")
-            waited = epoch - max(course.best_epoch, stage.warmup_epochs)
-            course.finished = epoch == stage.epochs or 0 < stage.patience <= waited
-            observers.tell(_line(stage, row) + bar.left())
-            if observers.on_validation is not None:
-                observers.on_validation(stage.name, epoch, found)
-        if not course.finished:
-            observers.after_epoch(epoch)
-    if course.finished:
+            self._keep_if_best(found, row, f"averaged weights of epoch {epoch}")
+            waited = epoch - max(progress.best_epoch, stage.warmup_epochs)
+            progress.finished = epoch == stage.epochs or 0 < stage.patience <= waited
+            self.say(_line(stage, row) + (self.bar.left() if self.bar is not None else ""))
+            if self.on_validation is not None:
+                self.on_validation(stage.name, epoch, found)
+            if not progress.finished and self.after_validation is not None:
+                self.after_validation()
+        if progress.finished:
+            self._finish(row)
+        return found
+
+    def _finish(self, row: dict[str, Any]) -> None:
+        """Validate the raw weights too, where averaged ones were validated so far."""
+        stage, progress, epoch = self.stage, self._progress, self._progress.epoch
         if stage.ema_decay:
-            raw = observers.judge()
+            raw = self.validate()
             row["raw_rank"] = round(raw.rank, 5)
-            if raw.decisive < course.best:
-                _keep(trainer, course, raw, row, checkpoint, f"raw weights of epoch {epoch}")
+            if raw.decisive < progress.best:
+                self._keep_if_best(raw, row, f"raw weights of epoch {epoch}")
         early = "" if epoch == stage.epochs else f"stopped after epoch {epoch}, no better since; "
-        observers.tell(f"{stage.name}: {early}kept the {course.kept}")
-    return found
+        self.say(f"{stage.name}: {early}kept the {progress.kept}")
+
+    def _keep_if_best(self, found: ValidationResult, row: dict[str, Any], name: str) -> None:
+        """Store the weights that are in the network if none were better; among equals the latest."""
+        progress = self._progress
+        row.setdefault("weights", "")
+        if found.decisive > progress.best:
+            return
+        if found.decisive < progress.best:
+            progress.best_epoch = progress.epoch
+        progress.best, progress.kept, row["weights"] = found.decisive, name, name.split()[0]
+        save_weights(self.trainer.network, self.weights)
+
+    def _save(self, diverged: bool = False) -> None:
+        drawn = self.batches.state()
+        arrays = {**self.trainer.arrays(), "hard": drawn.pop("hard")}
+        meta = {
+            "progress": asdict(self._progress),
+            "averaged_steps": self.trainer.averager.steps,
+            "batches": drawn,
+            "diverged": diverged,
+        }
+        self.checkpointer.save(self.stage.name, arrays, meta)
+
+    def _restore(self) -> None:
+        saved = self.checkpointer.load()
+        self.trainer.restore(saved.arrays, int(saved.meta["averaged_steps"]))
+        self.batches.restore({**saved.meta["batches"], "hard": saved.arrays["hard"]})
+        self._progress = StageProgress(**saved.meta["progress"])
 
 
-def _keep(
-    trainer: Trainer, course: Course, found: Judgement, row: dict[str, Any], checkpoint: Path, name: str
-) -> None:
-    """Store the weights that are in the network if none were better; among equals the latest."""
-    row.setdefault("weights", "")
-    if found.decisive > course.best:
-        return
-    if found.decisive < course.best:
-        course.best_epoch = course.epoch
-    course.best, course.kept, row["weights"] = found.decisive, name, name.split()[0]
-    save_weights(trainer.network, checkpoint)
-
-
-def _run_epoch(
-    epoch: int, stage: Stage, trainer: Trainer, batches: Batches, keeper: Keeper, bar: Progress
-) -> dict[str, Any]:
-    """One epoch's steps; returns its line of the log."""
-    losses, rate, waited = [math.nan], 0.0, 0.0
-    started = asked = time.perf_counter()
-    for number, batch in enumerate(batches.take(stage.steps_per_epoch)):
-        waited += time.perf_counter() - asked
-        rate = stage.rate((epoch - 1) * stage.steps_per_epoch + number)
-        result = trainer.step(batch, rate)
-        if not _sound(result, trainer):
-            course = _restore(trainer, batches, keeper.load())
-            _save(trainer, stage, batches, course, keeper, diverged=True)
-            broken = Divergence(
-                stage.name, epoch, number + 1, rate, result.loss, result.gradient_norm, losses[-1], batch,
-                trainer.segment_losses(batch),
-            )  # fmt: skip
-            finding = keeper.explain(broken)
-            raise WatchwordError(finding.what, f"training ({stage.name})", finding.remedy)
-        losses.append(result.loss)
-        bar.update(batches.size)
-        asked = time.perf_counter()
-    seconds = time.perf_counter() - started
-    mean = float(np.mean(losses[1:]))
-    bar.show_loss(mean)
-    return {
-        "stage": stage.name, "epoch": epoch, "loss": round(mean, 6), "learning_rate": round(rate, 9),
-        "segments_per_s": round(stage.steps_per_epoch * batches.size / seconds),
-        "wait_share": round(waited / seconds, 4),
-    }  # fmt: skip
-
-
-def _sound(result: StepResult, trainer: Trainer) -> bool:
+def _finite(result: StepResult, trainer: Trainer) -> bool:
     steady = math.isfinite(result.gradient_norm) or trainer.skips_infinite_gradients
     return math.isfinite(result.loss) and steady
-
-
-def _save(
-    trainer: Trainer, stage: Stage, batches: Batches, course: Course, keeper: Keeper, diverged: bool = False
-) -> None:
-    drawn = batches.state()
-    arrays = {**trainer.arrays(), "hard": drawn.pop("hard")}
-    meta = {"course": asdict(course), "averaged_steps": trainer.averager.steps, "batches": drawn}
-    keeper.save(stage.name, arrays, meta | {"diverged": diverged})
-
-
-def _restore(trainer: Trainer, batches: Batches, saved: SavedState) -> Course:
-    trainer.restore(saved.arrays, int(saved.meta["averaged_steps"]))
-    batches.restore({**saved.meta["batches"], "hard": saved.arrays["hard"]})
-    return Course(**saved.meta["course"])
 
 
 def _line(stage: Stage, row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What can be watched while a run trains: one bar over all its stages, and TensorBoard's scalars."""
+"""How a run shows its progress: one bar over all its stages, and TensorBoard's scalars."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from watchword.train.tensorflow import load_tensorflow
 
 
 class Pace:
-    """How long the rest takes, from all that was done since the start: it never jumps."""
+    """Estimates the time left from the mean pace since the start, so that the estimate is steady."""
 
     def __init__(self, total: float, clock: Callable[[], float] = time.perf_counter) -> None:
         self.total, self.done = total, 0.0
@@ -26,8 +26,8 @@ class Pace:
         return (self.total - self.done) * elapsed / self.done if self.done > 0 else None
 
 
-class Progress:
-    """One bar from the first segment of float training to the last of QAT, whichever stage is on.
+class ProgressBar:
+    """One bar from the first segment of float training to the last of QAT.
 
     The time left comes from the mean pace, validations included.
     """
@@ -37,15 +37,15 @@ class Progress:
         self._bar = tqdm(total=segments, unit=" segments", unit_scale=True, disable=hidden, smoothing=0)
         self._pace = Pace(segments)
 
-    def stage(self, name: str) -> None:
-        self._bar.set_description(f"{name:<10}")
+    def describe(self, stage: str) -> None:
+        self._bar.set_description(f"{stage:<10}")
 
     def update(self, segments: int) -> None:
         self._pace.done += segments
         self._bar.update(segments)
 
     def skip(self, segments: int) -> None:
-        """Work that need not be done: finished before the run was resumed, or saved by stopping early."""
+        """Take away work that is not done: finished before a resume, or saved by early stopping."""
         self._pace.total -= segments
         self._bar.total -= segments
         self._bar.refresh()
@@ -54,7 +54,7 @@ class Progress:
         self._bar.set_postfix(loss=f"{loss:.4f}")
 
     def left(self) -> str:
-        """The time left, to end a line with; nothing while that is not known."""
+        """The time left, as the end of a line; empty while it is not known."""
         seconds = self._pace.remaining_s()
         if seconds is None or seconds < 1:
             return ""
@@ -68,13 +68,15 @@ class ScalarLog:
     """TensorBoard's scalars of a run; does nothing when it is switched off or not installed."""
 
     def __init__(self, folder: Path, wanted: bool) -> None:
-        self._writer: Any = None
-        if wanted and find_spec("tensorboard") is not None:
-            self._writer = load_tensorflow().summary.create_file_writer(str(folder))
+        self._folder = folder
+        self._writer: Any = None  # opened by the first write
+        self._wanted = wanted and find_spec("tensorboard") is not None
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        if self._writer is None:
+        if not self._wanted:
             return
+        if self._writer is None:
+            self._writer = load_tensorflow().summary.create_file_writer(str(self._folder))
         with self._writer.as_default():
             for name, value in values.items():
                 load_tensorflow().summary.scalar(name, value, step)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from watchword.data.batches import Batch
-from watchword.data.features import Job
+from watchword.data.jobs import Job
 from watchword.data.plan import Features
 
 

@@ -1,4 +1,4 @@
-"""What training loop, trainer and diagnosis tell each other: stages, their log, what validation found."""
+"""What training loop, trainer and diagnosis exchange: stages, their log, results of a validation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOG_COLUMNS = (
 
 @dataclass(frozen=True)
 class Stage:
-    """One call of `fit`: how long, how fast, and how the result is chosen."""
+    """One of the stages of training (float, int8 QAT): its length, its rates, how its result is chosen."""
 
     name: str
     epochs: int
@@ -32,12 +32,12 @@ class Stage:
     warmup_epochs: int
     weight_decay: float
     ema_decay: float
-    validate_every: int  # epochs; the last one always is
-    patience: int = 0  # epochs without a better result before it ends; 0 = never
-    fused: bool = False  # steps compiled by XLA: twice as fast, after 10 s of compiling
+    validate_every: int  # epochs from one validation to the next; the last epoch is always validated
+    patience: int = 0  # epochs without a better result after which the stage ends early; 0 = never
+    fused: bool = False  # XLA compiles the steps: twice as fast, after 10 s of compiling
 
     def segments(self, batch: int) -> int:
-        """How many it trains on if it runs to its end."""
+        """Number of segments it trains on if it does not end early."""
         return self.epochs * self.steps_per_epoch * batch
 
     def rate(self, step: int) -> float:
@@ -66,11 +66,11 @@ class RunLog:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What validation found.
+class ValidationResult:
+    """Figures of one validation.
 
     Accuracy, FPR and FNR are at the operating point, over words in all conditions and whole recordings
-    without the word. Accuracy alone says little: where words are rare, silence is accurate.
+    without the word. Accuracy alone says little: a model that never fires is accurate where words are rare.
     """
 
     rank: float  # mean FRR at 1 to 5 false alarms
@@ -95,24 +95,24 @@ class Judgement:
         return {k: round(v, 5) for k, v in vars(self).items() if k in LOG_COLUMNS and v is not None}
 
 
-# Told of every validation: stage, epoch, what was found. What it raises ends the run.
-OnValidation = Callable[[str, int, Judgement], None]
+# Called after every validation with stage, epoch and result. An exception it raises ends the run.
+OnValidation = Callable[[str, int, ValidationResult], None]
 
 
 @dataclass
-class Course:
-    """How far a stage has come, beside the weights."""
+class StageProgress:
+    """How far a stage has come; saved with the weights."""
 
-    epoch: int = 0  # done
+    epoch: int = 0  # completed
     best: float = math.inf
-    best_epoch: int = 0  # the latest that was better than all before it
-    kept: str = ""  # which weights the checkpoint holds, in words
+    best_epoch: int = 0  # the latest whose result was better than all before it
+    kept: str = ""  # which weights the file of the best weights holds, in words
     finished: bool = False
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """A step whose loss is no number, looked at again with the weights of the epoch before."""
+    """A step whose loss is not finite, examined with the weights of the epoch before."""
 
     stage: str
     epoch: int
@@ -122,4 +122,4 @@ class Divergence:
     gradient_norm: float
     before: float  # loss of the step before
     batch: Batch
-    segment_losses: np.ndarray  # float32 [batch], with the good weights
+    segment_losses: np.ndarray  # float32 [batch], with the weights of the epoch before

@@ -21,16 +21,16 @@ from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
 STATE_FILE = "state.npz"
-_FORMAT = 1
+_FORMAT = 2
 _META = "meta"
-# What may differ between a run and its continuation: none of it changes a weight.
+# Settings that may differ between a run and its continuation, since none of them changes a weight.
 _FREE = (("data", "cache"), ("data", "workers"), ("train", "tensorboard"))
 _FREE_SECTIONS = ("size", "search")
 
 
 @dataclass(frozen=True)
 class SavedState:
-    """What a run resumes from."""
+    """The latest state of a stage."""
 
     stage: str
     arrays: dict[str, np.ndarray]
@@ -89,7 +89,7 @@ def check_same_settings(
 ) -> None:
     """Raise, naming the settings, unless a run with `before` can go on with `now`.
 
-    One that broke off because its loss exploded may go on with other learning rates.
+    A run that ended because its loss diverged may go on with other learning rates.
     """
     keys = sorted({(s, k) for content in (before, now) for s in content for k in content[s]})
     other = [
@@ -115,11 +115,11 @@ def data_digest(*arrays: np.ndarray) -> str:
 
 
 def progress_of(folder: Path) -> str | None:
-    """Where an unfinished run stands, in words; None if the folder holds none."""
+    """How far the interrupted run in `folder` has come, in words; None if the folder holds none."""
     if not (folder / STATE_FILE).is_file():
         return None
     _, meta = _read(folder / STATE_FILE)
-    return f"{meta['stage']} epoch {meta['course']['epoch']} is done"
+    return f"{meta['stage']} epoch {meta['progress']['epoch']} is done"
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One step of training, and all it changes: what is saved after an epoch and put back."""
+"""One step of training, and all the state that it changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from watchword.train.stage import Stage
 from watchword.train.tensorflow import load_tensorflow, network_input
 
 if TYPE_CHECKING:
-    from watchword.train.distill.target import Lesson
+    from watchword.train.distill.loss import DistillationLoss
 
 _LONGEST_GRADIENT = 5.0
 
@@ -30,14 +30,22 @@ class StepResult:
 
 
 class Trainer:
-    """A network with its optimizer and its averaged weights; `lesson`: what a teacher adds to the loss."""
+    """A network with its optimizer and its averaged weights.
+
+    `logits` is the network before its sigmoid; `distillation` is the term that a teacher adds to the loss.
+    """
 
     def __init__(
-        self, network: Any, logits: Any, loss: SegmentLoss, stage: Stage, lesson: Lesson | None = None
+        self,
+        network: Any,
+        logits: Any,
+        loss: SegmentLoss,
+        stage: Stage,
+        distillation: DistillationLoss | None = None,
     ) -> None:
         tf = load_tensorflow()
         self.network, self.averager = network, Averager(network, stage.ema_decay)
-        self._logits, self._loss, self._lesson = logits, loss, lesson
+        self._logits, self._loss, self._distillation = logits, loss, distillation
         optimizer = tf.keras.optimizers.AdamW(stage.learning_rate, weight_decay=stage.weight_decay)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self._rate = optimizer.learning_rate
@@ -53,21 +61,21 @@ class Trainer:
         tf = load_tensorflow()
         self._rate.assign(rate)
         tensors = [tf.constant(batch.rows), tf.constant(batch.labels), tf.constant(batch.hard)]
-        if self._lesson is not None:
-            tensors.append(tf.constant(self._lesson.targets(batch)))
+        if self._distillation is not None:
+            tensors.append(tf.constant(self._distillation.targets(batch)))
         loss, norm = self._compiled(*tensors).numpy().tolist()
         self.averager.update()
         return StepResult(loss, norm)
 
     def _step(self, rows: Any, positive: Any, hard: Any, soft: Any = None) -> Any:
-        """`soft`: the lesson's targets. Returns loss and gradient norm as float32 [2]."""
+        """`soft`: the teacher's logits. Returns loss and gradient norm as float32 [2]."""
         tf = load_tensorflow()
         variables, scaled = self.network.trainable_variables, hasattr(self._optimizer, "get_scaled_loss")
         with tf.GradientTape() as tape:
             logits = self._logits(network_input(rows), training=True)
             value = self._loss(logits, positive, hard)
-            if self._lesson is not None:
-                value += self._lesson.loss(logits, soft)
+            if self._distillation is not None:
+                value += self._distillation.loss(logits, soft)
             target = self._optimizer.get_scaled_loss(value) if scaled else value
         gradients = tape.gradient(target, variables)
         if scaled:

@@ -14,7 +14,7 @@ import numpy as np
 
 from watchword import core, spec
 from watchword.core import Geometry
-from watchword.data.features import CONDITIONS
+from watchword.data.jobs import CONDITIONS
 from watchword.data.plan import ValidationStream
 from watchword.evaluate.metrics import in_window, poisson_upper, stretch_peaks, threshold_for
 

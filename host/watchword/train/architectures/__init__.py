@@ -2,7 +2,7 @@
 
 On a segment of any length every graph gives one score for every stride, each equal to what the graph
 gives for that window alone. Those that a chip can run stream: they are stacks of temporal layers with
-valid padding, striding in their first layer only. The others are teachers and judges.
+valid padding, striding in their first layer only. The others serve as teachers and as judges.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which teacher `[distill] teacher` names, and what it gives a run to learn from."""
+"""Finds the teacher that `[distill] teacher` names, and makes the loss that a run learns from it with."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from watchword.config import RunConfig
 from watchword.core import Geometry
 from watchword.data.plan import Features
 from watchword.errors import WatchwordError
-from watchword.train.distill.head import Listener, train_headed_teacher
+from watchword.train.distill.head import PretrainedEncoder, train_headed_teacher
 from watchword.train.distill.keras_teacher import load_keras_teacher
+from watchword.train.distill.loss import DistillationLoss
 from watchword.train.distill.soft_labels import make_soft_labels
 from watchword.train.distill.speech_embedding import SpeechEmbedding
-from watchword.train.distill.target import Lesson
 from watchword.train.distill.teacher import Teacher
 from watchword.train.distill.wav2vec2 import Wav2Vec2
 
@@ -23,13 +23,13 @@ WAV2VEC2 = "wav2vec2:"
 
 
 def check_teacher(config: RunConfig) -> None:
-    """Fail now, not after the features, when the teacher that is named cannot be had."""
+    """Refuse a teacher that cannot be loaded before the features are computed."""
     name = config.distill.teacher
     if not name:
         return
-    listener = _listener(name)
-    if listener is not None:
-        _ = listener.identity  # reads its files
+    encoder = _pretrained_encoder(name)
+    if encoder is not None:
+        _ = encoder.identity  # reads its files
     elif Path(name).is_dir():
         load_keras_teacher(Path(name), config)
     else:
@@ -40,35 +40,33 @@ def check_teacher(config: RunConfig) -> None:
 
 
 @dataclass(frozen=True)
-class Taught:
+class Distillation:
     """What a run takes from its teacher."""
 
-    lesson: Lesson
-    facts: dict[str, Any]
+    loss: DistillationLoss
+    facts: dict[str, Any]  # about the teacher, for metrics.json
 
 
-def make_lesson(
+def make_distillation(
     config: RunConfig, features: Features, geometry: Geometry, progress: bool = True
-) -> Taught | None:
-    """Soft labels by the configured teacher for every training stream; None without a teacher.
+) -> Distillation:
+    """The distillation loss with soft labels by the configured teacher for every training stream.
 
-    geometry: the student's. A teacher's head, if it needs one, is trained first.
+    geometry: the student's. If the teacher is a pre-trained encoder, its head is trained first.
     """
     settings = config.distill
-    if not settings.teacher:
-        return None
-    listener = _listener(settings.teacher)
+    encoder = _pretrained_encoder(settings.teacher)
     teacher: Teacher = (
-        train_headed_teacher(listener, config, features, progress)
-        if listener is not None
+        train_headed_teacher(encoder, config, features, progress)
+        if encoder is not None
         else load_keras_teacher(Path(settings.teacher), config)
     )
     labels = make_soft_labels(teacher, features, config, progress)
-    lesson = Lesson(labels, geometry, settings.temperature, settings.weight)
-    return Taught(lesson, teacher.facts)
+    loss = DistillationLoss(labels, geometry, settings.temperature, settings.weight)
+    return Distillation(loss, teacher.facts)
 
 
-def _listener(name: str) -> Listener | None:
+def _pretrained_encoder(name: str) -> PretrainedEncoder | None:
     """The pre-trained encoder called `name`, if one is."""
     if name == SPEECH_EMBEDDING:
         return SpeechEmbedding()

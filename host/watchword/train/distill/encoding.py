@@ -1,7 +1,7 @@
-"""Other rows of the same audio: what a teacher hears where the student has its MFCC rows.
+"""Other features of the same audio: a teacher's rows where the student has those of its front end.
 
-The audio of a job is drawn from the job's own randomness, so a second pass hears every augmented sample
-again, and what an encoder makes of it goes into the same cache.
+The audio of a job is drawn from the job's own randomness, so a second pass gives every augmented sample
+again. The encoder's rows go into the same cache.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 from watchword import core
 from watchword.config import FeaturesConfig
 from watchword.data.cache import compute_rows
-from watchword.data.features import Job, Recipe, job_key, job_rng
+from watchword.data.job_keys import job_rng, sound_key
+from watchword.data.jobs import Job, Recipe
 
 
 class Encoder(Protocol):
@@ -53,7 +54,7 @@ class FrontEnd:
 
 
 @dataclass(frozen=True)
-class _Hearing(Recipe):
+class _EncodingRecipe(Recipe):
     """A recipe whose rows are an encoder's."""
 
     encoder: Encoder
@@ -64,7 +65,7 @@ class _Hearing(Recipe):
 
 @dataclass(frozen=True)
 class EncodedJob:
-    """The audio of `job` as `encoder` hears it."""
+    """The audio of `job`, as rows of `encoder`."""
 
     job: Job
     encoder: Encoder
@@ -72,7 +73,7 @@ class EncodedJob:
     def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
         """`rng` stays unused: the audio is drawn as for `job` itself."""
         shared = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-        return self.job.compute(_Hearing(**shared, encoder=self.encoder), job_rng(self.job, recipe))
+        return self.job.compute(_EncodingRecipe(**shared, encoder=self.encoder), job_rng(self.job, recipe))
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -80,11 +81,12 @@ class EncodedJob:
 
 
 def share_of(jobs: Sequence[Job], recipe: Recipe, share: float) -> list[int]:
-    """Which of `jobs` make up `share` of them, ascending, at least one: those with the lowest keys.
+    """Indices of `share` of the jobs, ascending, at least one: those with the lowest hashes of their sound.
 
-    A matter of what they hold, not of their order; a larger share holds all of a smaller one.
+    The choice does not depend on the order of `jobs` or on the code that makes the sound; a larger share
+    holds all of a smaller one.
     """
-    keys = [job_key(job, recipe) for job in jobs]
+    keys = [sound_key(job, recipe) for job in jobs]
     lowest = sorted(range(len(jobs)), key=keys.__getitem__)
     return sorted(lowest[: max(1, round(share * len(jobs)))])
 
@@ -93,5 +95,5 @@ def encode(
     jobs: Sequence[Job], recipe: Recipe, encoder: Encoder, cache: Path, workers: int, label: str,
     progress: bool = True,
 ) -> list[np.ndarray]:  # fmt: skip
-    """What `encoder` makes of the audio of every job, in order, from the cache or computed."""
+    """The encoder's rows of the audio of every job, in order, from the cache or computed."""
     return compute_rows([EncodedJob(j, encoder) for j in jobs], recipe, cache, workers, label, progress)

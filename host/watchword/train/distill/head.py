@@ -1,4 +1,4 @@
-"""A small network on top of pre-trained embeddings, trained on the run's own data: together, a teacher.
+"""A teacher made of a pre-trained encoder and a small head that is trained on the run's own data.
 
 Embeddings are standardised to int8, as the student's rows are, so that batches, loss, loop and
 validation are the student's own. The head is kept in the cache under a hash of all it was made from.
@@ -20,7 +20,9 @@ from watchword import core, spec
 from watchword.config import ModelConfig, RunConfig
 from watchword.core import Geometry
 from watchword.data.batches import Batches, join_training_set, segment_rows
-from watchword.data.features import INPUT_STEPS_PER_SIGMA, Job, job_key
+from watchword.data.job_keys import job_key
+from watchword.data.jobs import Job, Recipe
+from watchword.data.normalisation import INPUT_STEPS_PER_SIGMA
 from watchword.data.plan import Features
 from watchword.files import write_atomic
 from watchword.train import architectures
@@ -40,7 +42,7 @@ _LEARNING_RATE = 1e-3
 _STANDARD_STREAMS = 400  # of each kind: enough for a mean and a deviation
 
 
-class Listener(Encoder, Protocol):
+class PretrainedEncoder(Encoder, Protocol):
     """A pre-trained encoder, and the head that suits its rows."""
 
     @property
@@ -64,8 +66,8 @@ class Standard:
 
 
 @dataclass(frozen=True)
-class _Material:
-    """The run's streams as the encoder hears them."""
+class _Encoded:
+    """The run's streams as rows of the encoder."""
 
     positives: np.ndarray  # [draws, rows, width]
     negatives: list[np.ndarray]
@@ -74,82 +76,93 @@ class _Material:
 
 
 def train_headed_teacher(
-    listener: Listener, config: RunConfig, features: Features, progress: bool = True
+    encoder: PretrainedEncoder, config: RunConfig, features: Features, progress: bool = True
 ) -> NetworkTeacher:
-    """The teacher that `listener` and a head make."""
-    identity = _identity(listener, config, features)
+    """The teacher that `encoder` and a head make."""
+    identity = _identity(encoder, config, features)
     kept = Path(config.data.cache) / "teachers" / identity[:32]
-    geometry = _geometry(listener)
+    geometry = _geometry(encoder)
     if not (kept / _NOTES).is_file():
-        material = _hear(listener, config, features, progress)
+        encoded = _encode_streams(encoder, config, features, progress)
         make_reproducible(config.train.seed)
-        network = architectures.build_model(listener.head, len(material.standard.mean))
-        validation = _train(network, geometry, material, config, features, kept, progress)
-        notes = {name: values.tolist() for name, values in vars(material.standard).items()}
+        network = architectures.build_model(encoder.head, len(encoded.standard.mean))
+        validation = _train(network, geometry, encoded, config, features, kept, progress)
+        notes = {name: values.tolist() for name, values in vars(encoded.standard).items()}
         write_atomic(kept / _NOTES, json.dumps({**notes, "validation": validation}))  # last: all is there
     notes = json.loads((kept / _NOTES).read_text("utf-8"))
     standard = Standard(*(np.array(notes[name], np.float32) for name in ("mean", "deviation")))
-    network = architectures.build_model(listener.head, len(standard.mean))
+    network = architectures.build_model(encoder.head, len(standard.mean))
     load_weights(network, kept / _WEIGHTS)
-    facts = {"teacher": listener.name, "head_parameters": int(network.count_params())}
+    facts = {"teacher": encoder.name, "head_parameters": int(network.count_params())}
     scorer = Scorer(architectures.logits_of(network), geometry)
     weights = hashlib.sha256((kept / _WEIGHTS).read_bytes()).hexdigest()
     identity = f"{identity} {weights}"  # two machines may train the same head to different weights
-    return NetworkTeacher(identity, listener, standard, scorer, facts | {"validation": notes["validation"]})
+    return NetworkTeacher(identity, encoder, standard, scorer, facts | {"validation": notes["validation"]})
 
 
-def _geometry(listener: Listener) -> Geometry:
-    head = listener.head
-    return Geometry(listener.hop_samples, architectures.receptive_rows(head), head.stem_stride)
+def _geometry(encoder: PretrainedEncoder) -> Geometry:
+    head = encoder.head
+    return Geometry(encoder.hop_samples, architectures.receptive_rows(head), head.stem_stride)
 
 
-def _identity(listener: Listener, config: RunConfig, features: Features) -> str:
-    """Hash of what was heard, by whom, and of how the head is trained."""
+def _identity(encoder: PretrainedEncoder, config: RunConfig, features: Features) -> str:
+    """Hash of the sounds, of the encoder, and of how the head is trained."""
     plan, t = features.plan, config.train
     jobs = [job_key(job, plan.recipe) for job in (*plan.positives, *_negatives(features, config))]
     jobs += [job_key(job, plan.validation_recipe) for job, _ in plan.validation]
     parts = (
-        "head", _VERSION, listener.identity, asdict(listener.head), jobs, asdict(t),
+        "head", _VERSION, encoder.identity, asdict(encoder.head), jobs, asdict(t),
         config.detector.smoothing, config.distill.head_steps,
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _negatives(features: Features, config: RunConfig) -> list[Job]:
-    """Those that it will judge, and no more: what they cost is the listening."""
+    """Only those that the teacher will label: encoding is what takes the time."""
     plan = features.plan
     return [plan.negatives[i] for i in share_of(plan.negatives, plan.recipe, config.distill.negative_share)]
 
 
-def _hear(listener: Listener, config: RunConfig, features: Features, progress: bool) -> _Material:
+def _encode_streams(
+    encoder: PretrainedEncoder, config: RunConfig, features: Features, progress: bool
+) -> _Encoded:
     plan, cache, workers = features.plan, Path(config.data.cache), config.data.workers
 
-    def heard(jobs: Sequence[Any], recipe: Any, label: str) -> list[np.ndarray]:
-        return encode(jobs, recipe, listener, cache, workers, label, progress)
+    def rows_of(jobs: Sequence[Job], recipe: Recipe, label: str) -> list[np.ndarray]:
+        return encode(jobs, recipe, encoder, cache, workers, label, progress)
 
-    positives = np.concatenate(heard(plan.positives, plan.recipe, "heard +"))
-    negatives = heard(_negatives(features, config), plan.recipe, "heard -")
-    validation = heard([job for job, _ in plan.validation], plan.validation_recipe, "heard val")
+    positives = np.concatenate(rows_of(plan.positives, plan.recipe, "encode +"))
+    negatives = rows_of(_negatives(features, config), plan.recipe, "encode -")
+    validation = rows_of([job for job, _ in plan.validation], plan.validation_recipe, "encode val")
     rng = np.random.default_rng([config.train.seed, 4])
     some = [positives[i] for i in rng.permutation(len(positives))[:_STANDARD_STREAMS]]
     some += [negatives[i] for i in rng.permutation(len(negatives))[:_STANDARD_STREAMS]]
     joined = np.concatenate(some).astype(np.float32)
     standard = Standard(joined.mean(axis=0), np.maximum(joined.std(axis=0), 1e-3))
-    return _Material(positives, negatives, validation, standard)
+    return _Encoded(positives, negatives, validation, standard)
 
 
 def _train(
-    network: Any, geometry: Geometry, material: _Material, config: RunConfig, features: Features, kept: Path,
+    network: Any, geometry: Geometry, encoded: _Encoded, config: RunConfig, features: Features, kept: Path,
     progress: bool,
 ) -> dict[str, object]:  # fmt: skip
-    """Train the head and leave its best weights in `kept`; returns how it does on validation."""
-    t, standard = config.train, material.standard
+    """Train the head and store its best weights in `kept`; returns its figures on validation."""
+    t, standard = config.train, encoded.standard
     detector = _detector(config, geometry)
-    heard = tuple(standard(stream) for stream in material.validation)
-    validation = ValidationSet(tuple(features.validation), heard, geometry)
-    batches = _batches(geometry, material, config, detector.smoothing)
+    rows = tuple(standard(stream) for stream in encoded.validation)
+    validation = ValidationSet(tuple(features.validation), rows, geometry)
+    batches = _batches(geometry, encoded, config, detector.smoothing)
     steps = -(-config.distill.head_steps // _EPOCHS)
-    stage = Stage("teacher", _EPOCHS, steps, _LEARNING_RATE, 1, t.weight_decay, t.ema_decay, 1)
+    stage = Stage(
+        name="teacher",
+        epochs=_EPOCHS,
+        steps_per_epoch=steps,
+        learning_rate=_LEARNING_RATE,
+        warmup_epochs=1,
+        weight_decay=t.weight_decay,
+        ema_decay=t.ema_decay,
+        validate_every=1,
+    )
     logits = architectures.logits_of(network)
     trainer = Trainer(network, logits, make_loss(t, detector.smoothing, geometry), stage)
     scorer = Scorer(logits, geometry)
@@ -175,9 +188,17 @@ def _detector(config: RunConfig, geometry: Geometry) -> core.DetectorConfig:
     return core.DetectorConfig(smoothing, d.high, d.low, d.cooldown_ms)
 
 
-def _batches(geometry: Geometry, material: _Material, config: RunConfig, smoothing: int) -> Batches:
-    t, standard = config.train, material.standard
+def _batches(geometry: Geometry, encoded: _Encoded, config: RunConfig, smoothing: int) -> Batches:
+    t, standard = config.train, encoded.standard
     rows = segment_rows(geometry, t.segment_s, smoothing)
-    words = np.stack([standard(stream) for stream in material.positives])
-    training = join_training_set(words, [standard(stream) for stream in material.negatives], rows)
-    return Batches(training, geometry, rows, t.batch, t.negatives_per_positive, t.window_end_s, t.seed)
+    words = np.stack([standard(stream) for stream in encoded.positives])
+    training = join_training_set(words, [standard(stream) for stream in encoded.negatives], rows)
+    return Batches(
+        training,
+        geometry,
+        rows=rows,
+        size=t.batch,
+        negatives_per_positive=t.negatives_per_positive,
+        window_end_s=t.window_end_s,
+        seed=t.seed,
+    )

@@ -78,5 +78,5 @@ def _facts(folder: Path, config: RunConfig, parameters: int) -> dict[str, Any]:
     try:
         results = json.loads((folder / "metrics.json").read_text("utf-8"))["validation"]["results"]
         return facts | {"validation": results["float"]}
-    except (OSError, ValueError, KeyError):  # the run was stopped after training: as good a teacher
+    except (OSError, ValueError, KeyError):  # facts are for the record only
         return facts

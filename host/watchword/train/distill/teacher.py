@@ -1,4 +1,4 @@
-"""What a teacher is: a judge of streams whose opinion, in logits, a smaller network learns to share."""
+"""What a teacher is: a network that labels streams with logits, which a smaller network learns to give."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from watchword.train.scoring import Scorer
 
 
 class Teacher(Protocol):
-    """Gives soft targets at its own score times; `soft_labels` brings them to the student's."""
+    """Gives logits at its own score times; `soft_labels` interpolates them to the student's."""
 
     @property
     def identity(self) -> str:
@@ -26,11 +26,11 @@ class Teacher(Protocol):
 
     @property
     def geometry(self) -> Geometry:
-        """At which samples of a stream its scores are due."""
+        """The samples of a stream that its scores belong to."""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """For the record of the run: what it is and how good."""
+        """What it is and how accurate, for metrics.json."""
 
     def logits(self, streams: Sequence[np.ndarray]) -> list[np.ndarray]:
         """float32 [geometry.scores(rows)] of each stream [rows, width]; its last score may be missing."""
@@ -51,7 +51,7 @@ class NetworkTeacher:
         return self.scorer.geometry
 
     def logits(self, streams: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """All streams in one go: windows that reach from one into the next are left out."""
+        """All streams together: windows that reach from one into the next are left out."""
         stride = self.geometry.stride_rows
         whole = [self.normalise(stream)[: len(stream) // stride * stride] for stream in streams]
         joined = self.scorer.logits(np.concatenate(whole))

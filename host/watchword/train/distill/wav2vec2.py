@@ -1,8 +1,8 @@
-"""wav2vec 2.0 through `transformers` as the ears of a teacher.
+"""wav2vec 2.0 through `transformers`, as a teacher's encoder.
 
 Its convolutions give a frame every 320 samples (400 samples wide), its transformer relates all frames of
-a stream, also to later ones: such a teacher knows what follows, and its opinion is still compared at the
-end of the frame it belongs to.
+a stream, also to later ones: such a teacher knows what follows, and its logit is still compared at the end
+of the frame it belongs to.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EXTRA = "pip install 'watchword[wav2vec2]'"
 _FRAME, _FRAME_HOP = 400, 320  # samples; the convolutions of every published wav2vec 2.0
 _POOLED = 2  # frames averaged to a row: 40 ms, half the disk
 _CHUNK_S = 12.0  # of audio at a time: attention grows with the square of the length
-_WHEREABOUTS = ("_name_or_path", "transformers_version")  # settings that change no output
+_LOCATION_SETTINGS = ("_name_or_path", "transformers_version")  # settings that change no output
 _DEPTH = 2 / 3  # of the layers: what is most about sounds and words (Pasad, Chou, Livescu 2021)
 
 
@@ -73,7 +73,7 @@ def _hidden(model: Any, audio: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _model(source: str) -> Any:
-    """The network, ready to listen, on one thread: jobs run in parallel already."""
+    """The network, on one thread: jobs run in parallel already."""
     try:
         import torch
         from transformers import Wav2Vec2Model
@@ -105,7 +105,7 @@ def _model(source: str) -> Any:
 def _fingerprint(source: str) -> str:
     """Hash of the settings and weights."""
     model = _model(source)
-    settings = {k: v for k, v in model.config.to_dict().items() if k not in _WHEREABOUTS}
+    settings = {k: v for k, v in model.config.to_dict().items() if k not in _LOCATION_SETTINGS}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for name, values in model.state_dict().items():
         digest.update(name.encode() + values.numpy().tobytes())

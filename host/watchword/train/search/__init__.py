@@ -1,1 +1,1 @@
-"""Hyper-parameter search: trials of a training run, each judged by its misses at the false-alarm target."""
+"""Hyper-parameter search: trials of a training run, compared by their misses at the false-alarm target."""

@@ -29,13 +29,13 @@ from watchword.files import check_folder
 from watchword.train.run import train_run
 from watchword.train.search.footprint import Footprint, measure_footprint
 from watchword.train.search.space import Space
-from watchword.train.stage import Judgement, OnValidation
+from watchword.train.stage import OnValidation, ValidationResult
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import Trial
 
-Trainer = Callable[..., dict[str, Any]]  # as train_run
+TrainFunction = Callable[..., dict[str, Any]]  # as train_run
 _SETTINGS = "settings"  # study attribute: what every process that joins must agree on
 _MOST_FAILURES = 3  # in a row: then it is not the trial's settings
 _MOST_REJECTIONS = 100  # in a row: then hardly anything in the space fits
@@ -44,7 +44,7 @@ _OPENING_TRIES = 5  # two processes that create the same tables at the same mome
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """One call of `watchword search`."""
 
     base: RunConfig
@@ -54,7 +54,7 @@ class Plan:
     storage: str = ""  # URL of a database; empty = study.db in the folder
     timeout_s: float | None = None
     progress: bool = True
-    train: Trainer = train_run
+    train: TrainFunction = train_run
     measure: Callable[[RunConfig], Footprint] = measure_footprint
     heartbeat_s: int = 20  # a running trial that misses three is taken for killed
 
@@ -76,7 +76,7 @@ def load_optuna() -> ModuleType:
     return optuna
 
 
-def search(study: Study, plan: Plan, jobs: int = 1) -> None:
+def search(study: Study, plan: StudyPlan, jobs: int = 1) -> None:
     """Work on the study, in `jobs` processes, until it has its trials."""
     context = multiprocessing.get_context("spawn")
     helper = replace(plan, progress=False)
@@ -93,7 +93,7 @@ def search(study: Study, plan: Plan, jobs: int = 1) -> None:
             process.kill()
 
 
-def open_study(plan: Plan) -> Study:
+def open_study(plan: StudyPlan) -> Study:
     """Create the study or join it; an error when it searches something else."""
     _check(plan)
     optuna = load_optuna()
@@ -131,7 +131,7 @@ def finished(study: Study) -> int:
     )
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: StudyPlan) -> None:
     if plan.base.detector.target_fah == 0:
         raise WatchwordError(
             "no false-alarm target to search for", "[detector] target_fah",
@@ -143,7 +143,7 @@ def _check(plan: Plan) -> None:
         raise WatchwordError("no manifest there", "[data] manifest", "name it in the TOML")
 
 
-def _storage(optuna: ModuleType, plan: Plan) -> Any:
+def _storage(optuna: ModuleType, plan: StudyPlan) -> Any:
     file = plan.folder / "study.db"
     own = {} if plan.storage else {"creator": partial(_connect, file)}
     return optuna.storages.RDBStorage(
@@ -163,7 +163,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _agree(study: Study, plan: Plan) -> None:
+def _agree(study: Study, plan: StudyPlan) -> None:
     """Processes of one study share its space and its other settings; paths may differ."""
     base = asdict(plan.base)
     for key in ("manifest", "cache", "workers"):
@@ -181,7 +181,7 @@ def _agree(study: Study, plan: Plan) -> None:
         )
 
 
-def _help(plan: Plan, number: int) -> None:
+def _help(plan: StudyPlan, number: int) -> None:
     """What a further process does."""
     try:
         _work(open_study(plan), plan, number)
@@ -189,7 +189,7 @@ def _help(plan: Plan, number: int) -> None:
         raise SystemExit(f"search process {number}: {error or 'interrupted'}") from None
 
 
-def _work(study: Study, plan: Plan, worker: int) -> None:
+def _work(study: Study, plan: StudyPlan, worker: int) -> None:
     """Run trials until the study has enough, or the time is over."""
     optuna = load_optuna()
     ends = time.monotonic() + (plan.timeout_s if plan.timeout_s is not None else float("inf"))
@@ -211,7 +211,7 @@ def _work(study: Study, plan: Plan, worker: int) -> None:
             objective.check_hope()
 
 
-def _sampler(optuna: ModuleType, plan: Plan, number: int, worker: int) -> Any:
+def _sampler(optuna: ModuleType, plan: StudyPlan, number: int, worker: int) -> Any:
     """TPE that draws the same again only for the same seed, trial and process."""
     seed = int(np.random.SeedSequence([plan.base.train.seed, number, worker]).generate_state(1)[0])
     return optuna.samplers.TPESampler(
@@ -221,9 +221,9 @@ def _sampler(optuna: ModuleType, plan: Plan, number: int, worker: int) -> Any:
 
 @dataclass
 class _Objective:
-    """One trial: draw, reject or train, judge."""
+    """One trial: draw settings, reject or train them, return their FRR."""
 
-    plan: Plan
+    plan: StudyPlan
     study: Study
     bar: tqdm
     failures: int = 0  # in a row
@@ -288,8 +288,8 @@ class _Objective:
     def _observer(self, trial: Trial) -> OnValidation:
         """Hands every float validation to the study and ends a trial that is behind."""
 
-        def observe(stage: str, epoch: int, found: Judgement) -> None:
-            if stage != "float":  # QAT is short and begins from what was judged
+        def observe(stage: str, epoch: int, found: ValidationResult) -> None:
+            if stage != "float":  # QAT is short and starts from the network that was compared
                 return
             trial.report(found.decisive, epoch)
             self.bar.set_postfix_str(f"trial {trial.number}, epoch {epoch}: {found.decisive:.4f}")

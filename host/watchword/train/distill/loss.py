@@ -1,4 +1,4 @@
-"""The part of the loss that a teacher adds: its soft opinion of every window of a batch.
+"""The term of the loss that a teacher adds: the student's scores against the teacher's soft labels.
 
 Hinton, Vinyals, Dean: "Distilling the Knowledge in a Neural Network" (2015), for a two-way softmax.
 """
@@ -18,8 +18,8 @@ from watchword.train.tensorflow import load_tensorflow, network_input
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """Soft labels, and how much they count beside the hard ones."""
+class DistillationLoss:
+    """Divergence of the student's scores from the soft labels, weighted against the loss on true labels."""
 
     labels: SoftLabels
     geometry: Geometry  # the student's
@@ -41,9 +41,9 @@ class Lesson:
         teacher = tf.where(known, targets, 0.0) / self.temperature
         student = tf.cast(logits[:, :, 0, 0], tf.float32) / self.temperature
         score = tf.sigmoid(teacher)
-        apart = tf.nn.softplus(student) - tf.nn.softplus(teacher) - score * (student - teacher)
+        divergence = tf.nn.softplus(student) - tf.nn.softplus(teacher) - score * (student - teacher)
         known = tf.cast(known, tf.float32)
-        return tf.reduce_sum(apart * known) / tf.maximum(tf.reduce_sum(known), 1.0)
+        return tf.reduce_sum(divergence * known) / tf.maximum(tf.reduce_sum(known), 1.0)
 
     def distance(self, logits: Callable[..., Any], batches: Iterable[Batch]) -> float:
         """The divergence over `batches` of a student's network, which gives `logits`."""

@@ -1,0 +1,92 @@
+"""What a job's rows depend on: the key they are cached under, and the randomness they are drawn from."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from watchword import audio, core, spec
+from watchword.data import acoustics, augment, jobs, mixing, specaugment, voice_effects
+from watchword.data.jobs import Job, Recipe
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
+from watchword.errors import WatchwordError
+
+if TYPE_CHECKING:
+    from watchword.config import AugmentConfig
+
+_SOUND_MODULES = (augment, acoustics, mixing, voice_effects, jobs, audio)  # their code decides the samples
+_SOUND_PACKAGES = ("python-stretch", "soxr", "soundfile")  # another version may give other samples
+_INAUDIBLE = (*specaugment.SETTINGS, "simulated_rooms")
+
+
+def digest_file(path: Path) -> str:
+    """Short hash of a file's content."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:24]
+    except OSError as error:
+        raise WatchwordError(f"cannot be read: {error.strerror}", path, "correct the manifest") from error
+
+
+def make_bank(
+    noises: Sequence[Path], rooms: Sequence[Path], speech: Sequence[Path], digests: dict[Path, str]
+) -> tuple[augment.Bank, str]:
+    """A bank and the digest of its content."""
+    parts = [[digests[path] for path in group] for group in (noises, rooms, speech)]
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
+    return augment.Bank(tuple(noises), tuple(rooms), tuple(speech)), digest
+
+
+def job_key(job: Job, recipe: Recipe) -> str:
+    """Hash of everything the job's rows depend on: audio, settings, seed, augmentation code, front end."""
+    features = recipe.features.hop_samples, recipe.features.coeffs, recipe.features.kind
+    parts = *_sound(job, recipe), *features, *_code_fingerprint()
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def sound_key(job: Job, recipe: Recipe) -> bytes:
+    """Hash of the sound that a job asks for, whatever code makes it and whatever features are taken of it."""
+    return hashlib.sha256(repr(_sound(job, recipe)).encode()).digest()
+
+
+def _sound(job: Job, recipe: Recipe) -> tuple[object, ...]:
+    return job.identity, _audible(recipe.augment), recipe.bank_digest, recipe.seed
+
+
+def _audible(config: AugmentConfig) -> dict[str, object]:
+    """The settings that change the sound: masks come later, and the bank's digest stands for its rooms."""
+    return {name: value for name, value in asdict(config).items() if name not in _INAUDIBLE}
+
+
+def job_rng(job: Job, recipe: Recipe) -> np.random.Generator:
+    """The randomness of a job: the same sound is drawn for every kind of features, and after a change
+    of the code that leaves the sound alone."""
+    return np.random.default_rng(int.from_bytes(sound_key(job, recipe)[:16], "big"))
+
+
+@lru_cache(maxsize=1)
+def _code_fingerprint() -> tuple[str, ...]:
+    """Hashes of the augmentation (statements, libraries, the silence around recordings) and of the front end
+    (its answer to a fixed signal)."""
+    files = [Path(str(module.__file__)) for module in _SOUND_MODULES]
+    sources = [ast.dump(ast.parse(path.read_text("utf-8"))).encode() for path in files]
+    versions = [f"{name} {_version(name)}".encode() for name in _SOUND_PACKAGES]
+    silence = repr((LEAD_SAMPLES, TAIL_SAMPLES)).encode()
+    probe = np.random.default_rng(0).normal(0.0, 3000.0, spec.SAMPLE_RATE_HZ).astype(np.int16)
+    hop = spec.HOP_CHOICES_SAMPLES[0]
+    answers = [core.frontend_rows(probe, hop, spec.MEL_BANDS, kind).tobytes() for kind in spec.FEATURE_KINDS]
+    return tuple(hashlib.sha256(part).hexdigest() for part in (*sources, *versions, silence, *answers))
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"

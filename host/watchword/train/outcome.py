@@ -1,0 +1,146 @@
+"""What a run ends with: converted models, the calibrated detector, accuracy on validation, metrics.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from watchword import core
+from watchword.config import RunConfig
+from watchword.data.batches import Batches
+from watchword.export.graph import read_network
+from watchword.export.image import build_image
+from watchword.export.settings import ModelSettings
+from watchword.export.size_target import SizeTarget
+from watchword.train import architectures, qat
+from watchword.train.calibration import calibrate_all
+from watchword.train.checkpoint import Run
+from watchword.train.convert import to_tflite
+from watchword.train.distill.choose import Distillation
+from watchword.train.fit import Quantised
+from watchword.train.prepare import Prepared
+from watchword.train.scoring import Scorer
+from watchword.train.state import comparable
+from watchword.train.validation import Accuracy, Score, calibrate
+
+_DISTANCE_BATCHES = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The detector's settings, calibrated if a target is given, and the accuracy with them on validation.
+
+    Accuracy of the float network ("float"), and of the .tflite files in the C engine ("int8", "int8 PTQ").
+    """
+
+    settings: ModelSettings
+    accuracy: dict[str, Accuracy]
+    calibration: dict[str, float] | None
+
+    @property
+    def exported(self) -> Accuracy:
+        """Accuracy of the model that is exported; of a teacher, which stays float, the float one."""
+        return self.accuracy["int8" if "int8" in self.accuracy else "float"]
+
+
+def convert(config: RunConfig, quantised: Quantised, segments: np.ndarray, rows: int) -> dict[str, bytes]:
+    """The model as int8 .tflite: trained for it ("int8"), and quantised after training ("int8 PTQ").
+
+    segments: int8 [n, segment rows, coeffs], whose last windows set the ranges of the latter; rows: of a
+    window.
+    """
+    coeffs, windows = config.features.coeffs, list(segments[:, -rows:])
+    return {
+        "int8": to_tflite(qat.deployable(quantised.network, quantised.folded), rows, coeffs),
+        "int8 PTQ": to_tflite(quantised.folded, rows, coeffs, windows),
+    }
+
+
+def validate_models(config: RunConfig, prepared: Prepared, network: Any, models: dict[str, bytes]) -> Outcome:
+    """Calibrate the detector and measure every form of the model with it."""
+    scorer = Scorer(architectures.logits_of(network), prepared.geometry)
+    score: dict[str, Score] = {"float": scorer.scores}
+    score |= {name: _engine_scores(content, prepared.settings) for name, content in models.items()}
+    validation, target = prepared.validation, config.detector.target_fah
+    # The streams are scored once; what the detector makes of the scores costs little.
+    found = {name: of(validation.rows) for name, of in score.items()}
+    exported = found["int8" if models else "float"]
+    detector, calibration = prepared.settings.detector, None
+    if target > 0 and config.detector.calibrate == "all":
+        detector, calibration = calibrate_all(validation, exported, detector, target)
+    elif target > 0:
+        measured = validation.measure(lambda _: exported, detector)
+        detector, calibration = calibrate(measured, detector, target)
+
+    def measure(scores: list[np.ndarray]) -> Accuracy:
+        return validation.measure(lambda _: scores, detector)
+
+    accuracy = {name: measure(scores) for name, scores in found.items()}
+    return Outcome(replace(prepared.settings, detector=detector), accuracy, calibration)
+
+
+def _engine_scores(tflite: bytes, settings: ModelSettings) -> Score:
+    image = core.ModelImage(build_image(read_network(tflite), settings))
+
+    def scores(streams: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [image.scores(rows) for rows in streams]
+
+    return scores
+
+
+def size_target(config: RunConfig) -> SizeTarget:
+    """The limits of `[size]` as the exporter takes them."""
+    size = config.size
+    return SizeTarget(round(size.flash_kb * 1024), round(size.ram_kb * 1024), size.on_excess)
+
+
+def check_size(config: RunConfig, tflite: bytes, settings: ModelSettings) -> list[str]:
+    """Warnings about a model that exceeds `[size]`; an error if that is asked for."""
+    network = read_network(tflite)
+    image = build_image(network, settings)
+    return size_target(config).check(len(image), network.arena_bytes, f"model '{settings.word}'")
+
+
+def distillation_facts(distillation: Distillation, network: Any, batches: Batches) -> dict[str, Any]:
+    """The teacher, and how far the float student's scores are from its own on training segments."""
+    distance = distillation.loss.distance(architectures.logits_of(network), batches.take(_DISTANCE_BATCHES))
+    return {**distillation.facts, "distance": distance}
+
+
+def make_metrics(run: Run, prepared: Prepared, outcome: Outcome, network: Any) -> dict[str, Any]:
+    """The content of metrics.json."""
+    words = {name: len(peaks) for name, peaks in outcome.accuracy["float"].word_peaks.items()}
+    settings, detector = outcome.settings, outcome.settings.detector
+    return {
+        "word": settings.word,
+        "parameters": int(qat.fold_batch_norm(network, run.config.model, settings.coeffs).count_params()),
+        "receptive_field_s": prepared.geometry.receptive_rows * prepared.geometry.hop_s,
+        "command": "watchword train --config config.toml, which holds `config`; then watchword export",
+        "config": _recorded(run.config),
+        "data": prepared.plan.provenance,
+        "clips": prepared.plan.clips,
+        "training": {
+            "positive_draws": len(prepared.training.positives),
+            "negative_hours": prepared.negative_s / 3600.0,
+        },
+        "validation": {
+            "words": words,
+            "negative_hours": prepared.validation.negative_hours,
+            "results": {name: result.table(detector) for name, result in outcome.accuracy.items()},
+        },
+        "calibration": outcome.calibration,
+        "findings": run.diagnosis.records(),
+        "seconds": run.seconds_so_far(),
+        "segments_per_s": run.speed,
+    }
+
+
+def _recorded(config: RunConfig) -> dict[str, Any]:
+    """All settings that decided the result, without where this computer keeps its files."""
+    settings = comparable(config)
+    settings["data"]["manifest"] = Path(config.data.manifest).name
+    return settings
