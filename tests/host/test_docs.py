@@ -101,3 +101,9 @@ def test_commands_that_are_shown_exist() -> None:
 def test_every_verb_shows_an_example() -> None:
     with_example = {where.split()[1] for where, _ in shown() if where.startswith("watchword ")}
     assert with_example == set(cli.list_commands(click.Context(cli)))
+
+
+def test_the_index_names_every_page() -> None:
+    linked = set(LINK.findall((ROOT / "docs" / "README.md").read_text()))
+    pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")} - {"README.md"}
+    assert not pages - linked

@@ -8,7 +8,7 @@ import click
 
 
 @click.command()
-@click.option("--board", required=True, help="Environment of platformio.ini.")
+@click.option("--board", required=True, help="Environment of platformio.ini, such as esp32dev.")
 @click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0.")
 @click.option("--model", type=click.Path(path_type=Path), help="Model folder to build in.")
 def command(board: str, port: str, model: Path | None) -> None:
@@ -18,7 +18,7 @@ def command(board: str, port: str, model: Path | None) -> None:
 
     \b
     Examples:
-      watchword flash --board BOARD --port /dev/ttyUSB0 --model models/hey_lighthouse
+      watchword flash --board esp32dev --port /dev/ttyUSB0 --model models/hey_lighthouse
       watchword monitor --port emu:c3 --model models/hey_lighthouse
     """
     from watchword.device import firmware

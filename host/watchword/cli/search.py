@@ -8,9 +8,9 @@ import click
 
 EXAMPLES = """\b
 Examples:
-  watchword search --config run.toml --trials 30
-  watchword search --config run.toml --space network --study runs/study --timeout-min 120 --jobs 2
-  watchword search --config run.toml --space my_space.toml --study runs/study --trials 60
+  watchword search --config runs/alexa/config.toml --target-fah 0.5 --trials 30
+  watchword search --config run.toml --space network --study runs/study --target-fah 0.5 --jobs 2
+  watchword search --config run.toml --space my_space.toml --target-fah 0.5 --timeout-min 120
   watchword train --config runs/study/best.toml --out runs/best
 """
 
