@@ -19,6 +19,7 @@ ORDER = (
     {"train"},
     {"judge"},
     {"cli", "api"},
+    {"__main__"},
 )
 FLOOR = {name: floor for floor, names in enumerate(ORDER) for name in names}
 GENERATED = {"_core"}
