@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORE_SOURCES := $(wildcard firmware/core/*/*.c firmware/core/*/*.h firmware/core/include/watchword/*.h)
 HOURS ?= 24
+AMOUNT ?= 100
 COST ?= $(BENCH)
 # The phrase as one word of a shell, whatever it holds.
 WORD_QUOTED = '$(subst ','\'',$(WORD))'
@@ -45,7 +46,8 @@ check: lint ## Lint and the fast tests, in about a minute: no emulated board, Te
 
 test: setup ## All tests, fast ones first; the emulated boards' too when an earlier one fails
 	@host=passed; boards=passed; \
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(COVERAGE) tests/golden tests/host tests/c tests/train || host=FAILED; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(COVERAGE) tests/golden tests/host tests/c tests/train \
+		tests/torture || host=FAILED; \
 	$(BIN)/python -m pytest $(COVERAGE) $(if $(COVERAGE),--cov-append) tests/emu || boards=FAILED; \
 	echo "== tests on this computer $$host, on the emulated boards $$boards"; \
 	[ "$$host $$boards" = "passed passed" ]
@@ -61,6 +63,9 @@ bench: cost # the older name
 
 soak: setup ## HOURS of audio through the board at PORT in one stream: every score equal, no drift, no leak
 	@$(BIN)/python -m tools.studies.soak --hours $(HOURS) --port $(PORT) --model $(MODEL) $(SOAK)
+
+torture: setup ## Every promise of docs/evidence/reliability.md tried AMOUNT times as often as by `make test`; writes that page
+	@$(BIN)/python -m tools.run.torture --amount $(AMOUNT)
 
 bench-accuracy: setup ## alexa beside PyPI's pymicro-wakeword on the recordings of WATCHWORD_DATA (docs/evidence/accuracy.md)
 	@$(BIN)/python -m tools.accuracy.benchmark $(ACCURACY)
@@ -103,4 +108,4 @@ doctor: setup ## What is installed and what is missing
 clean: ## Remove build products; keeps data, runs and sessions
 	rm -rf .cache/firmware .cache/pio build/cost $(VENV)/core.stamp host/watchword/_core*
 
-.PHONY: help system setup demo check test coverage cost bench soak bench-accuracy pareto reference settings lint format gen gen-check flash monitor doctor clean
+.PHONY: help system setup demo check test coverage cost bench soak torture bench-accuracy pareto reference settings lint format gen gen-check flash monitor doctor clean

@@ -2,7 +2,7 @@
 
 WATCHWORD_TORTURE scales how often each is tried: 1 (default) is the short form of `make test`, seconds
 in all; `make torture` takes 100. With WATCHWORD_TORTURE_LOG every promise that held is written there,
-one JSON object a line: what the page is made of (tools/torture/page.py).
+one JSON object a line: what the page is made of (tools/run/torture.py).
 """
 
 from __future__ import annotations
@@ -14,13 +14,6 @@ from pathlib import Path
 
 import pytest
 
-AMOUNT = float(os.environ.get("WATCHWORD_TORTURE", "1"))
-
-
-def tries(at_one: int) -> int:
-    """How often to try, from how often at WATCHWORD_TORTURE=1."""
-    return max(1, round(at_one * AMOUNT))
-
 
 @pytest.fixture
 def holds(request: pytest.FixtureRequest) -> Callable[..., None]:
@@ -29,7 +22,13 @@ def holds(request: pytest.FixtureRequest) -> Callable[..., None]:
     def write(promise: str, how: str, tried: str, figure: str) -> None:
         path = os.environ.get("WATCHWORD_TORTURE_LOG")
         if path:
-            row = {"promise": promise, "how": how, "tried": tried, "figure": figure, "test": request.node.name}
+            row = {
+                "promise": promise,
+                "how": how,
+                "tried": tried,
+                "figure": figure,
+                "test": request.node.name,
+            }
             with Path(path).open("a", encoding="utf-8") as log:
                 log.write(json.dumps(row) + "\n")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import tries
+from amount import tries
 from test_fuzz_model import seeds  # noqa: F401  (a fixture)
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,14 @@ Holds = Callable[..., None]
 def build(harness: Path, sources: list[str], folder: Path) -> Path:
     """The harness with these sources of the core, under sanitizers and with line coverage."""
     files = [harness, *(CORE / name for name in sources)]
-    flags = ["-std=gnu11", "-O1", "-g", "--coverage", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = [
+        "-std=gnu11",
+        "-O1",
+        "-g",
+        "--coverage",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+    ]
     includes = [f"-I{CORE / part}" for part in ("include", "gen", "src")]
     program = folder / harness.stem
     subprocess.run(["gcc", *flags, *includes, *map(str, files), "-o", str(program)], check=True, cwd=folder)
@@ -31,7 +38,9 @@ def covered(program: Path, sources: list[str]) -> dict[str, float]:
     found = {}
     for source in sources:
         notes = program.parent / f"{program.name}-{Path(source).stem}.gcno"
-        said = subprocess.run(["gcov", "-n", notes.name], cwd=program.parent, capture_output=True, text=True).stdout
+        said = subprocess.run(
+            ["gcov", "-n", notes.name], cwd=program.parent, capture_output=True, text=True
+        ).stdout
         match = re.search(rf"File '[^']*{re.escape(source)}'\nLines executed:([\d.]+)%", said)
         assert match, f"gcov says nothing of {source}: {said}"
         found[Path(source).name] = float(match[1])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tries
+from amount import tries
 from watchword import audio, spec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +111,9 @@ def test_a_full_disk_is_one_clear_line(what: str, sounds: Path, tmp_path: Path, 
         out = tmp_path / f"out{limit}"
         command = {
             "evaluate": evaluate(sounds, out),
-            "scan": verb("scan", tmp_path / "corpus", "--word", "hey lighthouse", "--out", out / "manifest.csv"),
+            "scan": verb(
+                "scan", tmp_path / "corpus", "--word", "hey lighthouse", "--out", out / "manifest.csv"
+            ),
             "mine": verb("mine", MODEL, "--data", sounds / "talk", "--out", out, "--threshold", 0.01),
         }[what]
         out.mkdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tries
+from amount import tries
 
 ROOT = Path(__file__).resolve().parents[2]
 Holds = Callable[..., None]

@@ -1,6 +1,6 @@
 """Runs tests/torture at length and writes what held, and how often it was tried, into a page.
 
-    python -m tools.torture.page --amount 100 --out docs/evidence/reliability.md
+python -m tools.run.torture --amount 100 --out docs/evidence/reliability.md
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def run(amount: float, log: Path) -> int:
 
 def page(rows: list[dict[str, str]], amount: float) -> str:
     lines = [
-        f"| {row['promise']} | {row['how']} | {row['tried']} | {row['figure']} | `{row['test']}` |" for row in rows
+        f"| {row['promise']} | {row['how']} | {row['tried']} | {row['figure']} | `{row['test']}` |"
+        for row in rows
     ]
     return HEAD.format(amount=amount) + "\n".join(lines) + "\n"
 
