@@ -29,7 +29,7 @@ def test_a_damaged_wire_costs_time_not_samples(share: float, holds: Holds) -> No
         assert np.array_equal(result.scores, expected_scores(pcm))
         scores += len(result.scores)
     holds(
-        f"A wire that damages {share:.2%} of the frames each way, and loses and doubles others, costs time only",
+        f"A wire that damages {share:.2%} of the frames, and loses and doubles others, costs time only",
         "The client against the C device link behind a faulty wire",
         f"{recordings} recordings of 3 s",
         f"{scores:,} of {scores:,} scores equal, no sample lost",
@@ -60,7 +60,7 @@ def test_the_application_takes_any_bytes(tmp_path: Path, holds: Holds) -> None:
         assert np.array_equal(result.scores, wanted)
     holds(
         "A board that was sent noise still answers, and gives the host's scores",
-        "The firmware's application compiled for this computer, ASan and UBSan; a real session after the noise",
+        "The firmware's application under ASan and UBSan, compiled for this computer; then a real session",
         f"{rounds} boards, {sent:,} bytes",
         f"{rounds} of {rounds} sessions right; the sanitizers said nothing",
     )
