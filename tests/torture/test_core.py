@@ -98,8 +98,8 @@ def test_push_survives_every_power_cut(tmp_path: Path, holds: Holds) -> None:
     assert run.returncode == 0, run.stderr[-4000:]
     holds(
         "Power that fails in a model push leaves the old model or the new one, and the next push works",
-        "The model store on a simulated flash, cut at every byte of six pushes and at random ones; bytes half "
-        "written, sectors half erased",
+        "The model store on a simulated flash, cut at every byte of six pushes and at random ones; bytes are "
+        "left half written, sectors half erased",
         f"{int(run.stdout.split()[0]):,} cuts",
         "0 boards without a working model",
     )
