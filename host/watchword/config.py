@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from watchword import spec, words
+from watchword.core import DetectorConfig
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
 Section = TypeVar("Section")
+_TOP, _LONGEST_MS = spec.DETECTOR_MAX_HIGH, spec.DETECTOR_MAX_COOLDOWN_MS
 _KINDS = {int: "whole number", float: "number", str: "text", bool: "true or false"}
 
 
@@ -172,11 +174,15 @@ class DistillConfig:
 @dataclass(frozen=True)
 class DetectorSettings:
     smoothing: int = _number(spec.DETECTOR_SMOOTHING, 1, spec.DETECTOR_MAX_SMOOTHING)  # scores in the average
-    high: float = _number(spec.DETECTOR_HIGH, 0.0, 1.0)  # an average that reaches this is a detection
-    low: float = _number(spec.DETECTOR_LOW, 0.0, 1.0)  # it must fall below this before the next one
-    cooldown_ms: int = _number(spec.DETECTOR_COOLDOWN_MS, 0, 65_535)  # least time between two detections
+    high: float = _number(spec.DETECTOR_HIGH, 0.0, _TOP)  # an average that reaches this is a detection
+    low: float = _number(spec.DETECTOR_LOW, 0.0, _TOP)  # it must fall below this before the next one
+    cooldown_ms: int = _number(spec.DETECTOR_COOLDOWN_MS, 0, _LONGEST_MS)  # least time between two detections
     target_fah: float = _number(0.0, 0.0, 1000.0)  # calibrate for this many an hour; 0 = keep the settings
     calibrate: str = _choice("high", ("high", "all"))  # what is chosen: `high` alone, or smoothing, low, high
+
+    def to_core(self) -> DetectorConfig:
+        """The settings as the detector takes them; an error if it would not."""
+        return DetectorConfig(self.smoothing, self.high, self.low, self.cooldown_ms)
 
 
 @dataclass(frozen=True)
@@ -348,6 +354,10 @@ def _refuse_unread(keys: list[str], arch: str, where: str | Path) -> None:
 
 def _check_together(config: RunConfig, where: str | Path) -> None:
     """Rules between settings."""
+    try:
+        config.detector.to_core()
+    except WatchwordError as error:
+        raise WatchwordError(f"[detector] {error.what}", where, "correct the file") from error
     # Defaults may stand for keys that are not read, so that command lines can change the architecture.
     changed = [k for k in _unread(config.model) if getattr(config.model, k) != getattr(ModelConfig, k)]
     _refuse_unread(changed, config.model.arch, where)
@@ -361,7 +371,6 @@ def _check_together(config: RunConfig, where: str | Path) -> None:
         (a.level_dbfs_min <= a.level_dbfs_max, "[augment] level_dbfs_min must not exceed level_dbfs_max"),
         (t.window_start_s <= t.window_end_s, "[train] window_start_s must not exceed window_end_s"),
         (t.warmup_epochs < t.epochs or t.epochs == 1, "[train] warmup_epochs must be below epochs"),
-        (d.low <= d.high, "[detector] low must not exceed high"),
         (t.best_by == "rank" or d.target_fah > 0, "[train] best_by target_fah needs [detector] target_fah"),
         (len(m.dilations) <= 12, "[model] dilations must name at most 12 blocks"),
         (m.arch != "conformer" or m.channels % m.heads == 0, "[model] channels must be a multiple of heads"),

@@ -81,11 +81,13 @@ class DetectorConfig:
         limit = spec.DETECTOR_MAX_SMOOTHING
         require(1 <= self.smoothing <= limit, "smoothing", f"1..{limit} scores, not {self.smoothing}")
         require(
-            0 <= self.low <= self.high <= 1,
+            0 <= self.low <= self.high <= spec.DETECTOR_MAX_HIGH,
             "thresholds",
-            f"0 <= low <= high <= 1, not {self.low}, {self.high}",
+            f"0 <= low <= high <= {spec.DETECTOR_MAX_HIGH:.4f} (the highest score there is), "
+            f"not {self.low:g}, {self.high:g}",
         )
-        require(0 <= self.cooldown_ms <= 65535, "cooldown_ms", f"0..65535, not {self.cooldown_ms}")
+        longest = spec.DETECTOR_MAX_COOLDOWN_MS
+        require(0 <= self.cooldown_ms <= longest, "cooldown_ms", f"0..{longest}, not {self.cooldown_ms}")
 
     @classmethod
     def from_fields(cls, smoothing: int, high_q15: int, low_q15: int, cooldown_ms: int) -> DetectorConfig:

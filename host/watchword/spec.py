@@ -46,6 +46,8 @@ DETECTOR_LOW = 0.3
 DETECTOR_COOLDOWN_MS = 500
 SCORE_FRAC_BITS = 8  # a raw score is an unsigned byte, 256 = certainty
 THRESHOLD_FRAC_BITS = 15  # smoothed scores and thresholds are Q15 in an unsigned 16-bit word
+DETECTOR_MAX_HIGH = 1.0 - 2.0**-SCORE_FRAC_BITS  # the highest score there is: above it, nothing is detected
+DETECTOR_MAX_COOLDOWN_MS = 0xFFFF
 
 
 def q15(level: float) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from watchword import core
+from watchword import core, spec
 from watchword.errors import WatchwordError
 
 STEP = 640  # samples between scores: 40 ms
@@ -55,7 +55,10 @@ def test_smoothing_is_the_moving_average(scores: list[int], window: int) -> None
 
 
 @given(
-    st.lists(st.integers(0, 255), max_size=400), st.floats(0.1, 1.0), st.floats(0, 1), st.integers(0, 3_000)
+    st.lists(st.integers(0, 255), max_size=400),
+    st.floats(0.1, spec.DETECTOR_MAX_HIGH),
+    st.floats(0, 1),
+    st.integers(0, 3_000),
 )
 def test_events_keep_their_distance_and_reach_the_threshold(
     scores: list[int], high: float, low_part: float, cooldown_ms: int
@@ -70,8 +73,19 @@ def test_events_keep_their_distance_and_reach_the_threshold(
 
 @pytest.mark.parametrize(
     "bad",
-    [{"smoothing": 0}, {"smoothing": 33}, {"high": 0.2, "low": 0.3}, {"high": 1.5}, {"cooldown_ms": -1}],
+    [
+        {"smoothing": 0},
+        {"smoothing": 33},
+        {"high": 0.2, "low": 0.3},
+        {"high": 1.5},
+        {"high": 0.997},
+        {"cooldown_ms": -1},
+    ],
 )
 def test_bad_settings_name_the_field(bad: dict[str, float]) -> None:
     with pytest.raises(WatchwordError, match="detector"):
         core.DetectorConfig(**bad)
+
+
+def test_the_highest_threshold_there_is_can_be_reached() -> None:
+    assert len(run([255] * 10, high=spec.DETECTOR_MAX_HIGH)) == 1

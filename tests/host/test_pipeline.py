@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from watchword import core
+from watchword import core, spec
 from watchword.errors import WatchwordError
 from watchword.export.graph import read_network
 from watchword.export.image import build_image
@@ -63,7 +63,7 @@ def test_chunking_changes_nothing(image: bytes, chunk: int) -> None:
 
 def test_detector_settings_can_be_replaced(image: bytes) -> None:
     eager = core.DetectorConfig(smoothing=1, high=0.0, low=0.0, cooldown_ms=0)
-    never = core.DetectorConfig(smoothing=32, high=1.0, low=0.0)
+    never = core.DetectorConfig(smoothing=32, high=spec.DETECTOR_MAX_HIGH, low=0.0)
     assert len(core.run_pipeline(image, noise(4), eager).detections) == 1  # low 0 never re-arms
     assert core.run_pipeline(image, noise(4), never).detections == []
 

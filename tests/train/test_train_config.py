@@ -39,7 +39,7 @@ def load_text(folder: Path, text: str) -> RunConfig:
         ("[model]\ndilations = []", "[model] dilations must be a list"),
         ("[model]\ndilations = [1, 99]", "[model] dilations must be 1..32, not 99"),
         ("[augment]\nsnr_db_min = 30", "snr_db_min must not exceed"),
-        ("[detector]\nlow = 0.8", "low must not exceed high"),
+        ("[detector]\nlow = 0.8", "0 <= low <= high"),
         ("[train]\nepochs = 4", "warmup_epochs must be below epochs"),
         ("[word]\nphrase = 'a very long phrase that nobody says'", "shorter than 32 bytes"),
         ("[train\n", "not valid TOML"),

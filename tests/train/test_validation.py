@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from watchword import core
+from watchword import core, spec
 from watchword.core import Geometry
 from watchword.data.plan import ValidationStream
 from watchword.evaluate.metrics import stretch_peaks
@@ -43,6 +43,13 @@ def test_calibration_meets_the_target_and_is_the_lowest() -> None:
     assert reasons["fah_upper95"] == pytest.approx(6.296 / 2, abs=0.01)  # Poisson, 2 events
     quiet, _ = calibrate(accuracy([0.9], []), core.DetectorConfig(), 0.5)
     assert quiet.high == quiet.low == 0.3  # nothing ever alarms: as low as hysteresis allows
+
+
+def test_calibration_never_gives_a_threshold_that_no_score_reaches() -> None:
+    """False alarms at the highest score cannot be kept out: the figures say so, the board is not deaf."""
+    loud = accuracy([0.9], [spec.DETECTOR_MAX_HIGH], hours=1.0)
+    detector, reasons = calibrate(loud, core.DetectorConfig(), target_fah=0.5)
+    assert detector.high == spec.DETECTOR_MAX_HIGH and reasons["false_alarms"] == 1
 
 
 def test_measure_places_words_in_time() -> None:

@@ -63,6 +63,7 @@ def spec_header(fingerprint: int) -> str:
         "DETECTOR_MAX_SMOOTHING": spec.DETECTOR_MAX_SMOOTHING,
         "DETECTOR_HIGH_Q15": spec.q15(spec.DETECTOR_HIGH),
         "DETECTOR_LOW_Q15": spec.q15(spec.DETECTOR_LOW),
+        "DETECTOR_MAX_HIGH_Q15": spec.q15(spec.DETECTOR_MAX_HIGH),
         "DETECTOR_COOLDOWN_MS": spec.DETECTOR_COOLDOWN_MS,
         "SCORE_FRAC_BITS": spec.SCORE_FRAC_BITS,
         "THRESHOLD_FRAC_BITS": spec.THRESHOLD_FRAC_BITS,

@@ -2,13 +2,16 @@
 
 #include <string.h>
 
-static bool valid(const ww_detector_config *config) {
-    return config->smoothing >= 1 && config->smoothing <= WW_DETECTOR_MAX_SMOOTHING &&
-           config->low_q15 <= config->high_q15 && config->high_q15 <= 1 << WW_THRESHOLD_FRAC_BITS;
+ww_status ww_detector_check(const ww_detector_config *config) {
+    bool valid = config->smoothing >= 1 && config->smoothing <= WW_DETECTOR_MAX_SMOOTHING &&
+                 config->low_q15 <= config->high_q15 &&
+                 config->high_q15 <= WW_DETECTOR_MAX_HIGH_Q15;
+    return valid ? WW_OK : WW_ERR_ARGUMENT;
 }
 
 ww_status ww_detector_init(ww_detector *d, const ww_detector_config *config) {
-    if (!valid(config)) return WW_ERR_ARGUMENT;
+    ww_status status = ww_detector_check(config);
+    if (status != WW_OK) return status;
     d->config = *config;
     ww_detector_reset(d);
     return WW_OK;

@@ -89,10 +89,17 @@ static bool word_is_clean(const char *word) {
     return ended && word[0] != 0;
 }
 
+ww_detector_config ww_model_detector(const ww_model_header *header) {
+    return (ww_detector_config){.smoothing = header->smoothing,
+                                .high_q15 = header->high_q15,
+                                .low_q15 = header->low_q15,
+                                .cooldown_ms = header->cooldown_ms};
+}
+
 static ww_status check_detector(const ww_model_header *h) {
-    bool good = in_range(h->smoothing, 1, WW_DETECTOR_MAX_SMOOTHING) && h->low_q15 <= h->high_q15 &&
-                h->high_q15 <= (1u << WW_THRESHOLD_FRAC_BITS);
-    return good && word_is_clean(h->word) ? WW_OK : WW_ERR_ARGUMENT;
+    ww_detector_config config = ww_model_detector(h);
+    ww_status status = ww_detector_check(&config);
+    return status == WW_OK && !word_is_clean(h->word) ? WW_ERR_ARGUMENT : status;
 }
 
 static value_info value_at(const checker *c, uint32_t value) {

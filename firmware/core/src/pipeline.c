@@ -10,10 +10,7 @@ static ww_status init_stages(ww_pipeline *p) {
                                  .mean = p->model.norm_mean,
                                  .gain = p->model.norm_gain,
                                  .spread = p->model.norm_spread};
-    ww_detector_config detector = {.smoothing = header->smoothing,
-                                   .high_q15 = header->high_q15,
-                                   .low_q15 = header->low_q15,
-                                   .cooldown_ms = header->cooldown_ms};
+    ww_detector_config detector = ww_model_detector(header);
     ww_status status =
         ww_frontend_init(&p->frontend, header->feature_kind, header->hop_samples, header->coeffs);
     if (status == WW_OK) status = ww_normaliser_init(&p->normaliser, &norm);

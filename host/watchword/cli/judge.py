@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from watchword import spec
+
 _PATH = click.Path(path_type=Path)
 
 
@@ -22,7 +24,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--split", help="With a manifest: only this split (train, val or test).")
 @click.option("--limit-minutes", type=float, help="Stream at most this much audio without the word.")
 @click.option(
-    "--sentry-high", type=click.FloatRange(0, 1), help="High threshold of a jumpy sentry [the model's own]."
+    "--sentry-high",
+    type=click.FloatRange(0, spec.DETECTOR_MAX_HIGH),
+    help="High threshold of a jumpy sentry [the model's own].",
 )
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="The judge accepts from."

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from watchword import spec
+
 if TYPE_CHECKING:
     from watchword.evaluate.mine import Mined
 
@@ -25,7 +27,7 @@ _SHOWN = 5
     "--out", type=_PATH, required=True, help="Folder for clips and manifest.csv; kept and added to."
 )
 @click.option(
-    "--threshold", default=0.3, show_default=True, type=click.FloatRange(0.01, 1.0),
+    "--threshold", default=0.3, show_default=True, type=click.FloatRange(0.01, spec.DETECTOR_MAX_HIGH),
     help="Smoothed score from which a peak is mined.",
 )  # fmt: skip
 @click.option("--max-minutes", type=click.FloatRange(min=0.0), help="Write at most this much, worst first.")

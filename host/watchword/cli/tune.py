@@ -7,13 +7,23 @@ from typing import Any
 
 import click
 
+from watchword import spec
+
 
 @click.command()
 @click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3, emu:esp32.")
-@click.option("--smoothing", type=click.IntRange(1), help="Scores averaged.")
-@click.option("--high", type=click.FloatRange(0, 1), help="Average score that is a detection.")
-@click.option("--low", type=click.FloatRange(0, 1), help="Average score that re-arms the detector.")
-@click.option("--cooldown-ms", type=click.IntRange(0, 0xFFFF), help="No second detection sooner than this.")
+@click.option("--smoothing", type=click.IntRange(1, spec.DETECTOR_MAX_SMOOTHING), help="Scores averaged.")
+@click.option(
+    "--high", type=click.FloatRange(0, spec.DETECTOR_MAX_HIGH), help="Average score that is a detection."
+)
+@click.option(
+    "--low", type=click.FloatRange(0, spec.DETECTOR_MAX_HIGH), help="Average score that re-arms the detector."
+)
+@click.option(
+    "--cooldown-ms",
+    type=click.IntRange(0, spec.DETECTOR_MAX_COOLDOWN_MS),
+    help="No second detection sooner than this.",
+)
 @click.option("--gain", type=click.FloatRange(1 / 256, 255), help="Amplification of the microphone.")
 @click.option("--save", is_flag=True, help="Keep the settings over restarts.")
 def command(

@@ -24,7 +24,7 @@ def calibrate_all(
     Each pair of smoothing and low gets its own high threshold. Settings that miss equally few words are
     told apart by latency, then the given ones are kept. Returns them and what they were chosen by.
     """
-    best: tuple[tuple[float, float, bool], core.DetectorConfig, dict[str, float]] | None = None
+    best: tuple[tuple[bool, float, float, bool], core.DetectorConfig, dict[str, float]] | None = None
     for smoothing, low in product({*_SMOOTHINGS, detector.smoothing}, {*_LOWS, detector.low}):
         tried = replace(detector, smoothing=smoothing, low=low, high=max(detector.high, low))
         found = validation.measure(lambda _: scores, tried)
@@ -32,7 +32,8 @@ def calibrate_all(
         frr = float(np.mean(list(found.frr_at(chosen.high).values())))
         latency = _latency_s(validation, scores, chosen)
         asked = (smoothing, low) == (detector.smoothing, detector.low)
-        order = (round(frr / _LEAST_GAIN), round(latency, 2), not asked)
+        too_many = reasons["false_alarms"] > int(target_fah * found.negative_hours)
+        order = (too_many, round(frr / _LEAST_GAIN), round(latency, 2), not asked)
         if best is None or order < best[0]:
             best = order, chosen, reasons | {"frr_mean": frr, "latency_s": latency}
     assert best is not None

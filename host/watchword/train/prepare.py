@@ -67,7 +67,7 @@ def prepare_data(config: RunConfig, features: Features) -> Prepared:
     rng = np.random.default_rng([t.seed, 2])
     streams = [*_some(features.positives, rng), *_some(features.negatives, rng)]
     normalisation = fit_normalisation(streams, f)
-    detector = core.DetectorConfig(d.smoothing, d.high, d.low, d.cooldown_ms)
+    detector = config.detector.to_core()
     rows = segment_rows(geometry, t.segment_s, detector.smoothing)
     return Prepared(
         geometry=geometry,

@@ -146,11 +146,13 @@ def calibrate(
 ) -> tuple[core.DetectorConfig, dict[str, float]]:
     """The lowest high threshold that keeps the validation negatives within `target_fah` per hour.
 
+    Where no score is above what is to be kept out, the highest score there is: then more pass.
     Returns the settings and what they were chosen by; 0 false alarms in few hours prove little, so the
     bound says how little.
     """
     allowed = int(target_fah * accuracy.negative_hours)
-    high = min(1.0, max(detector.low, core.unit(int(threshold_for(accuracy.alarm_peaks, allowed)))))
+    lowest = max(detector.low, core.unit(int(threshold_for(accuracy.alarm_peaks, allowed))))
+    high = min(lowest, spec.DETECTOR_MAX_HIGH)
     chosen = replace(detector, high=high, low=min(detector.low, high))
     alarms = accuracy.alarms_at(high)
     return chosen, {

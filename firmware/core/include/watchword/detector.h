@@ -22,7 +22,10 @@ typedef struct {
     uint16_t smoothed_q15; /* the latest average */
 } ww_detector;
 
-/* WW_ERR_ARGUMENT: smoothing out of range, low above high, or a threshold above 1. */
+/* WW_ERR_ARGUMENT: smoothing out of range, low above high, or a threshold above the highest score.
+ */
+ww_status ww_detector_check(const ww_detector_config *config) WW_CHECKED;
+/* Fails as ww_detector_check does. */
 ww_status ww_detector_init(ww_detector *d, const ww_detector_config *config) WW_CHECKED;
 void ww_detector_reset(ww_detector *d);
 

@@ -8,6 +8,7 @@
 #ifndef WATCHWORD_MODEL_H
 #define WATCHWORD_MODEL_H
 
+#include "watchword/detector.h"
 #include "watchword/types.h"
 #include "ww_model_format.h" /* generated: ww_model_header, ww_layer, op codes */
 
@@ -24,6 +25,9 @@ typedef struct {
 /* Is this a complete, intact image for this firmware and front end? Trusts nothing in it:
  * every offset, size and op is checked, so that ww_model_push can run without checks. */
 ww_status ww_model_check(const void *image, size_t image_bytes) WW_CHECKED;
+
+/* The detector settings that the image brings. */
+ww_detector_config ww_model_detector(const ww_model_header *header);
 
 /* The part of ww_model_init that does not depend on the engine: checks, then finds the image's
  * tables. An engine is the four functions below; model.c is the one, firmware/engine/ has another.

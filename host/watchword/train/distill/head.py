@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -182,10 +182,10 @@ def _train(
 
 def _detector(config: RunConfig, geometry: Geometry) -> core.DetectorConfig:
     """The student's detector, averaging over the same time at the pace of the head's scores."""
-    d = config.detector
+    detector = config.detector.to_core()
     student_score_s = config.model.stem_stride * config.features.hop_samples / spec.SAMPLE_RATE_HZ
-    smoothing = max(1, round(d.smoothing * student_score_s / geometry.score_s))
-    return core.DetectorConfig(smoothing, d.high, d.low, d.cooldown_ms)
+    smoothing = max(1, round(detector.smoothing * student_score_s / geometry.score_s))
+    return replace(detector, smoothing=smoothing)
 
 
 def _batches(geometry: Geometry, encoded: _Encoded, config: RunConfig, smoothing: int) -> Batches:
