@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from watchword import core
 from watchword.config import RunConfig
 from watchword.core import Geometry
 from watchword.data.batches import Batches, TrainingSet, make_training_set, segment_rows
@@ -62,7 +61,7 @@ def prepare(run: Run, rebuild: bool) -> Prepared:
 
 def prepare_data(config: RunConfig, features: Features) -> Prepared:
     """All but the teacher's part."""
-    f, t, d = config.features, config.train, config.detector
+    f, t = config.features, config.train
     geometry = Geometry(f.hop_samples, architectures.receptive_rows(config.model), config.model.stem_stride)
     rng = np.random.default_rng([t.seed, 2])
     streams = [*_some(features.positives, rng), *_some(features.negatives, rng)]
