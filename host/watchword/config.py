@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from watchword import spec, words
 from watchword.core import DetectorConfig
 from watchword.errors import WatchwordError
-from watchword.files import write_atomic
+from watchword.files import read_text, write_atomic
 
 Section = TypeVar("Section")
 _TOP, _LONGEST_MS = spec.DETECTOR_MAX_HIGH, spec.DETECTOR_MAX_COOLDOWN_MS
@@ -217,8 +217,8 @@ class RunConfig:
 def load_config(path: Path) -> RunConfig:
     """Read and check one TOML file; `[data] manifest` becomes an absolute path."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        content = tomllib.loads(read_text(path, "surrogateescape"))
+    except OSError as error:
         raise WatchwordError(f"cannot read the configuration: {error}", path, "check the path") from error
     except tomllib.TOMLDecodeError as error:
         raise WatchwordError(f"not valid TOML: {error}", path, "correct the file") from error

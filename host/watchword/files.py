@@ -1,9 +1,10 @@
-"""Writing files: a reader never sees half of one, no name is taken twice, and every failure names the file
-and what helps.
+"""Reading and writing files: text of any editor is read, a reader never sees half a file, no name is taken
+twice, and every failure names the file and what helps.
 """
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import re
@@ -95,6 +96,32 @@ def with_suffixes(path: Path) -> Iterator[Path]:
     return chain([path], (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(2)))
 
 
+def check_file(path: Path) -> None:
+    """An error, before long work, unless a file can be written at `path`."""
+    with writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Text as any editor saves it: UTF-8 with or without a byte order mark, or UTF-16; lines end with \\n.
+
+    Raises OSError as `read_bytes` does, WatchwordError for other encodings. `errors`, for tables and settings
+    that hold file names: "surrogateescape".
+    """
+    content = path.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16") if wide else content.decode("utf-8-sig", errors)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise WatchwordError(f"line {line} is not UTF-8 text", path, "save the file as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def check_folder(folder: Path) -> bool:
     """Make the folder and try to write there, before long work; True if it had to be made."""
     existed = folder.is_dir()
@@ -122,7 +149,8 @@ def _temporary(path: Path, content: bytes | str, durable: bool) -> Iterator[Path
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content.encode() if isinstance(content, str) else content)
+            # A file name that is not UTF-8 goes back to the bytes that it is.
+            handle.write(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
             handle.flush()
             if durable:
                 os.fsync(handle.fileno())

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from watchword import audio, core
 from watchword.cli.mine import command
 from watchword.data.clip_sources import find
-from watchword.data.corpus import Clip, read_manifest, read_table, write_manifest
+from watchword.data.corpus import Clip, read_manifest, write_manifest
 from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording, Selection
 from watchword.data.scan import scan
+from watchword.data.tables import read_table
 from watchword.data.training_audio import is_mined, training_audio
 from watchword.errors import WatchwordError
 from watchword.evaluate import mine as mining

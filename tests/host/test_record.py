@@ -17,9 +17,9 @@ from watchword.cli.record import command
 from watchword.data import capture, record
 from watchword.data.capture import Heard, Meter, Microphone
 from watchword.data.clip_sources import find
-from watchword.data.corpus import read_table
 from watchword.data.endpoint import utterances, word_bounds
 from watchword.data.scan import scan
+from watchword.data.tables import read_table
 from watchword.errors import WatchwordError
 
 RATE = 16_000

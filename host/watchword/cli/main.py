@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import signal
 import sys
 from types import FrameType
@@ -77,8 +79,26 @@ def _end_when_told() -> None:
             signal.signal(number, end)
 
 
+def _print_any_name() -> None:
+    """What the terminal's encoding lacks is printed as an escape: a file name holds any byte."""
+
+    def escape(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        shown = (
+            f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else f"\\u{ord(c):04x}"
+            for c in error.object[error.start : error.end]
+        )
+        return "".join(shown), error.end
+
+    codecs.register_error("escape", escape)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="escape")
+
+
 def main() -> None:
     """Entry point: problems a user can fix end in one line and status 1, Ctrl-C in status 130."""
+    _print_any_name()
     _end_when_told()
     try:
         status = commands.main(standalone_mode=False)

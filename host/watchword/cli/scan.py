@@ -55,7 +55,10 @@ def command(
         raise click.UsageError("--model is for --plot")
     from watchword.data.corpus import write_manifest
     from watchword.data.scan import scan
+    from watchword.files import check_file
 
+    if out:
+        check_file(out)
     found = scan(sources, word, seed, progress=True, tell=print_skipped)
     print_table(found.clips)
     for note in found.notes:

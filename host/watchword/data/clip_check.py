@@ -9,7 +9,7 @@ import numpy as np
 
 from watchword import audio, spec
 from watchword.data import leaks
-from watchword.data.corpus import Clip, Skipped
+from watchword.data.corpus import TIME_TOLERANCE_S, Clip, Skipped
 from watchword.data.endpoint import find_word, utterances
 from watchword.errors import WatchwordError
 
@@ -18,7 +18,6 @@ LONGEST_POSITIVE_S = 60.0
 CLIPPED_FRACTION = 0.05  # of all samples at full scale
 QUIETEST_PEAK = 33  # LSB, -60 dBFS: a positive below holds no usable word
 FEWEST_REPEATS = 4  # a phrase of three words said slowly makes three utterances
-TIME_TOLERANCE_S = 0.05  # times in manifests are rounded, and resampling moves an end
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from watchword import words
-from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, number, read_manifest, read_table
+from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, number, read_manifest
 from watchword.data.discovery import find_sounds
+from watchword.data.tables import read_table
 from watchword.errors import WatchwordError
 
 MANIFEST = "manifest.csv"
@@ -119,7 +120,7 @@ def _from_manifest(manifest: Path, word: str | None) -> list[Clip]:
         phrases = {row.get("phrase", "") for row in rows if row["kind"].endswith("keyword")}
         known = ", ".join(sorted(phrases - {""})) or "none"
         raise WatchwordError("lists several words", manifest, f"choose one with --word; it has: {known}")
-    return [_from_kind(row, manifest, line, word) for line, row in enumerate(rows, start=2)]
+    return [_from_kind(row, manifest, row.line, word) for row in rows]
 
 
 def _other_positives(manifest: Path, word: str) -> Counter[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watchword import words
+from watchword.data.tables import read_table
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
@@ -19,6 +20,7 @@ SPLIT_NAMES = {  # what folders and other people's manifests call them
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test", "eval": "test",
 }  # fmt: skip
+TIME_TOLERANCE_S = 0.05  # times in manifests are rounded, and resampling moves an end
 NOBODY = frozenset(("", "unknown"))  # speaker names that name no one
 COLUMNS = (
     "path", "split", "label", "phrase", "speaker", "source", "seconds",
@@ -66,7 +68,7 @@ def read_manifest(path: Path | str) -> list[Clip]:
     if missing:
         remedy = f"make one with: watchword scan {path} --word WORD --out manifest.csv"
         raise WatchwordError(f"no column {', '.join(missing)}", path, remedy)
-    return [_clip(row, path, line) for line, row in enumerate(rows, start=2)]
+    return [_clip(row, path, row.line) for row in rows]
 
 
 def write_manifest(path: Path | str, clips: Iterable[Clip]) -> Path:
@@ -77,26 +79,11 @@ def write_manifest(path: Path | str, clips: Iterable[Clip]) -> Path:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for clip in clips:
-        writer.writerow(_row(clip, folder))
+        writer.writerow(_cells(clip, folder))
     return write_atomic(path, text.getvalue())
 
 
-def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows of a CSV file with a header line."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle, restval="")
-            header, rows = list(reader.fieldnames or ()), list(reader)
-    except OSError as error:
-        raise WatchwordError(f"cannot be read: {error.strerror}", path, "check the path") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise WatchwordError(f"is not a CSV file: {error}", path, "a manifest is UTF-8 text") from error
-    if not header:
-        raise WatchwordError("is empty", path, "a manifest starts with a line of column names")
-    return header, rows
-
-
-def _row(clip: Clip, folder: Path) -> list[str]:
+def _cells(clip: Clip, folder: Path) -> list[str]:
     absolute = clip.path.absolute()
     shown = absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute
     bounds = ["" if value is None else f"{value:.4f}" for value in (clip.word_start_s, clip.word_end_s)]
@@ -116,6 +103,8 @@ def _clip(row: dict[str, str], manifest: Path, line: int) -> Clip:
         raise WatchwordError(f"label '{row['label']}' is unknown", where, f"use {', '.join(LABELS)}")
     if not row["path"].strip():
         raise WatchwordError("no path", where, "name the sound file")
+    seconds = number(row.get("seconds", ""), where) or 0.0
+    start_s, end_s = _word_times(row, seconds, where)
     return Clip(
         path=manifest.parent / row["path"].strip(),
         split=split,
@@ -123,11 +112,30 @@ def _clip(row: dict[str, str], manifest: Path, line: int) -> Clip:
         phrase=words.written(row.get("phrase", "")),
         speaker=row.get("speaker", "").strip(),
         source=row.get("source", ""),
-        seconds=number(row.get("seconds", ""), where) or 0.0,
-        word_start_s=number(row.get("word_start_s", ""), where),
-        word_end_s=number(row.get("word_end_s", ""), where),
+        seconds=seconds,
+        word_start_s=start_s,
+        word_end_s=end_s,
         synthetic=row.get("synthetic", "").strip().lower() in ("1", "true", "yes"),
     )
+
+
+def _word_times(row: dict[str, str], seconds: float, where: str) -> tuple[float | None, float | None]:
+    """Start and end of the word, both or neither; WatchwordError for times that no word can have."""
+    start_s, end_s = (number(row.get(f"word_{edge}_s", ""), where) for edge in ("start", "end"))
+    shown = f"word_start_s '{row.get('word_start_s', '')}', word_end_s '{row.get('word_end_s', '')}'"
+    if start_s is None and end_s is None:
+        return None, None
+    if start_s is None or end_s is None:
+        raise WatchwordError(
+            f"{shown}: only one of them", where, "give both, or neither: scan finds the word"
+        )
+    if start_s >= end_s:
+        what = f"{shown}: the word does not end after it starts"
+        raise WatchwordError(what, where, "swap or correct them, or empty both: scan finds the word")
+    if seconds and end_s > seconds + TIME_TOLERANCE_S:
+        what = f"{shown}: the word ends beyond the recording of {seconds:g} s"
+        raise WatchwordError(what, where, "times are in seconds, not in milliseconds or samples")
+    return start_s, end_s
 
 
 def number(text: str | None, where: str) -> float | None:

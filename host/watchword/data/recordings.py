@@ -14,9 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from watchword import audio, spec
-from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, read_manifest, read_table
+from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, read_manifest
 from watchword.data.discovery import Found, describe_documents, find_sounds
 from watchword.data.endpoint import word_bounds
+from watchword.data.tables import Row, read_table
 from watchword.errors import WatchwordError
 
 # Every recording is a stream of its own: pipeline reset, silence, the audio, silence.
@@ -211,7 +212,7 @@ def limit_negatives(selection: Selection, minutes: float) -> Selection:
 
 
 def _spread_key(recording: Recording) -> bytes:
-    return hashlib.sha256((recording.name or recording.path.name).encode()).digest()
+    return hashlib.sha256(os.fsencode(recording.name or recording.path.name)).digest()
 
 
 def _find_table(data: Path) -> Path:
@@ -229,20 +230,18 @@ def _find_table(data: Path) -> Path:
     )
 
 
-def _truth_rows(
-    path: Path, table: list[dict[str, str]], beside: Sequence[Path]
-) -> list[tuple[Recording, bool]]:
+def _truth_rows(path: Path, table: list[Row], beside: Sequence[Path]) -> list[tuple[Recording, bool]]:
     """One row per word; files beside the truth file that it does not name are negatives.
 
     A row with empty times names a recording without the word. Every word must have its row: a
     detection outside all of them is a false alarm, and the sound outside them is negative audio.
     """
     words: dict[Path, list[tuple[float, float]]] = {}
-    for number, row in enumerate(table, start=2):
+    for row in table:
         file = Path(os.path.normpath(path.parent / (row["path"] or "")))
         spans = words.setdefault(file, [])
         if (row["start_s"] or "").strip() or (row["end_s"] or "").strip():
-            spans.append(_span(row, path, number))
+            spans.append(_span(row, path, row.line))
     for file in sorted(words):
         if not file.is_file():
             raise WatchwordError(f"names a file that does not exist: {file}", path, "correct the path column")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -125,7 +126,7 @@ def _groups(clips: Sequence[Clip], together: Iterable[tuple[int, int]], seed: in
 
 def _key(clip: Clip, seed: int) -> str:
     name = clip.speaker if clip.has_speaker else f"{clip.path.parent.name}/{clip.path.name}"
-    return hashlib.sha256(f"{seed}|{name}".encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(f"{seed}|{name}")).hexdigest()
 
 
 def _label(clips: Sequence[Clip], group: _Group) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from watchword import words
 from watchword.data.clip_sources import LABEL_FOLDERS, MANIFEST, find
-from watchword.data.corpus import SPLIT_NAMES, Clip, read_table
+from watchword.data.corpus import SPLIT_NAMES, Clip
 from watchword.data.discovery import find_sounds
 from watchword.data.recordings import (
     TRUTH_COLUMNS,
@@ -20,6 +20,7 @@ from watchword.data.recordings import (
     from_data,
     probe,
 )
+from watchword.data.tables import read_table
 from watchword.errors import WatchwordError
 
 MINED = "mined"  # how the source of a clip cut out by `mine` begins

@@ -10,6 +10,7 @@ from pathlib import Path
 from watchword import project
 from watchword.errors import WatchwordError
 from watchword.evaluate.results import BudgetLine, Results
+from watchword.files import read_text
 
 DEFAULT_PATH = project.root() / "firmware" / "budgets.toml"
 
@@ -53,10 +54,10 @@ _KEYS = {limit.key for limit in LIMITS} | BUILD_KEYS
 def read_tables(path: Path = DEFAULT_PATH) -> dict[str, dict[str, float]]:
     """The limits of every board; unknown keys are errors, so that no typo lifts a limit."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(read_text(path))
     except OSError as error:
         raise WatchwordError(f"no budgets: {error.strerror}", path, "name a file with --budgets") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise WatchwordError(f"not valid TOML: {error}", path, "correct the file") from error
     for name, table in tables.items():
         _check_table(name, table, path)

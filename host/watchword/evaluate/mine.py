@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,14 +21,15 @@ from scipy.signal import find_peaks
 
 from watchword import audio, core, spec
 from watchword.data.clip_sources import MANIFEST
-from watchword.data.corpus import Clip, Skipped, number, read_manifest, read_table, write_manifest
+from watchword.data.corpus import Clip, Skipped, number, read_manifest, write_manifest
 from watchword.data.recordings import LEAD_SAMPLES
+from watchword.data.tables import Row, read_table
 from watchword.data.training_audio import MINED, require_train, training_audio
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import ScoredStream, in_window, match, negative_hours
 from watchword.evaluate.stream import HostRun, run_host
 from watchword.export.image import load_image
-from watchword.files import with_suffixes, write_atomic
+from watchword.files import check_folder, with_suffixes, write_atomic
 
 LOG = "mined.csv"  # beside the manifest: what was cut out of where, at which score, for which model
 RATE = spec.SAMPLE_RATE_HZ
@@ -35,6 +37,7 @@ _LOG_COLUMNS = ("path", "recording", "start_s", "end_s", "peak_s", "score", "mod
 _SEPARATION_S = 2.0  # of peaks closer than this, the highest counts
 _BEFORE_S = 3.0  # kept in front of the windows that fired: running CMVN remembers about this much
 _AFTER_S = 0.5
+_STEM_BYTES = 150
 _WORD_MARGIN = RATE // 5  # bounds of words are not exact
 
 
@@ -90,6 +93,7 @@ def mine(
     worst first. Clips of earlier runs stay, and nothing is cut out twice.
     """
     require_train(split)
+    check_folder(out)
     image = load_image(model)
     log, before = _read_log(out / LOG), _read_clips(out / MANIFEST)
     heard = training_audio(data, str(core.ModelImage(image).header["word"]))
@@ -99,7 +103,7 @@ def mine(
     new = _unknown(alarms, log)
     kept = _within(new, max_minutes)
     clips = _write_clips(kept, heard.clips, out / "clips")
-    _write_log(out / LOG, log + [_log_row(a, c, model) for a, c in zip(kept, clips, strict=True)])
+    _write_log(out / LOG, [*log, *(_log_row(a, c, model) for a, c in zip(kept, clips, strict=True))])
     manifest = write_manifest(out / MANIFEST, [*before, *clips])
     return Mined(
         manifest,
@@ -152,11 +156,11 @@ def _alarm(stream: ScoredStream, peak: int, score: float, reach: int) -> Alarm:
     return Alarm(stream.recording.path, score, peak, start, stop)
 
 
-def _unknown(alarms: Sequence[Alarm], log: Sequence[Mapping[str, str]]) -> list[Alarm]:
+def _unknown(alarms: Sequence[Alarm], log: Sequence[Row]) -> list[Alarm]:
     """The alarms that an earlier run has not cut out already."""
     known: dict[str, list[float]] = defaultdict(list)
-    for line, row in enumerate(log, start=2):
-        known[row["recording"]].append(number(row["peak_s"], f"{LOG}, line {line}") or 0.0)
+    for row in log:
+        known[row["recording"]].append(number(row["peak_s"], f"{LOG}, line {row.line}") or 0.0)
 
     def is_new(alarm: Alarm) -> bool:
         peaks = known[str(alarm.recording.resolve())]
@@ -191,8 +195,9 @@ def _write_clips(alarms: Sequence[Alarm], clips: Mapping[Path, Clip], folder: Pa
 
 def _file_name(alarm: Alarm) -> str:
     """Begins with the score, so that a listing shows the worst last."""
-    digest = hashlib.sha256(str(alarm.recording.resolve()).encode()).hexdigest()[:6]
-    return f"{alarm.score:.3f}_{alarm.recording.stem}_{digest}_{alarm.peak_s:.2f}s.flac"
+    digest = hashlib.sha256(os.fsencode(alarm.recording.resolve())).hexdigest()[:6]
+    stem = os.fsdecode(os.fsencode(alarm.recording.stem)[:_STEM_BYTES])  # most systems take 255 in all
+    return f"{alarm.score:.3f}_{stem}_{digest}_{alarm.peak_s:.2f}s.flac"
 
 
 def _log_row(alarm: Alarm, clip: Clip, model: Path) -> dict[str, str]:
@@ -207,7 +212,7 @@ def _log_row(alarm: Alarm, clip: Clip, model: Path) -> dict[str, str]:
     }
 
 
-def _read_log(path: Path) -> list[dict[str, str]]:
+def _read_log(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     header, rows = read_table(path)

@@ -12,7 +12,7 @@ import numpy as np
 from watchword import spec, words
 from watchword.core import DetectorConfig, Normalisation
 from watchword.errors import WatchwordError
-from watchword.files import write_atomic
+from watchword.files import read_text, write_atomic
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class ModelSettings:
     @staticmethod
     def load(path: Path) -> ModelSettings:
         try:
-            text = path.read_text()
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text(path)
+        except OSError as error:
             raise WatchwordError("cannot read the model settings", path, "a run folder has them") from error
         return ModelSettings.from_json(text, path)
 

@@ -11,6 +11,7 @@ from typing import Any
 from watchword.config import MODEL_KEYS, ModelConfig
 from watchword.errors import WatchwordError
 from watchword.export.settings import ModelSettings
+from watchword.files import read_text
 from watchword.train.architectures import require_streaming
 
 
@@ -44,7 +45,7 @@ def read_trained(source: Path, settings_path: Path | None = None) -> TrainedMode
 def _refuse_teacher(run: Path) -> None:
     """Only the architecture is looked at: a run of an older version may have settings unknown today."""
     try:
-        arch = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))["model"]["arch"]
+        arch = tomllib.loads(read_text(run / "config.toml", "surrogateescape"))["model"]["arch"]
     except (OSError, ValueError, LookupError, TypeError):
         return  # not a run folder, or one that says nothing about it
     if arch in MODEL_KEYS:

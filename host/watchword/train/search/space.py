@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchword.config import RunConfig, adjusted, check_value
 from watchword.errors import WatchwordError
+from watchword.files import read_text
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -94,8 +95,8 @@ def load_space(name_or_path: str) -> Space:
     path = shipped if shipped.is_file() else Path(name_or_path)
     known = ", ".join(sorted(p.stem for p in _SHIPPED.glob("*.toml")))
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        content = tomllib.loads(read_text(path))
+    except OSError as error:
         raise WatchwordError(
             f"cannot read the search space: {error}", path, f"name a TOML file, or one of: {known}"
         ) from error
