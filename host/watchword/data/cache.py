@@ -7,14 +7,9 @@ checksum, so that one which was damaged later is found out, and computed again. 
 from __future__ import annotations
 
 import io
-import multiprocessing
-import os
-import signal
-import threading
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +19,7 @@ from watchword.data.job_keys import job_key, job_rng
 from watchword.data.jobs import Job, Recipe
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
+from watchword.processes import spread
 
 _INLINE_JOBS = 8  # fewer are not worth starting processes for
 _CHECKSUM_BYTES = 8
@@ -55,40 +51,19 @@ def compute_rows(
 
 
 def _compute_parallel(work: list[tuple[Path, Job]], recipe: Recipe, workers: int, bar: tqdm) -> None:
-    context = multiprocessing.get_context("spawn")
-    before = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(recipe,)) as pool:
-        try:
-            for done in as_completed([pool.submit(_work, path, job) for path, job in work]):
-                done.result()
-                bar.update()
-        except BrokenProcessPool as error:
-            raise WatchwordError(
-                "a worker process died", "features", "free memory, or set workers = 1"
-            ) from error
-        except BaseException:  # Ctrl-C, or a job that failed: finished jobs are in the cache already
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in set(multiprocessing.active_children()) - before:
-                child.terminate()
-            raise
+    """Finished jobs are in the cache, whatever becomes of the others."""
+    done = spread(_work, work, workers, _set_recipe, (recipe,), "features", "free memory, or set workers = 1")
+    with closing(done):
+        for _ in done:
+            bar.update()
 
 
 _recipe: Recipe | None = None
 
 
-def _start_worker(recipe: Recipe) -> None:
+def _set_recipe(recipe: Recipe) -> None:
     global _recipe
     _recipe = recipe
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for ever for its next job."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _work(path: Path, job: Job) -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +20,7 @@ from watchword.data.recordings import (
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import Detect, ScoredStream
 from watchword.evaluate.progress import Progress
+from watchword.processes import spread
 
 _Results = Generator[tuple[int, ScoredStream | Skipped], None, None]
 _INLINE_S = 120.0  # less audio than this is not worth starting processes for
@@ -103,37 +100,18 @@ def _inline(image: bytes, recordings: Sequence[Recording]) -> _Results:
 def _parallel(image: bytes, selection: Selection, workers: int) -> _Results:
     # Longest first, so that no long recording is left for the end.
     order = sorted(range(len(selection.recordings)), key=lambda i: -selection.seconds[i])
-    context = multiprocessing.get_context("spawn")
-    before = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(image,)) as pool:
-        with _ctrl_c_later():
-            jobs = {pool.submit(_work, selection.recordings[i]): i for i in order}
-        try:
-            for job in as_completed(jobs):
-                yield jobs[job], job.result()
-        except BrokenProcessPool as error:
-            raise WatchwordError("a worker process died", "", "free memory, or use --workers 1") from error
-        except BaseException:  # Ctrl-C: do not wait for the recordings that are being worked on
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in set(multiprocessing.active_children()) - before:
-                child.terminate()
-            raise
-
-
-@contextmanager
-def _ctrl_c_later() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment; processes started meanwhile never see it: this one ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    jobs = [(selection.recordings[i],) for i in order]
+    remedy = "free memory, or use --workers 1"
+    done = spread(_work, jobs, workers, _set_image, (image,), "", remedy)
+    with closing(done):
+        for index, result in done:
+            yield order[index], result
 
 
 _image = b""
 
 
-def _start_worker(image: bytes) -> None:
+def _set_image(image: bytes) -> None:
     global _image
     _image = image
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import signal
 import sqlite3
 import time
 import warnings
@@ -26,6 +28,7 @@ from tqdm import tqdm
 from watchword.config import RunConfig
 from watchword.errors import WatchwordError
 from watchword.files import check_folder
+from watchword.processes import end_with_parent
 from watchword.train.run import train_run
 from watchword.train.search.footprint import Footprint, measure_footprint
 from watchword.train.search.space import Space
@@ -87,9 +90,14 @@ def search(study: Study, plan: StudyPlan, jobs: int = 1) -> None:
         _work(study, plan, 0)
         for process in helpers:
             process.join()
+    except SystemExit:  # told to end; unlike Ctrl-C, that reached this process alone
+        for process in helpers:
+            if process.pid is not None and process.is_alive():
+                os.kill(process.pid, signal.SIGINT)
+        raise
     finally:
         for process in helpers:
-            process.join(timeout=10.0)  # Ctrl-C reached it as well
+            process.join(timeout=10.0)
             process.kill()
 
 
@@ -183,6 +191,7 @@ def _agree(study: Study, plan: StudyPlan) -> None:
 
 def _help(plan: StudyPlan, number: int) -> None:
     """What a further process does."""
+    end_with_parent()
     try:
         _work(open_study(plan), plan, number)
     except (WatchwordError, KeyboardInterrupt) as error:

@@ -1,0 +1,95 @@
+"""Work spread over processes that end with this one, however it ends: Ctrl-C, SIGTERM, SIGKILL, an error."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any, TypeVar
+
+from watchword.errors import WatchwordError
+
+T = TypeVar("T")
+_TERMINATE_S = 5.0  # for a worker to remove its temporary files
+_HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+def spread(
+    work: Callable[..., T], jobs: Sequence[tuple[Any, ...]], workers: int,
+    prepare: Callable[..., None], arguments: tuple[Any, ...], where: str, remedy: str,
+) -> Generator[tuple[int, T], None, None]:  # fmt: skip
+    """(index, work(*job)) of every job, as each is done; every process calls prepare(*arguments) first.
+
+    When the caller gives up, the jobs in work are given up too; close the generator to wait for that.
+    `where` and `remedy` are for the user when a process dies.
+    """
+    context = multiprocessing.get_context("spawn")
+    before = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(prepare, arguments)) as pool:
+        try:
+            with _signals_later():
+                futures = {pool.submit(work, *job): index for index, job in enumerate(jobs)}
+            for done in as_completed(futures):
+                yield futures[done], done.result()
+        except BrokenProcessPool as error:
+            raise WatchwordError("a worker process died", where, remedy) from error
+        except BaseException:  # do not wait for the jobs that are in work
+            pool.shutdown(wait=False, cancel_futures=True)
+            _end(set(multiprocessing.active_children()) - before)
+            raise
+
+
+def _end(processes: set[BaseProcess]) -> None:
+    """Tell them to end, and kill those that do not."""
+    for process in processes:
+        process.terminate()
+    until = time.monotonic() + _TERMINATE_S
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+        process.kill()
+
+
+def end_with_parent() -> None:
+    """Called in a new process that would else wait for ever for its next job when its parent was killed."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _start(prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """What a worker does first. The parent decides: only it hears of Ctrl-C and of a closed terminal."""
+    end_with_parent()
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+    prepare(*arguments)
+    signal.signal(signal.SIGTERM, _unwind)
+
+
+def _unwind(number: int, frame: FrameType | None) -> None:
+    """So that temporary files are removed."""
+    sys.exit(128 + number)
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """Hold signals back while processes start, so that this one knows all it has to end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
