@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "host" / "watchword"
 ORDER = (
     {"spec", "errors", "project"},
     {"core", "core_build", "files", "processes", "typed_json", "words", "decoders"},
+    {"config_sections"},
     {"config", "audio"},
     {"export"},
     {"data"},

@@ -1,6 +1,6 @@
-"""docs/reference/settings.md: every setting of a run, from the one place that defines them (train/config.py).
+"""docs/reference/settings.md: every setting of a run, from where it is defined (config_sections.py).
 
-A setting's effect is the comment beside its field, or the comment lines right above it.
+A setting's effect is the comment right above its field.
 `--check` writes nothing and fails when the page is not what it would write.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from watchword import config
+from watchword import config, config_sections
 from watchword.files import write_atomic
 
 from tools.generate.comments import Comment, block_above, comments
@@ -23,7 +23,7 @@ from tools.generate.comments import Comment, block_above, comments
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "settings.md"
 INTRODUCTION = """# Settings of a training run
 
-Written by `make settings` from host/watchword/config.py. A run's TOML file holds any
+Written by `make settings` from host/watchword/config_sections.py. A run's TOML file holds any
 of these, each in its section; what it leaves out keeps the default, and a key that is not listed here is an
 error. `watchword train --preset full` and `demo` begin from files of their own (watchword/presets), and
 every run writes all it used to its config.toml. Times are in seconds unless the name says else.
@@ -61,7 +61,7 @@ def _effect(field: ast.AnnAssign, told: dict[int, Comment]) -> str:
 
 def settings() -> list[Setting]:
     """Every setting, in the order of the file."""
-    told = effects(inspect.getsource(config))
+    told = effects(inspect.getsource(config_sections))
     rows = []
     for section, kind in get_type_hints(config.RunConfig).items():
         types, defaults = get_type_hints(kind), kind()
