@@ -90,7 +90,7 @@ format: setup ## Apply ruff and clang-format
 	@$(BIN)/ruff format host tests tools setup.py
 	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' | grep -v '/gen/' | xargs $(BIN)/clang-format -i
 
-gen: ## Write firmware/core/gen and docs/reference/image.md from host/watchword/spec.py
+gen: ## Write firmware/core/gen, and image.md and messages.md of docs/reference, from host/watchword/spec.py
 	@PYTHONPATH=host $(PYTHON) -m tools.generate.core
 
 gen-check: ## Fail when a generated file does not match its source

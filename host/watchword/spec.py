@@ -186,8 +186,9 @@ MESSAGES = (
             ("board", "c32"),
             ("word", f"c{WORD_BYTES}"),
         ),
+        doc="firmware, board, and the model that runs",
     ),
-    Message("stream_started", 0x21, (("stream", "u32"),)),
+    Message("stream_started", 0x21, (("stream", "u32"),), doc="the pipeline is reset: audio is welcome"),
     Message(
         "scores",
         0x22,
@@ -205,11 +206,13 @@ MESSAGES = (
         "stream_done",
         0x24,
         (("stream", "u32"), ("samples", "u64"), ("rows", "u32"), ("scores", "u32"), ("detections", "u32")),
+        doc="what came in and went out between stream_start and stream_end",
     ),
     Message(
         "config",
         0x25,
         (("smoothing", "u16"), ("high_q15", "u16"), ("low_q15", "u16"), ("cooldown_ms", "u16")),
+        doc="the detector's settings as now in force",
     ),
     Message(
         "stats",
@@ -225,6 +228,7 @@ MESSAGES = (
             ("retransmissions", "u32"),
             ("overruns", "u32"),  # microphone samples lost
         ),
+        doc="counter units of each stage over its calls; all since boot or the last reset",
     ),
     Message("error", 0x27, (("code", "u16"),), "text", doc="code: a ww_status; text: UTF-8"),
     Message(

@@ -268,6 +268,7 @@ static inline bool ww_msg_listen_decode(ww_msg_listen *m, const uint8_t *payload
     return true;
 }
 
+/* info: firmware, board, and the model that runs */
 #define WW_MSG_INFO_FIXED_BYTES 128
 typedef struct {
     uint32_t spec_id;
@@ -320,6 +321,7 @@ static inline bool ww_msg_info_decode(ww_msg_info *m, const uint8_t *payload, si
     return true;
 }
 
+/* stream_started: the pipeline is reset: audio is welcome */
 #define WW_MSG_STREAM_STARTED_FIXED_BYTES 4
 typedef struct {
     uint32_t stream;
@@ -376,6 +378,7 @@ static inline bool ww_msg_detection_decode(ww_msg_detection *m, const uint8_t *p
     return true;
 }
 
+/* stream_done: what came in and went out between stream_start and stream_end */
 #define WW_MSG_STREAM_DONE_FIXED_BYTES 24
 typedef struct {
     uint32_t stream;
@@ -404,6 +407,7 @@ static inline bool ww_msg_stream_done_decode(ww_msg_stream_done *m, const uint8_
     return true;
 }
 
+/* config: the detector's settings as now in force */
 #define WW_MSG_CONFIG_FIXED_BYTES 8
 typedef struct {
     uint16_t smoothing;
@@ -429,6 +433,7 @@ static inline bool ww_msg_config_decode(ww_msg_config *m, const uint8_t *payload
     return true;
 }
 
+/* stats: counter units of each stage over its calls; all since boot or the last reset */
 #define WW_MSG_STATS_FIXED_BYTES 84
 typedef struct {
     uint64_t samples;

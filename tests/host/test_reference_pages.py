@@ -1,4 +1,4 @@
-"""docs/reference/image.md: who reads an image by that page alone finds what is in it."""
+"""Pages that `make gen` writes: who reads an image by docs/reference/image.md alone finds what is in it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from watchword import core
 from watchword.spec import LAYER_BYTES as RECORD_BYTES
 
 from tools.generate import core as generate
-from tools.generate import image
 
+IMAGE_PAGE = generate.REFERENCE / "image.md"
 MODELS = Path(__file__).resolve().parents[2] / "models"
 ROW = re.compile(r"^\| (\d+) \| ([uic]\d+) \| `(\w+)` \|")
 
 
 def read_by_the_page(content: bytes, section: str) -> dict[str, Any]:
     """Every field of the section's table, at the byte and in the type that the page gives."""
-    page = generate.IMAGE_PAGE.read_text().split(f"## {section}\n")[1].split("\n## ")[0]
+    page = IMAGE_PAGE.read_text().split(f"## {section}\n")[1].split("\n## ")[0]
     rows = [match.groups() for line in page.splitlines() if (match := ROW.match(line))]
     return {
         name: content[int(at) : int(at) + int(kind[1:])]
@@ -30,8 +30,9 @@ def read_by_the_page(content: bytes, section: str) -> dict[str, Any]:
     }
 
 
-def test_the_page_is_up_to_date() -> None:
-    assert generate.IMAGE_PAGE.read_text() == image.render(), "run `make gen`"
+@pytest.mark.parametrize("page", generate.pages(), ids=lambda page: page.name)
+def test_the_page_is_up_to_date(page: Path) -> None:
+    assert page.read_text() == generate.pages()[page], "run `make gen`"
 
 
 @pytest.mark.parametrize("word", ["alexa", "computer"])
@@ -49,6 +50,7 @@ def test_a_model_read_by_the_page_is_what_the_core_says(word: str) -> None:
     assert last["first_row"] == header["receptive_rows"]
 
 
-def test_every_field_and_limit_says_what_it_is() -> None:
-    silent = [line for line in image.render().splitlines() if line.startswith("|") and line.endswith("|  |")]
+def test_every_field_limit_and_message_says_what_it_is() -> None:
+    pages = "\n".join(generate.pages().values())
+    silent = [line for line in pages.splitlines() if line.startswith("|") and line.endswith("|  |")]
     assert not silent, "write a comment beside it in spec.py"
