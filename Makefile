@@ -27,7 +27,7 @@ help: ## This list
 system: ## Debian packages (compilers, QEMU, voices); uses sudo where needed
 	@tools/setup/install_system.sh
 
-$(VENV)/installed.stamp: pyproject.toml setup.py tools/setup/install_python.sh | system
+$(VENV)/installed.stamp: pyproject.toml setup.py tools/setup/install_python.sh $(wildcard requirements/*.txt) | system
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$(EXTRAS)" tools/setup/install_python.sh
 	@touch $@
 
@@ -79,6 +79,9 @@ reference: setup ## Write docs/reference/settings.md and results.md, and the JSO
 
 settings: reference
 
+lock: setup ## Write requirements/*.txt (versions and hashes) after a change of pyproject.toml
+	@$(BIN)/python -m tools.setup.lock
+
 lint: setup ## ruff, mypy, clang-format, generated files
 	@$(BIN)/ruff check host tests tools setup.py
 	@$(BIN)/ruff format --check host tests tools setup.py
@@ -108,4 +111,5 @@ doctor: setup ## What is installed and what is missing
 clean: ## Remove build products; keeps data, runs and sessions
 	rm -rf .cache/firmware .cache/pio build/cost $(VENV)/core.stamp host/watchword/_core*
 
-.PHONY: help system setup demo check test coverage cost bench soak torture bench-accuracy pareto reference settings lint format gen gen-check flash monitor doctor clean
+# No target is a file, but for those of the virtual environment.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Creates the virtual environment $VENV with $PYTHON and installs Watchword with all it needs, and the
-# optional parts (pyproject.toml) that $EXTRAS names, with commas.
+# optional parts (pyproject.toml) that $EXTRAS names, with commas: the very files of requirements/*.txt.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -12,4 +12,16 @@ cd "$(dirname "$0")/../.."
 # pip is the last thing that creating an environment adds: without it, an earlier attempt was cut off.
 [ -x "$VENV/bin/pip" ] || "$PYTHON" -m venv --clear "$VENV"
 echo "== installing Python packages into $VENV (TensorFlow is large: a few minutes the first time)"
-"$VENV/bin/pip" install --quiet --disable-pip-version-check --editable ".[build,train,dev${EXTRAS:+,$EXTRAS}]"
+requirements=(--requirement requirements/default.txt)
+unlocked=
+for extra in ${EXTRAS//,/ }; do
+    if [ -f "requirements/$extra.txt" ]; then
+        requirements+=(--requirement "requirements/$extra.txt")
+    else # pyproject.toml's own pins, see tools/setup/lock.py
+        unlocked+=",$extra"
+    fi
+done
+pip=("$VENV/bin/pip" install --quiet --disable-pip-version-check)
+"${pip[@]}" --require-hashes "${requirements[@]}"
+"${pip[@]}" --no-build-isolation --no-deps --editable .
+[ -z "$unlocked" ] || "${pip[@]}" --no-build-isolation --editable ".[${unlocked#,}]"
