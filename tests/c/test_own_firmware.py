@@ -1,4 +1,4 @@
-"""The program of docs/guide/own-firmware.md: it compiles as the page says and hears what the package hears."""
+"""The program of docs/guide/own-firmware.md compiles as the page says and hears what the package hears."""
 
 from __future__ import annotations
 
