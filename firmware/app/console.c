@@ -42,6 +42,19 @@ static void put_number(line *l, uint32_t value, uint32_t base, int digits) {
         put_bytes(l, &reversed[--count], 1);
 }
 
+/* Long division, 16 bits at a time: not every board's C library divides 64 bits. The seconds of
+ * 136 years. */
+static uint32_t whole_seconds(uint64_t samples, uint32_t *rest) {
+    uint32_t seconds = 0;
+    *rest = 0;
+    for (int shift = 48; shift >= 0; shift -= 16) {
+        uint32_t part = (*rest << 16) | (uint32_t)(samples >> shift & 0xffffu);
+        seconds = (seconds << 16) + part / WW_SAMPLE_RATE_HZ;
+        *rest = part % WW_SAMPLE_RATE_HZ;
+    }
+    return seconds;
+}
+
 static void end_line(line *l) {
     uint32_t started = board_time_ms();
     if (l->length > LINE_BYTES - 2) l->length = LINE_BYTES - 2;
@@ -81,7 +94,9 @@ void console_boot(const ww_pipeline *pipeline, ww_status model_status) {
     } else {
         put(&l, "model  rejected, status ");
         put_number(&l, (uint32_t)model_status, 10, 1);
-        put(&l, ": export it again and rebuild the firmware");
+        put(&l, model_status == WW_ERR_REAL_TIME
+                    ? ": too much work for this chip, use a smaller one"
+                    : ": export it again and rebuild the firmware");
         end_line(&l);
     }
     put(&l, "audio  ");
@@ -94,13 +109,13 @@ void console_boot(const ww_pipeline *pipeline, ww_status model_status) {
 
 void console_detection(const ww_pipeline *pipeline, const ww_step *step) {
     line l = {.length = 0};
-    uint32_t ms = (uint32_t)(step->sample_index / (WW_SAMPLE_RATE_HZ / 1000));
+    uint32_t rest, seconds = whole_seconds(step->sample_index, &rest);
     uint32_t percent =
         ((uint32_t)step->smoothed_q15 * 100 + (1u << (WW_THRESHOLD_FRAC_BITS - 1))) >>
         WW_THRESHOLD_FRAC_BITS;
-    put_number(&l, ms / 1000, 10, 1);
+    put_number(&l, seconds, 10, 1);
     put(&l, ".");
-    put_number(&l, ms % 1000, 10, 3);
+    put_number(&l, rest / (WW_SAMPLE_RATE_HZ / 1000), 10, 3);
     put(&l, " s  ");
     put_word(&l, pipeline);
     put(&l, "  ");

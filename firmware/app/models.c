@@ -18,7 +18,8 @@ static ww_status can_run(const void *image, size_t bytes) {
     const ww_model_header *header = image;
     ww_status status = ww_model_check(image, bytes);
     if (status != WW_OK) return status;
-    return header->arena_bytes <= sizeof arena ? WW_OK : WW_ERR_ARENA;
+    if (header->arena_bytes > sizeof arena) return WW_ERR_ARENA;
+    return ww_model_keeps_up(image, board_core_hz());
 }
 
 static ww_status run(ww_pipeline *p, const void *image, size_t bytes) {
@@ -29,7 +30,8 @@ ww_status models_start(ww_pipeline *p) {
     const ww_model_header *linked = (const void *)ww_model_image;
     stored_model stored = model_store_open(&store, can_run, linked->crc32);
     if (stored.image != NULL && run(p, stored.image, stored.bytes) == WW_OK) return WW_OK;
-    return run(p, ww_model_image, ww_model_image_bytes);
+    ww_status status = can_run(ww_model_image, ww_model_image_bytes);
+    return status == WW_OK ? run(p, ww_model_image, ww_model_image_bytes) : status;
 }
 
 ww_status models_begin(uint32_t image_bytes, uint32_t image_crc32) {

@@ -303,6 +303,8 @@ static const char *reason(ww_status status) {
             return "no flash for it, or writing it failed";
         case WW_ERR_SPACE:
             return "too long for its flash slot";
+        case WW_ERR_REAL_TIME:
+            return "too much work for this chip: it would fall behind the audio";
         case WW_ERR_MICROPHONE:
             return "this board has no microphone";
         default:

@@ -25,6 +25,9 @@ uint32_t board_time_ms(void);
 uint32_t board_counter(void);
 uint32_t board_counter_hz(void);
 
+/* Clock of the core that runs the pipeline; on an emulated board that of the chip it stands for. */
+uint32_t board_core_hz(void);
+
 /* The serial link. Both return how many bytes were moved, 0 when none can be now. */
 size_t board_link_read(uint8_t *bytes, size_t capacity);
 size_t board_link_write(const uint8_t *bytes, size_t count);

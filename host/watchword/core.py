@@ -33,6 +33,7 @@ REMEDIES = {
     "ERR_MAGIC": "this is not a Watchword model image",
     "ERR_VERSION": "made by another version: export the model again",
     "ERR_CRC": "the file is corrupt: export the model again",
+    "ERR_REAL_TIME": "it is too much work for this chip: train a smaller one",
     "ERR_FRONTEND": "trained for another front end: train or export it with this version",
 }
 
@@ -242,7 +243,7 @@ class ModelImage:
     header: dict[str, int | str] = field(init=False)
 
     def __post_init__(self) -> None:
-        _check(-lib.wwb_model_check(self.content, len(self.content)), "model image")
+        _check(lib.wwb_model_check(self.content, len(self.content)), "model image")
         object.__setattr__(self, "header", _header_fields(self.content))
 
     def scores(self, rows: InputRows) -> Scores:
@@ -254,6 +255,15 @@ class ModelImage:
             _pointer(out, "uint8_t *"), len(out),
         )  # fmt: skip
         return out[: _check(count, "model image")]
+
+    @property
+    def instructions_per_second(self) -> int:
+        """Upper estimate of what a chip executes for a second of audio."""
+        return _check(lib.wwb_model_instructions(self.content, len(self.content)), "model image")
+
+    def check_real_time(self, core_hz: int) -> None:
+        """An error if a chip of that clock would fall behind the audio."""
+        _check(lib.wwb_model_keeps_up(self.content, len(self.content), core_hz), "model image")
 
     @property
     def kind(self) -> str:

@@ -76,6 +76,7 @@ STATUS = {  # ww_status: returned by every C function that can fail
     "ERR_FLASH": 11,
     "ERR_SPACE": 12,
     "ERR_MICROPHONE": 13,
+    "ERR_REAL_TIME": 14,
 }
 
 LISTEN = {  # what a board sends of what its microphone hears, beside scores and detections
@@ -329,6 +330,13 @@ MODEL_OPS = {  # "tables" = bias int32 [out], multiplier uint32 Q32 [out], shift
     "MEAN": 5,  # mean over taps with a requantisation; multiplier and shift [1]
     "LUT": 6,  # any function of one int8: int8 [256], indexed by the value + 128
 }
+
+# Instructions a layer takes for an output row: an upper estimate, of the ESP32 where no input is zero, for
+# what a model image may ask of a chip (tests/host/test_real_time.py holds it to the measured counts).
+MODEL_WORK_PER_PRODUCT = 6
+MODEL_WORK_PER_OUTPUT = 75
+MODEL_WORK_PER_LAYER = 1200
+MODEL_WORK_CYCLES = 2  # of the core, for an instruction: memory that stalls, the front end, the link
 
 LAYER_FIELDS = (
     ("op", "u16"),  # number in MODEL_OPS

@@ -74,6 +74,11 @@ uint32_t board_counter_hz(void) {
     return 1000;
 }
 
+uint32_t board_core_hz(void) {
+    const char *hz = getenv("BOARD_CORE_HZ");
+    return hz ? (uint32_t)atol(hz) : 160000000u;
+}
+
 size_t board_link_read(uint8_t *bytes, size_t capacity) {
     ssize_t count = read(STDIN_FILENO, bytes, capacity);
     if (count > 0) return (size_t)count;

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from board_model import CHANNELS, WORD, crc_of, image_of, noise, write_model
 from boards import ENVS, PORTS, env_of
+from heavy_image import heavy_image
 from native_app import running
 from test_board import assert_same_as_host, boot_text, next_message, request, send_raw
 from watchword import core, spec
@@ -49,6 +50,7 @@ def test_what_cannot_run_is_refused_and_changes_nothing(
             (image[:20_000], "ERR_TRUNCATED"),
             (bytes(1 << 20), "ERR_SPACE"),
             (b"", "ERR_SPACE"),
+            (heavy_image(image), r"too much work for this chip.*\(ERR_REAL_TIME"),
         ):
             with pytest.raises(WatchwordError, match=why):
                 board.push_model(bad)
@@ -111,6 +113,24 @@ def test_push_on_the_command_line(port: str, model_dir: Path, other_dir: Path, t
 
 
 # ── The same application in a process whose flash is a file ──────────────────────────────────
+
+
+def test_a_stored_model_that_is_too_much_work_does_not_run_after_power_on(
+    program: Path, model_dir: Path, other_dir: Path, tmp_path: Path
+) -> None:
+    """It came in while the chip was thought faster, or firmware did not look at that yet."""
+    flash, heavy = tmp_path / "flash", heavy_image(image_of(other_dir))
+    with running(program, flash=flash, core_hz=4_000_000_000) as transport:
+        board = Board(transport, "native")
+        board.push_model(heavy)
+        assert board.info["model_crc32"] == core.ModelImage(heavy).header["crc32"]
+    with running(program, flash=flash) as transport:
+        assert Board(transport, "native").info["model_crc32"] == crc_of(model_dir)
+    with running(program, core_hz=1_000_000) as transport:
+        line = boot_text(transport, 4)[1]
+    assert line.startswith(
+        f"model  rejected, status {spec.STATUS['ERR_REAL_TIME']}: too much work for this chip"
+    )
 
 
 def test_a_pushed_model_is_there_after_a_restart(program: Path, other_dir: Path, tmp_path: Path) -> None:

@@ -46,6 +46,10 @@ const char *board_name(void) {
     return "emu-c3";
 }
 
+uint32_t board_core_hz(void) {
+    return 160000000u; /* of an ESP32-C3 */
+}
+
 uint32_t board_time_ms(void) {
     uint32_t high, low;
     do {

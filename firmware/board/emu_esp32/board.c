@@ -30,6 +30,10 @@ const char *board_name(void) {
 }
 
 /* CCOUNT wraps after 107 s, so time is collected; the main loop asks for it all the time. */
+uint32_t board_core_hz(void) {
+    return 240000000u; /* of an ESP32 */
+}
+
 uint32_t board_time_ms(void) {
     static uint32_t seen, ms, rest;
     uint32_t now = ticks_now(), passed = now - seen;

@@ -42,6 +42,10 @@ uint32_t board_counter_hz(void) {
     return esp_rom_get_cpu_ticks_per_us() * 1000000u;
 }
 
+uint32_t board_core_hz(void) {
+    return board_counter_hz();
+}
+
 /* New samples end it early; the link is looked at once a tick. */
 void board_idle(void) {
     (void)ulTaskNotifyTake(pdTRUE, 1);

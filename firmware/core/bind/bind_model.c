@@ -34,7 +34,23 @@ int wwb_model_check(const uint8_t *image, size_t bytes) {
     held_model held;
     ww_status status = hold(&held, image, bytes);
     let_go(&held);
-    return status;
+    return -(int)status;
+}
+
+int64_t wwb_model_instructions(const uint8_t *image, size_t bytes) {
+    held_model held;
+    ww_status status = hold(&held, image, bytes);
+    int64_t count = status == WW_OK ? (int64_t)ww_model_instructions(held.image) : -(int64_t)status;
+    let_go(&held);
+    return count;
+}
+
+int wwb_model_keeps_up(const uint8_t *image, size_t bytes, uint32_t core_hz) {
+    held_model held;
+    ww_status status = hold(&held, image, bytes);
+    if (status == WW_OK) status = ww_model_keeps_up(held.image, core_hz);
+    let_go(&held);
+    return -(int)status;
 }
 
 long wwb_model_scores(const uint8_t *image, size_t bytes, const int8_t *rows, size_t row_count,

@@ -5,8 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ww_model_check of a copy, so the image may lie anywhere in memory. Returns a ww_status. */
+/* ww_model_check of a copy, so the image may lie anywhere in memory. 0 or -status. */
 int wwb_model_check(const uint8_t *image, size_t bytes);
+
+/* ww_model_instructions, or -status. */
+int64_t wwb_model_instructions(const uint8_t *image, size_t bytes);
+
+/* ww_model_keeps_up: 0 or -status. */
+int wwb_model_keeps_up(const uint8_t *image, size_t bytes, uint32_t core_hz);
 
 /* Streams rows int8 [row_count][coeffs] from a fresh start; returns how many scores were made
  * (at most capacity are stored). */

@@ -2,7 +2,7 @@
 #ifndef WW_SPEC_H
 #define WW_SPEC_H
 
-#define WW_SPEC_ID 0x64499548u
+#define WW_SPEC_ID 0x76add137u
 #define WW_FRONTEND_ID 0xbb2128a4u
 #define WW_SAMPLE_RATE_HZ 16000
 #define WW_WINDOW_SAMPLES 512
@@ -60,7 +60,8 @@ typedef enum {
     WW_ERR_MESSAGE = 10,
     WW_ERR_FLASH = 11,
     WW_ERR_SPACE = 12,
-    WW_ERR_MICROPHONE = 13
+    WW_ERR_MICROPHONE = 13,
+    WW_ERR_REAL_TIME = 14
 } ww_status;
 
 #endif

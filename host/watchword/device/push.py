@@ -12,7 +12,10 @@ from watchword.device.client import Board
 
 def push(board: Board, image: bytes) -> str:
     """Make `image` the model that the board runs; returns what happened, in one line."""
-    header = core.ModelImage(image).header
+    model = core.ModelImage(image)
+    if clock_hz := int(board.info["clock_hz"]):  # an emulated board, which has none, checks at the end
+        model.check_real_time(clock_hz)
+    header = model.header
     wanted = int(header["crc32"])
     named = f"'{header['word']}' ({wanted:08x})"
     if int(board.info["model_crc32"]) == wanted:

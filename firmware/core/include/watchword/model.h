@@ -29,6 +29,13 @@ ww_status ww_model_check(const void *image, size_t image_bytes) WW_CHECKED;
 /* The detector settings that the image brings. */
 ww_detector_config ww_model_detector(const ww_model_header *header);
 
+/* An upper estimate of the instructions for a second of audio, from what the layers multiply and
+ * write. `image` has passed ww_model_check. Saturates. */
+uint32_t ww_model_instructions(const void *image);
+
+/* WW_ERR_REAL_TIME: a core of this rate would fall behind the audio. `image` as above. */
+ww_status ww_model_keeps_up(const void *image, uint32_t core_hz) WW_CHECKED;
+
 /* The part of ww_model_init that does not depend on the engine: checks, then finds the image's
  * tables. An engine is the four functions below; model.c is the one, firmware/engine/ has another.
  */
