@@ -18,6 +18,7 @@ PAGES = [
 SOURCES = ("host", "tools", "tests", "firmware")
 SUFFIXES = (".py", ".toml", ".c", ".h", ".sh")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+SOURCE_PATH = re.compile(r"`((?:host|tools|tests|firmware)/[\w/.-]+)`")
 PAGE_PATH = re.compile(r"\bdocs/[\w/]+\.(?:md|json|png)\b")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 FENCE = re.compile(r"^```(?:sh)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -46,6 +47,12 @@ def test_pages_that_code_and_text_name_are_there() -> None:
     for path in (ROOT / "Makefile", *(ROOT / name for name in PAGES), *sources):
         for page in PAGE_PATH.findall(path.read_text()):
             assert (ROOT / page).exists(), f"{path.relative_to(ROOT)} names {page}"
+
+
+def test_source_files_that_pages_name_are_there() -> None:
+    for name in PAGES:
+        for path in SOURCE_PATH.findall((ROOT / name).read_text()):
+            assert (ROOT / path).exists() or "COMMAND" in path, f"{name} names {path}"
 
 
 def command_lines(text: str) -> list[list[str]]:
