@@ -176,6 +176,14 @@ def test_bad_files_are_listed_and_left_out(tmp_path: Path) -> None:
     assert any("1 file is no sound by its suffix: 1 .txt (notes.txt)" in note for note in found.notes)
 
 
+def test_our_own_tables_are_nothing_to_tell_about(tmp_path: Path) -> None:
+    fill(tmp_path, people("positive", 3) | people("negative", 3))
+    for name in ("truth.csv", "mined.csv"):
+        (tmp_path / name).write_text("path\n")
+    write_manifest(tmp_path / "manifest.csv", scan([tmp_path]).clips)
+    assert not [note for note in scan([tmp_path]).notes if "suffix" in note]
+
+
 def test_a_linked_folder_is_read_once(tmp_path: Path) -> None:
     fill(tmp_path / "disk", people("positive", 3) | people("negative", 3))
     (tmp_path / "here").mkdir()

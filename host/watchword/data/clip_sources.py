@@ -9,11 +9,10 @@ from pathlib import Path
 
 from watchword import words
 from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, number, read_manifest
-from watchword.data.discovery import find_sounds
+from watchword.data.discovery import MANIFEST, find_sounds
 from watchword.data.tables import read_table
 from watchword.errors import WatchwordError
 
-MANIFEST = "manifest.csv"
 LABEL_FOLDERS = {
     "positive": "positive", "positives": "positive", "negative": "negative", "negatives": "negative",
     "noise": "noise", "noises": "noise", "rir": "rir", "rirs": "rir",

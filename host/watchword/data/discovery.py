@@ -11,6 +11,12 @@ from pathlib import Path
 from watchword import audio
 from watchword.data.corpus import Skipped
 
+# Tables of ours: read where they are wanted, and nothing to tell a user about.
+MANIFEST = "manifest.csv"  # label, split and speaker of each clip, from scan, synth and mine
+TRUTH = "truth.csv"  # when words are said in long recordings
+MINED_LOG = "mined.csv"  # beside the manifest: what mine cut out of where, at which score, for which model
+_TABLES = frozenset((MANIFEST, TRUTH, MINED_LOG))
+
 _RESOURCE_FORK = "._"  # what macOS leaves beside a file on a foreign disk
 # What people and programs keep beside recordings; named together, by suffix, not one by one.
 _DOCUMENTS = frozenset(
@@ -45,7 +51,7 @@ def find_sounds(folder: Path) -> Found:
             found.sounds.append(path)
         elif reason:
             found.passed_over.append(Skipped(path, reason))
-        else:
+        elif path.name not in _TABLES:
             found.documents.append(path)
     found.sounds.sort()
     found.passed_over.sort(key=lambda skipped: skipped.path)

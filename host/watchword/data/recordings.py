@@ -15,7 +15,7 @@ import numpy as np
 
 from watchword import audio, spec
 from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, read_manifest
-from watchword.data.discovery import Found, describe_documents, find_sounds
+from watchword.data.discovery import MANIFEST, TRUTH, Found, describe_documents, find_sounds
 from watchword.data.endpoint import word_bounds
 from watchword.data.tables import Row, read_table
 from watchword.errors import WatchwordError
@@ -25,8 +25,6 @@ LEAD_SAMPLES = spec.SAMPLE_RATE_HZ * 3 // 2
 TAIL_SAMPLES = spec.SAMPLE_RATE_HZ
 ADDED_SAMPLES = LEAD_SAMPLES + TAIL_SAMPLES
 
-TRUTH_NAME = "truth.csv"
-MANIFEST_NAME = "manifest.csv"
 TRUTH_COLUMNS = {"path", "start_s", "end_s"}
 
 
@@ -220,11 +218,11 @@ def _find_table(data: Path) -> Path:
         return data
     if not data.is_dir():
         raise WatchwordError("no such file or folder", data, "give a folder or a manifest")
-    for name in (TRUTH_NAME, MANIFEST_NAME):
+    for name in (TRUTH, MANIFEST):
         if (data / name).is_file():
             return data / name
     raise WatchwordError(
-        f"holds neither {TRUTH_NAME} nor {MANIFEST_NAME}",
+        f"holds neither {TRUTH} nor {MANIFEST}",
         data,
         "write a truth.csv with path,start_s,end_s, or use --positives and --negatives",
     )

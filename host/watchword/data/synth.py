@@ -27,6 +27,7 @@ from tqdm import tqdm
 from watchword import audio, spec
 from watchword.data import noise, phrases
 from watchword.data.corpus import SPLITS, Clip, read_manifest, write_manifest
+from watchword.data.discovery import MANIFEST
 from watchword.data.endpoint import word_bounds
 from watchword.data.engine import Delivery, Engine
 from watchword.data.voices import open_engines
@@ -306,7 +307,7 @@ def _noise_beds(out: Path, clips: Sequence[Clip], splits: Sequence[str], seed: i
 
 def _publish(out: Path, clips: Sequence[Clip]) -> Path:
     """Write the manifest and delete the clips that only an earlier one lists."""
-    manifest = out / "manifest.csv"
+    manifest = out / MANIFEST
     kept = {clip.path.absolute() for clip in clips}
     old = read_manifest(manifest) if manifest.is_file() else []
     write_manifest(manifest, clips)

@@ -8,12 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from watchword import words
-from watchword.data.clip_sources import LABEL_FOLDERS, MANIFEST, find
+from watchword.data.clip_sources import LABEL_FOLDERS, find
 from watchword.data.corpus import SPLIT_NAMES, Clip
-from watchword.data.discovery import find_sounds
+from watchword.data.discovery import MANIFEST, TRUTH, find_sounds
 from watchword.data.recordings import (
     TRUTH_COLUMNS,
-    TRUTH_NAME,
     Recording,
     Selection,
     audio_files,
@@ -87,7 +86,7 @@ def _table_of(source: Path) -> Path | None:
     """The truth file or manifest that tells what `source` is; None = it is only audio."""
     if source.is_file():
         return source if source.suffix.lower() == ".csv" else None
-    return next((source / name for name in (TRUTH_NAME, MANIFEST) if (source / name).is_file()), None)
+    return next((source / name for name in (TRUTH, MANIFEST) if (source / name).is_file()), None)
 
 
 def _recording(clip: Clip) -> Recording:

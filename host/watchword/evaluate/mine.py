@@ -20,8 +20,8 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from watchword import audio, core, spec
-from watchword.data.clip_sources import MANIFEST
 from watchword.data.corpus import Clip, Skipped, number, read_manifest, write_manifest
+from watchword.data.discovery import MANIFEST, MINED_LOG
 from watchword.data.recordings import LEAD_SAMPLES
 from watchword.data.tables import Row, read_table
 from watchword.data.training_audio import MINED, require_train, training_audio
@@ -31,7 +31,6 @@ from watchword.evaluate.stream import HostRun, run_host
 from watchword.export.image import load_image
 from watchword.files import check_folder, with_suffixes, write_atomic
 
-LOG = "mined.csv"  # beside the manifest: what was cut out of where, at which score, for which model
 RATE = spec.SAMPLE_RATE_HZ
 _LOG_COLUMNS = ("path", "recording", "start_s", "end_s", "peak_s", "score", "model")
 _SEPARATION_S = 2.0  # of peaks closer than this, the highest counts
@@ -95,7 +94,7 @@ def mine(
     require_train(split)
     check_folder(out)
     image = load_image(model)
-    log, before = _read_log(out / LOG), _read_clips(out / MANIFEST)
+    log, before = _read_log(out / MINED_LOG), _read_clips(out / MANIFEST)
     heard = training_audio(data, str(core.ModelImage(image).header["word"]))
     run = run_host(image, heard.selection, workers, progress)
     alarms = [alarm for stream in run.streams for alarm in find_alarms(stream, image, threshold)]
@@ -103,7 +102,7 @@ def mine(
     new = _unknown(alarms, log)
     kept = _within(new, max_minutes)
     clips = _write_clips(kept, heard.clips, out / "clips")
-    _write_log(out / LOG, [*log, *(_log_row(a, c, model) for a, c in zip(kept, clips, strict=True))])
+    _write_log(out / MINED_LOG, [*log, *(_log_row(a, c, model) for a, c in zip(kept, clips, strict=True))])
     manifest = write_manifest(out / MANIFEST, [*before, *clips])
     return Mined(
         manifest,
@@ -160,7 +159,7 @@ def _unknown(alarms: Sequence[Alarm], log: Sequence[Row]) -> list[Alarm]:
     """The alarms that an earlier run has not cut out already."""
     known: dict[str, list[float]] = defaultdict(list)
     for row in log:
-        known[row["recording"]].append(number(row["peak_s"], f"{LOG}, line {row.line}") or 0.0)
+        known[row["recording"]].append(number(row["peak_s"], f"{MINED_LOG}, line {row.line}") or 0.0)
 
     def is_new(alarm: Alarm) -> bool:
         peaks = known[str(alarm.recording.resolve())]
