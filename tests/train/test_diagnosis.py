@@ -11,7 +11,7 @@ import soundfile
 from click.testing import CliRunner
 from toy_corpus import write_corpus
 from watchword.cli.doctor import command as doctor
-from watchword.config import RunConfig, save_config
+from watchword.config import DataConfig, RunConfig, save_config
 from watchword.core import Geometry
 from watchword.data.batches import Batch, Batches, TrainingSet
 from watchword.data.corpus import read_manifest, write_manifest
@@ -220,3 +220,20 @@ def test_findings_come_and_go_with_their_cause(tmp_path: Path) -> None:
 def test_doctor_wants_a_run_folder(tmp_path: Path) -> None:
     result = CliRunner().invoke(doctor, ["--run", str(tmp_path)])
     assert isinstance(result.exception, WatchwordError) and "no run folder" in str(result.exception)
+
+
+def test_validation_without_a_real_voice_is_told(tmp_path: Path) -> None:
+    manifest = write_corpus(tmp_path / "corpus", words=4, others=4)
+    config = RunConfig(data=DataConfig(manifest=str(manifest)))
+    found, said = diagnosed(tmp_path, config)
+    found.before_training(500.0, 100.0, 0.0)
+    assert not said
+    clips = [
+        replace(clip, synthetic=clip.synthetic or clip.split == "val") for clip in read_manifest(manifest)
+    ]
+    write_manifest(manifest, clips)
+    found.before_training(500.0, 100.0, 0.0)
+    assert "warning: val holds no real voice" in said[0] and len(said) == 1
+    save_config(config, tmp_path / "config.toml")
+    shown = CliRunner().invoke(doctor, ["--run", str(tmp_path)])
+    assert "val holds no real voice" in shown.output and shown.exit_code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from toy_corpus import write_corpus
 from watchword.config import (
     AugmentConfig,
@@ -160,3 +162,31 @@ def test_digest_sees_values_shape_and_type() -> None:
     a = np.arange(6, dtype=np.int8)
     others = (a.reshape(2, 3), a.astype(np.int16), a + np.int8(1))
     assert len({data_digest(x) for x in (a, *others)}) == 4
+
+
+def test_nothing_reads_an_interrupted_run(tmp_path: Path) -> None:
+    """A second run in a folder was interrupted: what lies there may be of the first."""
+    from watchword.cli.export import command as export
+    from watchword.judge.network import Judge
+    from watchword.train.distill.keras_teacher import load_keras_teacher
+
+    config = RunConfig(word=WordConfig("toy"))
+    save_config(config, tmp_path / "config.toml")
+    for name in ("model.tflite", "settings.json", "weights_float.npz"):
+        (tmp_path / name).write_bytes(b"of the run before")
+
+    def refused(told: str) -> None:
+        exported = CliRunner().invoke(export, [str(tmp_path), "--out", str(tmp_path / "model")])
+        assert isinstance(exported.exception, WatchwordError)
+        assert re.search(told, str(exported.exception))
+        assert f"--out {tmp_path} --resume" in exported.exception.remedy
+        for read in (lambda: Judge(tmp_path, 0.5), lambda: load_keras_teacher(tmp_path, config)):
+            with pytest.raises(WatchwordError, match=told):
+                read()
+
+    refused("interrupted .no epoch is done")
+    store(tmp_path, config).save("float", {}, META)
+    refused("interrupted .float epoch 2 is done")
+    (tmp_path / "metrics.json").write_text("{}")  # of the run before the state was removed
+    refused("interrupted .float epoch 2 is done")
+    assert not (tmp_path / "model").exists()

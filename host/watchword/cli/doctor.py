@@ -124,14 +124,13 @@ def examine_run(folder: Path) -> int:
     """Print what a training run suffers from; returns the exit status, 1 if something is an error."""
     from watchword.errors import WatchwordError
     from watchword.train.diagnosis import read_findings
-    from watchword.train.state import progress_of
+    from watchword.train.state import progress_of, resume_command
 
     if not (folder / "config.toml").is_file():
         raise WatchwordError("this is no run folder: it has no config.toml", folder, "name a folder of train")
     unfinished = progress_of(folder)
     if unfinished:
-        again = f"watchword train --config {folder / 'config.toml'} --out {folder} --resume"
-        click.echo(f"not finished, {unfinished}; go on with: {again}")
+        click.echo(f"not finished, {unfinished}; go on with: {resume_command(folder)}")
     findings = read_findings(folder)
     for finding in findings:
         click.echo(str(finding))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -48,6 +49,7 @@ def command(
     from watchword.config import adjusted, load_config, load_preset
     from watchword.train.report import summary
     from watchword.train.run import train_run
+    from watchword.train.state import resume_command
 
     if config is not None and preset is not None:
         raise click.UsageError("--config and --preset exclude each other")
@@ -68,8 +70,9 @@ def command(
     folder = out or Path("runs") / words.folder_name(settings.word.phrase)
     try:
         metrics = train_run(settings, folder, progress=not quiet, rebuild=rebuild, resume=resume)
-    except KeyboardInterrupt as error:
-        again = f"watchword train --config {folder / 'config.toml'} --out {folder} --resume"
-        click.echo(f"interrupted; go on with: {again}", err=True)
-        raise click.exceptions.Exit(130) from error
+    except (KeyboardInterrupt, SystemExit) as end:  # Ctrl-C, SIGTERM, SIGHUP
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            click.echo(f"interrupted; go on with: {resume_command(folder)}", err=True)
+        status = end.code if isinstance(end, SystemExit) else 130
+        raise click.exceptions.Exit(status if isinstance(status, int) else 1) from end
     click.echo(summary(metrics, folder))

@@ -66,8 +66,9 @@ def voice_warnings(clips: Sequence[Clip]) -> list[SplitWarning]:
                and not any(clip.split == s for clip in real)]  # fmt: skip
     if without:
         there = f"though {speakers or len(real)} are there" if real else "all words are synthetic"
+        hold = "hold" if len(without) > 1 else "holds"
         warnings.append(SplitWarning(
-            f"{' and '.join(without)} hold no real voice, {there}: figures will say little about people",
+            f"{' and '.join(without)} {hold} no real voice, {there}: figures will say little about people",
             "record the word with three people or more, a folder for each",
         ))  # fmt: skip
     if real and not any(clip.split == "train" for clip in real) and len(real) < len(words):
@@ -78,7 +79,7 @@ def voice_warnings(clips: Sequence[Clip]) -> list[SplitWarning]:
     nameless = [clip for clip in real if not clip.has_speaker]
     if len({clip.split for clip in nameless}) > 1:
         warnings.append(SplitWarning(
-            f"{len(nameless)} recordings of the word name no speaker: one voice may be in train and in test",
+            f"{len(nameless)} recordings of the word name no speaker: one voice may be in several splits",
             "make a folder for each person, or fill the column speaker",
         ))  # fmt: skip
     return warnings

@@ -14,6 +14,7 @@ from watchword.config import load_config
 from watchword.errors import WatchwordError
 from watchword.export.settings import ModelSettings
 from watchword.train.architectures import build_model, logits_of, receptive_rows
+from watchword.train.state import require_finished
 from watchword.train.tensorflow import load_tensorflow, network_input
 from watchword.train.trainer import load_weights
 
@@ -30,6 +31,7 @@ class Judge:
             raise WatchwordError(
                 f"no {missing[0]}: not a finished run", run, "name a run folder of `watchword train`"
             )
+        require_finished(run)
         config = load_config(run / "config.toml")
         self.settings, self.threshold = ModelSettings.load(run / "settings.json"), threshold
         self.word, self.arch = self.settings.word, config.model.arch

@@ -20,10 +20,17 @@ from watchword.train.diagnosis import FINDINGS_FILE, Diagnosis, Finding, diverge
 from watchword.train.progress import ProgressBar, ScalarLog
 from watchword.train.sources import Sources
 from watchword.train.stage import Divergence, OnValidation, RunLog, Stage, ValidationResult
-from watchword.train.state import STATE_FILE, SavedState, StateFile, check_same_settings, comparable
+from watchword.train.state import (
+    METRICS_FILE,
+    STATE_FILE,
+    SavedState,
+    StateFile,
+    check_same_settings,
+    comparable,
+)
 
 STAGES = ("float", "int8 QAT")  # in their order
-_LEFTOVERS = (STATE_FILE, FINDINGS_FILE, "metrics.json", "log.csv")
+_LEFTOVERS = (STATE_FILE, FINDINGS_FILE, METRICS_FILE, "log.csv")
 
 
 @dataclass
@@ -131,7 +138,7 @@ class RunCheckpointer:
 
 def finished_metrics(config: RunConfig, out: Path) -> dict[str, Any] | None:
     """The metrics of a run that needs no resuming because it is complete; None if it is not."""
-    path = out / "metrics.json"
+    path = out / METRICS_FILE
     if (out / STATE_FILE).is_file() or not path.is_file():
         return None
     check_same_settings(comparable(load_config(out / "config.toml")), comparable(config), out)

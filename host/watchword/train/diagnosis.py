@@ -18,6 +18,7 @@ import soundfile
 
 from watchword.data import leaks
 from watchword.data.corpus import read_manifest
+from watchword.data.split import voice_warnings
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
@@ -80,6 +81,9 @@ class Diagnosis:
 
     def before_training(self, negative_s: float, positive_s: float, features_s: float) -> None:
         t = self.config.train
+        clips = [clip for clip in read_manifest(Path(self.config.data.manifest)) if clip.split != "test"]
+        for number, found in enumerate(voice_warnings(clips), start=1):
+            self.note(f"voices {number}", Finding("warning", found.what, found.remedy))
         self.note("balance", unbalanced(t.negatives_per_positive, negative_s / max(positive_s, 1e-9)))
         self.note("features", slow_features(features_s, self.config.data.workers, os.cpu_count() or 1))
 

@@ -30,7 +30,7 @@ from watchword.train.outcome import (
 from watchword.train.prepare import Prepared, make_batches, prepare
 from watchword.train.progress import ProgressBar
 from watchword.train.stage import OnValidation
-from watchword.train.state import StateFile, comparable, data_digest
+from watchword.train.state import METRICS_FILE, StateFile, comparable, data_digest
 from watchword.train.tensorflow import make_reproducible
 
 
@@ -118,5 +118,5 @@ def _write_results(
     if prepared.distillation is not None:
         metrics["distillation"] = distillation_facts(prepared.distillation, network, training.batches)
     metrics["size_warnings"] = check_size(run.config, models["int8"], outcome.settings) if models else []
-    write_atomic(run.out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_atomic(run.out / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
     return metrics

@@ -13,6 +13,7 @@ from watchword.errors import WatchwordError
 from watchword.export.settings import ModelSettings
 from watchword.files import read_text
 from watchword.train.architectures import require_streaming
+from watchword.train.state import METRICS_FILE, require_finished
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ def read_trained(source: Path, settings_path: Path | None = None) -> TrainedMode
     """Read model.tflite, settings.json and metrics.json of a folder, or one file and its settings."""
     folder = source if source.is_dir() else source.parent
     _refuse_teacher(source)
+    require_finished(folder)
     model_path = source / "model.tflite" if source.is_dir() else source
     try:
         tflite = model_path.read_bytes()
@@ -38,7 +40,7 @@ def read_trained(source: Path, settings_path: Path | None = None) -> TrainedMode
     chosen = settings_path or folder / "settings.json"
     if not chosen.is_file():
         raise WatchwordError("no settings for this model", chosen, "give --settings settings.json")
-    metrics = _metrics(source / "metrics.json") if source.is_dir() else {}
+    metrics = _metrics(source / METRICS_FILE) if source.is_dir() else {}
     return TrainedModel(tflite, ModelSettings.load(chosen), metrics)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shlex
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
 STATE_FILE = "state.npz"
+METRICS_FILE = "metrics.json"  # written when everything else of a run is there
 _FORMAT = 2
 _META = "meta"
 # Settings that may differ between a run and its continuation, since none of them changes a weight.
@@ -120,6 +122,23 @@ def progress_of(folder: Path) -> str | None:
         return None
     _, meta = _read(folder / STATE_FILE)
     return f"{meta['stage']} epoch {meta['progress']['epoch']} is done"
+
+
+def resume_command(folder: Path) -> str:
+    """The command line that resumes the run in `folder`."""
+    config, out = (shlex.quote(str(path)) for path in (folder / "config.toml", folder))
+    return f"watchword train --config {config} --out {out} --resume"
+
+
+def require_finished(folder: Path) -> None:
+    """Raise if `folder` holds a run that did not end: its files may be of the run before."""
+    if not (folder / "config.toml").is_file():
+        return  # no run folder
+    progress = progress_of(folder)
+    if progress is None and (folder / METRICS_FILE).is_file():
+        return
+    done = progress or "no epoch is done"
+    raise WatchwordError(f"this run was interrupted ({done})", folder, f"finish it: {resume_command(folder)}")
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

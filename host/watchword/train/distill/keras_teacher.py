@@ -18,6 +18,7 @@ from watchword.train import architectures
 from watchword.train.distill.encoding import FrontEnd
 from watchword.train.distill.teacher import NetworkTeacher
 from watchword.train.scoring import Scorer
+from watchword.train.state import require_finished
 from watchword.train.trainer import load_weights
 
 _FILES = ("config.toml", "settings.json", "weights_float.npz")
@@ -31,6 +32,7 @@ def load_keras_teacher(folder: Path, student: RunConfig) -> NetworkTeacher:
                 f"no {name}: not a finished run of `watchword train`", folder,
                 "[distill] teacher names a run folder; train the teacher first",
             )  # fmt: skip
+    require_finished(folder)
     config = load_config(folder / "config.toml")
     if config.word.phrase != student.word.phrase:
         raise WatchwordError(
