@@ -19,7 +19,7 @@ INTRODUCTION = """# What it costs
 
 Written by `make cost COST=--update` (tools/cost/measure.py). The counts are instructions of the emulated
 boards: exact, and the same in every run; `make cost` measures them again and fails when one rose by
-more than 2 % on either. They are no cycles: a real chip adds what its flash and its pipeline take.
+more than 2 % on either. Instructions are not cycles: a chip also waits for its flash and its pipeline.
 Model: "{word}" ({crc32}), on 20 s of synthetic, speech-like audio (tools/cost/audio.py). Convs skip
 inputs that stand for zero, so the model's share depends a little on the audio.
 
