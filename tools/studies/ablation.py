@@ -1,7 +1,7 @@
 """What each part of the recipe is worth: the same training with one thing changed, over several seeds.
 
     python -m tools.studies.ablation --config alexa.toml --seeds 1,2,3 --out runs/ablation \\
-        --table docs/evidence/ablation.md
+        --table runs/ablation/table.md
 
 Variants are those of tools/studies/ablations.toml (--variants for others, --only for some). Runs that are
 finished are kept, so the command can be repeated after Ctrl-C. FRR is of the int8 model on the
