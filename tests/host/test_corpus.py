@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from sounds import RATE, sound
 from watchword import audio
 from watchword.cli.scan import command
-from watchword.data.corpus import Clip, read_manifest, write_manifest
+from watchword.data.corpus import Clip, read_manifest, require_word, write_manifest
 from watchword.data.scan import scan
 from watchword.data.split import assign, voice_warnings
 from watchword.errors import WatchwordError
@@ -213,6 +213,16 @@ def test_one_sound_as_the_word_and_as_something_else_is_named(tmp_path: Path) ->
     assert any("same sound is positive and negative" in n and "same.wav" in n for n in notes)
 
 
+def test_a_model_is_not_named_after_another_word(tmp_path: Path) -> None:
+    clips = [
+        Clip(Path(f"{n}.wav"), "train", "positive", phrase) for n, phrase in enumerate(("Hey You", "", "ho"))
+    ]
+    manifest = write_manifest(tmp_path / "m.csv", clips)
+    with pytest.raises(WatchwordError, match=r"1 of 3 positives say 'ho', not 'hey_you'.*watchword scan"):
+        require_word(manifest, "hey_you")
+    require_word(write_manifest(tmp_path / "n.csv", clips[:2]), "hey you")
+
+
 class TestVoices:
     """Real people judge whenever there are any, and where they cannot it is said."""
 
@@ -270,8 +280,8 @@ class TestVoices:
         def warned(clips: list[Clip]) -> str:
             return "; ".join(str(w) for w in voice_warnings(clips))
 
-        assert "val and test hold no real voice, all words are synthetic" in warned(self.merged(tmp_path, 0))
-        assert "val hold" in warned(self.merged(tmp_path, 1))
+        assert "no real voice in val and test, all words are synthetic" in warned(self.merged(tmp_path, 0))
+        assert "no real voice in val" in warned(self.merged(tmp_path, 1))
         assert warned(self.merged(tmp_path, 3)) == ""
         flat = assign([Clip(Path(f"{n}.wav"), "", "positive", "hey") for n in range(20)])
         assert "20 recordings of the word name no speaker" in warned(flat)

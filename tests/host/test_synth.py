@@ -86,6 +86,25 @@ def test_unspeakable_phrases_are_refused(phrase: str) -> None:
 
 
 @needs_espeak
+@pytest.mark.parametrize(
+    ("phrase", "names"),
+    [
+        ("你好小智", "Cjk"), ("привет робот", "Cyrillic"), ("مرحبا يا بيت", "Arabic"),
+        ("ロボット", "Katakana"), ("γεια σου", "Greek"), ("hey Đà Nẵng", "Latin"),
+    ],
+)  # fmt: skip
+def test_phrases_that_the_voices_would_spell_are_refused(phrase: str, names: str) -> None:
+    with pytest.raises(WatchwordError, match=f"{names}.*cannot read.*watchword record"):
+        phrases.check_phrase(phrase)
+
+
+@pytest.mark.parametrize(
+    "phrase", ["grüße an", "hé lumière", "ñandú", "smørrebrød", "łódź radio", "what's up"]
+)
+def test_accents_that_they_read_are_fine(phrase: str) -> None:
+    assert phrases.check_phrase(phrase) == phrase
+
+
 def test_phrases_are_tidied() -> None:
     assert phrases.check_phrase("  Hey   Lighthouse ") == "Hey Lighthouse"
     assert phrases.check_phrase("grüße an") == "grüße an"

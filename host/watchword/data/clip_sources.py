@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from watchword import words
-from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, number, read_manifest
+from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, number, other_positives, read_manifest
 from watchword.data.discovery import MANIFEST, find_sounds
 from watchword.data.tables import read_table
 from watchword.errors import WatchwordError
@@ -126,8 +126,7 @@ def _other_positives(manifest: Path, word: str) -> Counter[str]:
     """Positives of a manifest of ours that say something else than `word`, by what they say."""
     if "label" not in read_table(manifest)[0]:
         return Counter()
-    phrases = [clip.phrase for clip in read_manifest(manifest) if clip.label == "positive"]
-    return Counter(phrase for phrase in phrases if phrase and not words.same(phrase, word))
+    return other_positives(read_manifest(manifest), word)
 
 
 def _refuse_other_word(manifest: Path, word: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,26 @@ def read_manifest(path: Path | str) -> list[Clip]:
         remedy = f"make one with: watchword scan {path} --word WORD --out manifest.csv"
         raise WatchwordError(f"no column {', '.join(missing)}", path, remedy)
     return [_clip(row, path, row.line) for row in rows]
+
+
+def other_positives(clips: Iterable[Clip], word: str) -> Counter[str]:
+    """Positives that say something else than `word`, by what they say, as far as they tell."""
+    phrases = [clip.phrase for clip in clips if clip.label == "positive"]
+    return Counter(phrase for phrase in phrases if phrase and not words.same(phrase, word))
+
+
+def require_word(manifest: Path, word: str) -> None:
+    """Raise if positives of a manifest say something else than the word that a model is to learn."""
+    clips = read_manifest(manifest)
+    others = other_positives(clips, word)
+    if others:
+        said = others.most_common(1)[0][0]
+        count = sum(clip.label == "positive" for clip in clips)
+        raise WatchwordError(
+            f"{others.total()} of {count} positives say '{said}', not '{word}'", manifest,
+            f"give --word '{said}'; or let their label follow the word: watchword scan {manifest} --word "
+            f"'{word}' --out FILE",
+        )  # fmt: skip
 
 
 def write_manifest(path: Path | str, clips: Iterable[Clip]) -> Path:

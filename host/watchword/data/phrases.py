@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from watchword.errors import WatchwordError
 CLOSEST = 0.9  # a phrase nearer than this (about one vowel changed) is the wake word itself
 NEAR_MISSES = 160
 _FEWEST_PHONEMES = 3
+_MOST_FOR_A_LETTER = 6  # phonemes of a letter between "ba" and "a"; more is the name of a letter
 _NEAR_WORDS = 24  # vocabulary words tried for each word of the phrase
 _NEAR_PART_WORDS = 6  # and for each half of it, when two words together may sound like it
 
@@ -40,12 +42,31 @@ def check_phrase(phrase: str) -> str:
         raise WatchwordError(f"'{phrase}' is not a phrase", "", "begin it with a letter or a digit")
     if not any(c.isalpha() for c in phrase):
         raise WatchwordError(f"'{phrase}' holds no letter", "", "write numbers as they are spoken")
+    _require_readable(phrase)
     if len(phrase.encode()) >= spec.WORD_BYTES:
         what = f"'{phrase}' is too long: {len(phrase.encode())} bytes"
         raise WatchwordError(what, "", f"at most {spec.WORD_BYTES - 1} fit in a model")
     if len(phonemes.of([phrase])[0]) < _FEWEST_PHONEMES:
         raise WatchwordError(f"'{phrase}' is too short to be told from other speech", "", "use a longer one")
     return phrase
+
+
+def _require_readable(phrase: str) -> None:
+    """Raise for letters that an English voice spells: those of other scripts, and a few Latin ones."""
+    unusual = [
+        c for c in dict.fromkeys(phrase) if not c.isascii() and not unicodedata.category(c).startswith("M")
+    ]
+    foreign = next((c for c in unusual if not unicodedata.name(c, "").startswith("LATIN")), None)
+    names = phonemes.of([f"ba{c}a" for c in unusual]) if foreign is None else []
+    spelt = next(
+        (c for c, said in zip(unusual, names, strict=False) if len(said) > _MOST_FOR_A_LETTER), foreign
+    )
+    if spelt is not None:
+        script = unicodedata.name(spelt, "unknown").split()[0].split("-")[0].capitalize()
+        raise WatchwordError(
+            f"'{phrase}' holds '{spelt}' ({script}), which the English voices cannot read, only spell", "",
+            "write it as an English speaker would read it aloud, or record people: watchword record",
+        )  # fmt: skip
 
 
 @lru_cache(maxsize=1)

@@ -151,14 +151,17 @@ def from_data(data: Path, split: str | None = None) -> Selection:
     path = _find_table(data)
     header, table = read_table(path)
     left_out: list[Found] = []
+    notes: tuple[str, ...] = ()
     if set(header) >= TRUTH_COLUMNS:
         if split is not None:
             raise WatchwordError("--split needs a manifest; this is a truth file", path, "leave --split out")
         left_out.append(found := find_sounds(path.parent))
         rows = _truth_rows(path, table, found.sounds)
     else:
-        rows = _manifest_rows(path, split)
-    return probe(rows, {"data": str(path), "split": split or ""}, left_out)
+        chosen = _manifest_clips(path, split)
+        rows, notes = [_manifest_row(clip, path.parent) for clip in chosen], _about_voices(chosen)
+    selection = probe(rows, {"data": str(path), "split": split or ""}, left_out)
+    return replace(selection, notes=(*notes, *selection.notes))
 
 
 def audio_files(folder: Path, what: str) -> Found:
@@ -268,7 +271,7 @@ def _span(row: dict[str, str], path: Path, number: int) -> tuple[float, float]:
     return start_s, end_s
 
 
-def _manifest_rows(path: Path, split: str | None) -> list[tuple[Recording, bool]]:
+def _manifest_clips(path: Path, split: str | None) -> list[Clip]:
     """Clips of the project's own manifest: positives hold the word; room responses are left out."""
     if split is not None and split.lower() not in SPLIT_NAMES:
         raise WatchwordError(f"--split {split!r} is unknown", "", "use train, val or test")
@@ -278,7 +281,17 @@ def _manifest_rows(path: Path, split: str | None) -> list[tuple[Recording, bool]
         splits = ", ".join(sorted({c.split for c in clips})) or "none at all"
         what = "no recordings" if split is None else f"no recordings in split {split!r}"
         raise WatchwordError(what, path, f"splits with recordings: {splits}")
-    return [_manifest_row(clip, path.parent) for clip in chosen]
+    return chosen
+
+
+def _about_voices(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """What qualifies figures about the word: who said it."""
+    words = [clip for clip in clips if clip.label == "positive"]
+    made = sum(clip.synthetic for clip in words)
+    if not made:
+        return ()
+    share = f"all {made}" if made == len(words) else f"{made} of {len(words)}"
+    return (f"warning: {share} recordings of the word are synthetic: figures say little about people",)
 
 
 def _manifest_row(clip: Clip, folder: Path) -> tuple[Recording, bool]:

@@ -49,6 +49,7 @@ def assign(clips: Sequence[Clip], seed: int = 1, together: Iterable[tuple[int, i
 class SplitWarning:
     """Why the figures of a split may say little about people, and what helps."""
 
+    topic: str
     what: str
     remedy: str
 
@@ -66,19 +67,20 @@ def voice_warnings(clips: Sequence[Clip]) -> list[SplitWarning]:
                and not any(clip.split == s for clip in real)]  # fmt: skip
     if without:
         there = f"though {speakers or len(real)} are there" if real else "all words are synthetic"
-        hold = "hold" if len(without) > 1 else "holds"
         warnings.append(SplitWarning(
-            f"{' and '.join(without)} {hold} no real voice, {there}: figures will say little about people",
+            "real voices",
+            f"no real voice in {' and '.join(without)}, {there}: figures say little about people",
             "record the word with three people or more, a folder for each",
         ))  # fmt: skip
     if real and not any(clip.split == "train" for clip in real) and len(real) < len(words):
         warnings.append(SplitWarning(
-            "the real voices judge and none of them trains",
+            "training voices", "the real voices judge and none of them trains",
             "record more people, or put recordings into a folder train/",
         ))  # fmt: skip
     nameless = [clip for clip in real if not clip.has_speaker]
     if len({clip.split for clip in nameless}) > 1:
         warnings.append(SplitWarning(
+            "speakers",
             f"{len(nameless)} recordings of the word name no speaker: one voice may be in several splits",
             "make a folder for each person, or fill the column speaker",
         ))  # fmt: skip

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import soundfile
 
+from watchword import audio
 from watchword.data import leaks
 from watchword.data.corpus import read_manifest
 from watchword.data.split import voice_warnings
@@ -33,6 +33,7 @@ _SAME_SCORES = 0.02  # 0..1: spread of the scores below which the model tells no
 _HIGH, _LOW = 0.10, 0.05  # error rates that are reported, and those that are small beside them
 _BALANCE = (2.5, 10.0)  # negatives for each positive: half and double the 1:5 that works best
 _LEAST_DATA = 2.0  # seconds of negatives for each second of positives
+_FULL = 32_735  # 0.999 of full scale
 _STALL = 0.3  # share of the time spent waiting for batches
 _UNSTEADY = 2.0  # slowest epoch over fastest
 _WORSE = 1.2  # validation loss over its best
@@ -80,6 +81,8 @@ class Diagnosis:
             self.findings[record["topic"]] = Finding(**values)
 
     def before_training(self, negative_s: float, positive_s: float, features_s: float) -> None:
+        for warning in voice_warnings(read_manifest(self.config.data.manifest)):
+            self.note(warning.topic, Finding("warning", warning.what, warning.remedy))
         t = self.config.train
         clips = [clip for clip in read_manifest(Path(self.config.data.manifest)) if clip.split != "test"]
         for number, found in enumerate(voice_warnings(clips), start=1):
@@ -149,14 +152,12 @@ def diverged(found: Divergence, sources: Sources | None) -> Finding:
 def file_fault(path: Path) -> str | None:
     """What is wrong with a sound file, as the end of a sentence; None if it looks sound."""
     try:
-        samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as error:
-        return f"cannot be read: {error}"
-    if not np.isfinite(samples).all():
-        return "holds samples that are not numbers"
-    if samples.size == 0 or not samples.any():
+        samples = audio.load(path)
+    except WatchwordError as error:
+        return f"cannot be read: {error.what}"
+    if not samples.any():
         return "is silent throughout"
-    if np.mean(np.abs(samples) > 0.999) > 0.2:
+    if np.mean(np.abs(samples.astype(np.int32)) > _FULL) > 0.2:
         return "is clipped in more than a fifth of its samples"
     return None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from watchword.config import RunConfig
+from watchword.data.corpus import require_word
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 from watchword.train import architectures
@@ -73,6 +74,7 @@ def _check_inputs(config: RunConfig) -> None:
         raise WatchwordError("no wake word given", "[word] phrase", "name it in the TOML or with --word")
     if not config.data.manifest:
         raise WatchwordError("no manifest given", "[data] manifest", "name it in the TOML or with --manifest")
+    require_word(Path(config.data.manifest), config.word.phrase)
     architectures.architecture(config.model)
     check_teacher(config)
 
