@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from watchword import core
+from watchword import core, spec
 from watchword.spec import LAYER_BYTES as RECORD_BYTES
 
 from tools.generate import core as generate
@@ -54,3 +54,19 @@ def test_every_field_limit_and_message_says_what_it_is() -> None:
     pages = "\n".join(generate.pages().values())
     silent = [line for line in pages.splitlines() if line.startswith("|") and line.endswith("|  |")]
     assert not silent, "write a comment beside it in spec.py"
+
+
+def test_the_front_end_page_has_the_figures_of_spec() -> None:
+    page = (generate.REFERENCE / "frontend.md").read_text()
+    hops = " or ".join(map(str, spec.HOP_CHOICES_SAMPLES))
+    for phrase in (
+        f"{spec.SAMPLE_RATE_HZ // 1000} kHz mono; hop {hops} samples",
+        f"Hann window, {spec.WINDOW_SAMPLES}, periodic",
+        f"{spec.MEL_BANDS} HTK mel triangles, {spec.MEL_LOW_HZ:.0f}–{spec.MEL_HIGH_HZ:.0f} Hz",
+        f"white noise at −{-spec.FLOOR_DBFS:.0f} dBFS",
+        f"first {spec.MIN_COEFFS}…{spec.MAX_COEFFS} coefficients",
+        f"int16 rows in Q{spec.MFCC_FRAC_BITS} of log2 power",
+        f"gain Q2.{spec.NORM_GAIN_FRAC_BITS}",
+        f"1/{1 / spec.INPUT_SCALE:.0f} per step",
+    ):
+        assert phrase in page
