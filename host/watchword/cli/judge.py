@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import click
@@ -60,15 +61,37 @@ def command(
       watchword judge --judge runs/teacher --model models/alexa --port emu:c3 --data eve/ --sentry-high 0.4
       watchword judge --judge runs/teacher --serve 127.0.0.1:8750
     """
-    from watchword.judge.commands import Question, judge_recordings, serve_snippets
+    import json
 
+    from watchword.data.recordings import select
+    from watchword.export.image import load_image
+    from watchword.files import check_file, write_atomic
+    from watchword.judge.cascade import table
+    from watchword.judge.commands import CascadeSettings, judge_recordings, serve_snippets
+
+    note = functools.partial(click.echo, err=True)
     if serve is not None:
         given = [name for name, value in (("--model", model), ("--port", port), ("--data", data)) if value]
         if given:
             raise click.UsageError(f"--serve and {given[0]} exclude each other")
-        return serve_snippets(run, threshold, serve)
+        return serve_snippets(run, threshold, serve, click.echo, note)
     if model is None:
         raise click.UsageError("--model (the sentry) or --serve is needed")
-    sources = (positives, negatives, data, split, limit_minutes)
-    question = Question(run, model, port, push, sentry_high, threshold, after_ms / 1000.0, workers)
-    judge_recordings(question, sources, out)
+    if out is not None:
+        check_file(out)
+    image = load_image(model)
+    selection = select(positives, negatives, data, split, limit_minutes)
+    settings = CascadeSettings(
+        run=run,
+        model=model,
+        port=port,
+        push=push,
+        sentry_high=sentry_high,
+        threshold=threshold,
+        after_s=after_ms / 1000.0,
+        workers=workers,
+    )
+    results = judge_recordings(settings, image, selection, lambda ruling: click.echo(ruling.line()), note)
+    click.echo(table(results))
+    if out is not None:
+        write_atomic(out, json.dumps(results, indent=1) + "\n")

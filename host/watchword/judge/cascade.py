@@ -1,4 +1,4 @@
-"""The cascade: a sentry that may be jumpy, and a judge that hears what made it fire."""
+"""The cascade: a sentry with a low threshold detects; a larger network, the judge, checks what it detects."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SWEPT = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 @dataclass(frozen=True)
 class Ruling:
-    """One detection of the sentry, and what the judge made of it; scores are 0..1."""
+    """One detection of the sentry and the judge's answer to it; scores are 0..1."""
 
     recording: Recording
     sample: int  # of the stream, at which the sentry fired
     sentry: float
     score: float
     accepted: bool
-    seconds: float  # that judging took
+    seconds: float  # the judge's computing time
 
     def line(self) -> str:
         """For the terminal and the log."""
@@ -50,7 +50,7 @@ class Ruling:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedStream:
     """One stream of the sentry with the judge's rulings on its detections, in their order."""
 
     stream: ScoredStream
@@ -59,7 +59,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Cascade:
-    """How the two work together."""
+    """A judge and the settings of its sentry."""
 
     judge: Judge
     detector: core.DetectorConfig  # of the sentry
@@ -69,10 +69,10 @@ class Cascade:
     def after_samples(self) -> int:
         return round(self.after_s * spec.SAMPLE_RATE_HZ)
 
-    def hear(self, stream: ScoredStream) -> Judged:
+    def judge_stream(self, stream: ScoredStream) -> JudgedStream:
         """Judge every detection of a stream that the sentry has scored."""
         if not stream.detections.size:
-            return Judged(stream, ())
+            return JudgedStream(stream, ())
         pcm = stream_pcm(stream.recording)
         smoothed, _ = core.detect(stream.scores, stream.score_samples, self.detector)
         levels = dict(zip(stream.score_samples.tolist(), smoothed.tolist(), strict=True))
@@ -85,9 +85,9 @@ class Cascade:
             rulings.append(
                 Ruling(stream.recording, sample, core.unit(levels[sample]), score, accepted, taken)
             )
-        return Judged(stream, tuple(rulings))
+        return JudgedStream(stream, tuple(rulings))
 
-    def results(self, judged: Sequence[Judged], own: core.DetectorConfig) -> dict[str, Any]:
+    def results(self, judged: Sequence[JudgedStream], own: core.DetectorConfig) -> dict[str, Any]:
         """JSON-able figures: the sentry with its own settings and as it was, the cascade, its curve."""
         rulings = [ruling for one in judged for ruling in one.rulings]
         seconds = [ruling.seconds for ruling in rulings]
@@ -104,8 +104,8 @@ class Cascade:
             "curve": [{"threshold": t, **figures(self._accuracy(judged, t))} for t in SWEPT],
         }
 
-    def _accuracy(self, judged: Iterable[Judged], threshold: float) -> Accuracy:
-        """Of the cascade with that threshold; its detections come when the judge has heard enough."""
+    def _accuracy(self, judged: Iterable[JudgedStream], threshold: float) -> Accuracy:
+        """Accuracy with that threshold; a detection comes after the sound that the judge waits for."""
         streams = []
         for one in judged:
             kept = [r.sample + self.after_samples for r in one.rulings if r.score >= threshold]
@@ -141,7 +141,7 @@ def sentry_settings(image: bytes, high: float | None) -> core.DetectorConfig:
 
 
 def check_words(judge: Judge, image: bytes, model: Path) -> None:
-    """Two models of two words make no cascade."""
+    """Raise unless sentry and judge are models of the same word."""
     word = str(core.ModelImage(image).header["word"])
     if word != judge.word:
         what = f"the sentry listens for '{word}', the judge for '{judge.word}'"
@@ -149,7 +149,7 @@ def check_words(judge: Judge, image: bytes, model: Path) -> None:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The verdict for the terminal."""
+    """The figures as text."""
     own, used = results["sentry_high"]["own"], results["sentry_high"]["used"]
     rows = [(f"sentry alone, at {own:.3f}", results["sentry_own_settings"])]
     if used != own:

@@ -1,79 +1,84 @@
-"""`watchword judge`: the whole command, for recordings and for snippets that are sent."""
+"""What `watchword judge` does, for recordings and for snippets that are sent. The caller prints."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import click
-
-from watchword.data.recordings import select
-from watchword.export.image import load_image
-from watchword.files import write_atomic
+from watchword import core
+from watchword.data.recordings import Selection
+from watchword.evaluate.metrics import ScoredStream
 from watchword.judge import cascade
-from watchword.judge.cascade import Cascade, Judged
+from watchword.judge.cascade import Cascade, JudgedStream, Ruling
 from watchword.judge.network import Judge
 from watchword.judge.sentries import board_streams, host_streams
 
-# positives, negatives, data, split, limit in minutes: as `select` takes them
-Sources = tuple[Path | None, Path | None, Path | None, str | None, float | None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Question:
-    """Which sentry, which judge, and how they are set."""
+class CascadeSettings:
+    """Which sentry, which judge, and their thresholds."""
 
-    run: Path
-    model: Path
-    port: str | None
-    push: bool
-    sentry_high: float | None
-    threshold: float
-    after_s: float
-    workers: int | None
+    run: Path  # of the judge
+    model: Path  # of the sentry
+    port: str | None  # of the sentry's board; None: the C pipeline on this computer
+    push: bool  # send the model to the board first
+    sentry_high: float | None  # None: the model's own
+    threshold: float  # from which the judge accepts
+    after_s: float  # of sound after a detection that the judge waits for
+    workers: int | None  # processes, without a board
 
 
-def judge_recordings(question: Question, sources: Sources, out: Path | None) -> None:
-    """Every ruling as it is made, then the table; `out` gets both as JSON."""
-    image = load_image(question.model)
-    judge = Judge(question.run, question.threshold)
-    cascade.check_words(judge, image, question.model)
-    detector = cascade.sentry_settings(image, question.sentry_high)
-    pair = Cascade(judge, detector, question.after_s)
-    selection = select(*sources)
+def judge_recordings(
+    settings: CascadeSettings,
+    image: bytes,
+    selection: Selection,
+    on_ruling: Callable[[Ruling], None],
+    say: Say,
+) -> dict[str, Any]:
+    """Run the cascade on recordings; `on_ruling` gets each ruling as it is made. Returns the figures.
+
+    image: the sentry's, from `settings.model`.
+    """
+    judge = Judge(settings.run, settings.threshold)
+    cascade.check_words(judge, image, settings.model)
+    detector = cascade.sentry_settings(image, settings.sentry_high)
+    pair = Cascade(judge, detector, settings.after_s)
     for skipped in selection.skipped:
-        _note(f"skipped {skipped.path}: {skipped.reason}")
-    if question.port is None:
-        streams = host_streams(image, selection, detector, question.workers, _note)
-    else:
-        streams = board_streams(
-            question.port, question.model, image, selection, detector, question.push, _note
-        )
-    judged: list[Judged] = []
-    for stream in streams:
-        judged.append(pair.hear(stream))
+        say(f"skipped {skipped.path}: {skipped.reason}")
+    judged: list[JudgedStream] = []
+    for stream in _sentry_streams(settings, image, selection, detector, say):
+        judged.append(pair.judge_stream(stream))
         for ruling in judged[-1].rulings:
-            click.echo(ruling.line())
-    results = pair.results(judged, cascade.sentry_settings(image, None))
-    results |= {"model": str(question.model), "run": str(question.run), "port": question.port or "host"}
-    results |= {"origin": selection.origin, "notes": list(selection.notes)}
-    if out is not None:
-        results["rulings"] = [ruling.to_dict() for one in judged for ruling in one.rulings]
-        write_atomic(out, json.dumps(results, indent=1) + "\n")
-    click.echo(cascade.table(results))
+            on_ruling(ruling)
+    return {
+        **pair.results(judged, cascade.sentry_settings(image, None)),
+        "model": str(settings.model),
+        "run": str(settings.run),
+        "port": settings.port or "host",
+        "origin": selection.origin,
+        "notes": list(selection.notes),
+        "rulings": [ruling.to_dict() for one in judged for ruling in one.rulings],
+    }
 
 
-def serve_snippets(run: Path, threshold: float, where: str) -> None:
-    """Answer until Ctrl-C."""
+def _sentry_streams(
+    settings: CascadeSettings, image: bytes, selection: Selection, detector: core.DetectorConfig, say: Say
+) -> Iterator[ScoredStream]:
+    if settings.port is None:
+        return host_streams(image, selection, detector, settings.workers, say)
+    return board_streams(settings.port, settings.model, image, selection, detector, settings.push, say)
+
+
+def serve_snippets(run: Path, threshold: float, where: str, announce: Say, say: Say) -> None:
+    """Answer until the process is interrupted; `announce` gets the address, `say` every request."""
     from watchword.judge.server import open_server
 
     judge = Judge(run, threshold)
-    with open_server(where, judge, _note) as server:
+    with open_server(where, judge, say) as server:
         host, port = server.server_address[:2]
-        click.echo(f"judging '{judge.word}' with {judge.arch} at http://{host!s}:{port}/")
+        announce(f"judging '{judge.word}' with {judge.arch} at http://{host!s}:{port}/")
         server.serve_forever()
-
-
-def _note(text: str) -> None:
-    click.echo(text, err=True)

@@ -30,8 +30,8 @@ TOKEN_VARIABLE = "WATCHWORD_JUDGE_TOKEN"
 LONGEST_S = 15.0
 MAX_BYTES = round(LONGEST_S * spec.SAMPLE_RATE_HZ) * 2 + 1024  # samples, and a header with room to spare
 MAX_CONNECTIONS = 16
-PATIENCE_S = 10.0  # for a client that says nothing
-LONGEST_CONNECTION_S = 30.0  # for one that says little, slowly
+READ_TIMEOUT_S = 10.0  # for a client that sends nothing
+LONGEST_CONNECTION_S = 30.0  # for a client that sends slowly
 
 
 class BadSnippet(ValueError):
@@ -91,8 +91,8 @@ class JudgeServer(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """One connection, which is cut when it takes too long, however busy it looks."""
-        limit = threading.Timer(LONGEST_CONNECTION_S, _hang_up, [request])
+        """One connection, which is cut after LONGEST_CONNECTION_S even if data still flows."""
+        limit = threading.Timer(LONGEST_CONNECTION_S, _shut_down, [request])
         limit.daemon = True
         limit.start()
         try:
@@ -102,19 +102,19 @@ class JudgeServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """Report a lost connection in one line instead of a traceback."""
         self.say(f"{client_address[0]}: connection lost")
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: JudgeServer
-    timeout = PATIENCE_S
+    timeout = READ_TIMEOUT_S
     server_version = "watchword-judge"
     sys_version = ""
 
     def do_GET(self) -> None:
         """What is listening here."""
-        if self._welcome():
+        if self._admitted():
             judge = self.server.judge
             self._answer(
                 HTTPStatus.OK, {"word": judge.word, "judge": judge.arch, "threshold": judge.threshold}
@@ -129,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not 0 <= length <= MAX_BYTES:
             return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BYTES} bytes")
         content = self.rfile.read(length)  # before any refusal: a client that still writes would not see it
-        if not self._welcome():
+        if not self._admitted():
             return
         try:
             if len(content) < length:
@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.say(f"{self.client_address[0]}: {pcm.size / spec.SAMPLE_RATE_HZ:.2f} s, {answer}")
         self._answer(HTTPStatus.OK, answer)
 
-    def _welcome(self) -> bool:
+    def _admitted(self) -> bool:
         """False, with the refusal sent, for a wrong secret or another path."""
         given = self.headers.get("Authorization", "").encode("latin-1", "replace")
         if self.server.token and not hmac.compare_digest(given, f"Bearer {self.server.token}".encode()):
@@ -167,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Silent: `say` has told what matters."""
+        """Nothing: `say` has reported the request already."""
 
 
 def open_server(where: str, judge: Judge, say: Callable[[str], None]) -> JudgeServer:
@@ -190,7 +190,7 @@ def open_server(where: str, judge: Judge, say: Callable[[str], None]) -> JudgeSe
         ) from error
 
 
-def _hang_up(connection: socket.socket) -> None:
+def _shut_down(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):  # it may have ended just now
         connection.shutdown(socket.SHUT_RDWR)
 

@@ -1,4 +1,4 @@
-"""The loss over whole segments: somewhere near its end the word is heard, elsewhere nothing ever is."""
+"""The loss over whole segments: a positive must score high near its end, a negative must not anywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search itself: an Optuna study on disk that any number of processes work on, and can leave.
+"""The search itself: an Optuna study on disk that any number of processes can join and leave.
 
 A trial draws settings from the space, is rejected at once if its model would not fit the chip, and is
 else trained, unless validation shows it behind the others early. Its value is the int8 model's FRR on
@@ -83,7 +83,7 @@ def search(study: Study, plan: StudyPlan, jobs: int = 1) -> None:
     """Work on the study, in `jobs` processes, until it has its trials."""
     context = multiprocessing.get_context("spawn")
     helper = replace(plan, progress=False)
-    helpers = [context.Process(target=_help, args=(helper, number)) for number in range(1, jobs)]
+    helpers = [context.Process(target=_run_helper, args=(helper, number)) for number in range(1, jobs)]
     for process in helpers:
         process.start()
     try:
@@ -189,8 +189,8 @@ def _agree(study: Study, plan: StudyPlan) -> None:
         )
 
 
-def _help(plan: StudyPlan, number: int) -> None:
-    """What a further process does."""
+def _run_helper(plan: StudyPlan, number: int) -> None:
+    """Main function of a further process."""
     end_with_parent()
     try:
         _work(open_study(plan), plan, number)
@@ -217,7 +217,7 @@ def _work(study: Study, plan: StudyPlan, worker: int) -> None:
                 continue
             study.sampler = _sampler(optuna, plan, len(states), worker)
             study.optimize(objective, n_trials=1, catch=(WatchwordError,))
-            objective.check_hope()
+            objective.check_failures()
 
 
 def _sampler(optuna: ModuleType, plan: StudyPlan, number: int, worker: int) -> Any:
@@ -249,7 +249,7 @@ class _Objective:
             self._say(f"trial {trial.number} failed: {error}")
             raise
         except KeyboardInterrupt:
-            self._again(trial)
+            self._requeue(trial)
             raise
         finally:
             trial.set_user_attr("seconds", round(time.monotonic() - started, 1))
@@ -295,7 +295,7 @@ class _Objective:
         raise load_optuna().TrialPruned(reason)
 
     def _observer(self, trial: Trial) -> OnValidation:
-        """Hands every float validation to the study and ends a trial that is behind."""
+        """Reports every float validation to the study and prunes a trial that is behind."""
 
         def observe(stage: str, epoch: int, found: ValidationResult) -> None:
             if stage != "float":  # QAT is short and starts from the network that was compared
@@ -310,14 +310,14 @@ class _Objective:
 
         return observe
 
-    def _again(self, trial: Trial) -> None:
+    def _requeue(self, trial: Trial) -> None:
         """Ctrl-C: the trial counts as failed; the next process to come draws it again."""
         optuna = load_optuna()
         stored = next(t for t in self.study.get_trials() if t.number == trial.number)
         optuna.storages.RetryHeartbeatStaleTrialCallback()(self.study, stored)
 
-    def check_hope(self) -> None:
-        """End a search in which nothing works."""
+    def check_failures(self) -> None:
+        """End a search in which trial after trial fails or is rejected."""
         if self.failures >= _MOST_FAILURES:
             what = f"{self.failures} trials in a row failed: {self.reason}"
             raise WatchwordError(what, "search", "correct the settings")
