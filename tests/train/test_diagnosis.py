@@ -233,7 +233,7 @@ def test_validation_without_a_real_voice_is_told(tmp_path: Path) -> None:
     ]
     write_manifest(manifest, clips)
     found.before_training(500.0, 100.0, 0.0)
-    assert "warning: val holds no real voice" in said[0] and len(said) == 1
+    assert "warning: no real voice in val" in said[0] and len(said) == 1
     save_config(config, tmp_path / "config.toml")
     shown = CliRunner().invoke(doctor, ["--run", str(tmp_path)])
-    assert "val holds no real voice" in shown.output and shown.exit_code == 0
+    assert "no real voice in val" in shown.output and shown.exit_code == 0

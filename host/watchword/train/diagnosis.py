@@ -81,12 +81,9 @@ class Diagnosis:
             self.findings[record["topic"]] = Finding(**values)
 
     def before_training(self, negative_s: float, positive_s: float, features_s: float) -> None:
-        for warning in voice_warnings(read_manifest(self.config.data.manifest)):
+        for warning in voice_warnings(read_manifest(Path(self.config.data.manifest))):
             self.note(warning.topic, Finding("warning", warning.what, warning.remedy))
         t = self.config.train
-        clips = [clip for clip in read_manifest(Path(self.config.data.manifest)) if clip.split != "test"]
-        for number, found in enumerate(voice_warnings(clips), start=1):
-            self.note(f"voices {number}", Finding("warning", found.what, found.remedy))
         self.note("balance", unbalanced(t.negatives_per_positive, negative_s / max(positive_s, 1e-9)))
         self.note("features", slow_features(features_s, self.config.data.workers, os.cpu_count() or 1))
 
