@@ -131,6 +131,88 @@ def test_the_same_counts_again(results: dict[str, Any], port: str, place: Path, 
         assert again["cost"][part] == results["cost"][part]
 
 
+# The command line, with something that happens to it after the first batch of recordings.
+ACCIDENT = """
+import os, signal, threading
+from pathlib import Path
+from watchword.cli.main import main
+from watchword.evaluate.ledger import Ledger
+add = Ledger.add_batch
+happened = []
+def add_once(self, image, batch):
+    add(self, image, batch)
+    if not happened:
+        happened.append(True)
+        {accident}
+Ledger.add_batch = add_once
+main()
+"""
+STOPS = 'print("a batch", flush=True); threading.Event().wait(120)'
+BOARD_GOES = (
+    'emulators = [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()'
+    ' if "qemu" in Path(f"/proc/{pid}/comm").read_text()]\n'
+    "        os.kill(emulators[0], signal.SIGKILL)"
+)
+
+
+def accident(place: Path, name: str, happens: str, model_dir: Path) -> list[str]:
+    """The command with that accident, into a session folder of this name."""
+    script = place / f"{name}.py"
+    script.write_text(ACCIDENT.replace("{accident}", happens))
+    usual = command(place, "bench", model_dir, name, "--budgets", place / "generous.toml")
+    return [usual[0], str(script), *usual[2:]]
+
+
+def found(folder: Path) -> dict[str, Any]:
+    """All that a run found, but when, how fast, and what the link counted."""
+    content = json.loads((folder / "results.json").read_text())
+    for part in ("provenance", "link"):
+        del content[part]
+    for name in ("retransmissions", "bad_frames", "crc_errors"):
+        del content["details"]["stats"][name]
+    return content
+
+
+@pytest.fixture(scope="module")
+def whole(place: Path, model_dir: Path) -> dict[str, Any]:
+    out = place / "whole"
+    done = run(command(place, "bench", model_dir, out.name, "--budgets", place / "generous.toml"))
+    assert done.returncode == 0, done.stderr
+    return found(out)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_bench_that_was_ended_goes_on_to_the_same_results(
+    place: Path, model_dir: Path, whole: dict[str, Any], number: signal.Signals
+) -> None:
+    name = f"ended by {number.name}"
+    process = subprocess.Popen(
+        accident(place, name, STOPS, model_dir), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and "a batch" in process.stdout.readline()
+    process.send_signal(number)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == (-9 if number == signal.SIGKILL else 143), said
+    if number == signal.SIGTERM:
+        partial = json.loads((place / name / "results.json").read_text())
+        assert partial["partial"] and 0 < partial["recordings"] < whole["recordings"]
+        assert (
+            partial["parity"]["mismatches"] == 0 and "PARTIAL" in (place / name / "report.html").read_text()
+        )
+    budgets = place / "generous.toml"
+    done = run(command(place, "bench", model_dir, name, "--budgets", budgets, "--resume"))
+    assert done.returncode == 0, done.stderr
+    assert found(place / name) == whole
+    assert {p.name for p in (place / name).iterdir()} == {"results.json", "report.html", "log.txt"}
+
+
+def test_a_board_that_goes_away_is_reached_again(place: Path, model_dir: Path, whole: dict[str, Any]) -> None:
+    done = run(accident(place, "lost", BOARD_GOES, model_dir))
+    assert done.returncode == 0, done.stderr
+    assert "trying to reach the board again (1 of 8)" in done.stderr
+    assert found(place / "lost") == whole
+
+
 def test_over_budget_exits_with_2_and_still_writes(place: Path, model_dir: Path) -> None:
     strict = place / "strict.toml"
     strict.write_text(GENEROUS.replace("code_bytes = 1e6", "code_bytes = 1000"))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,16 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 from ds_tcn import ds_tcn, settings
-from watchword import core, spec
-from watchword.data.recordings import Recording
-from watchword.device import bench
+from watchword import audio, core, spec
+from watchword.data.recordings import ADDED_SAMPLES, Recording, from_folders
+from watchword.device import bench, streaming
 from watchword.device.client import BoardDetection, StreamResult
 from watchword.device.scored import scored_stream
+from watchword.device.streaming import Streamed
+from watchword.device.transport import ConnectionLost
 from watchword.errors import WatchwordError
 from watchword.evaluate.budgets import DEFAULT_PATH
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.results import DetectionCost, LinkFigures, Spread
-from watchword.evaluate.session import Session
+from watchword.evaluate.results import DetectionCost, LinkFigures, Spread, read_results
+from watchword.evaluate.session import Session, open_session
 from watchword.export.graph import read_network
 from watchword.export.image import build_image
 
@@ -63,7 +68,7 @@ def stats(**values: int) -> dict[str, int]:
 def board_run(counters: dict[str, int], clock_hz: int = 0, **info: Any) -> bench.BoardRun:
     results = (board_result([1], [640, 1280, 1920]),)
     info = {"clock_hz": clock_hz, "board": "emu-c3", **info}
-    return bench.BoardRun(info, counters, SILENCE, results, LinkFigures(), 1.0, 1.0)
+    return bench.BoardRun(info, Streamed((0,), results, counters, SILENCE, LinkFigures()))
 
 
 # Two seconds of sound, and the silence around it.
@@ -177,3 +182,54 @@ def test_score_times_follow_from_the_model(image: bytes) -> None:
     assert stream.compute_samples is None, "instructions are no time"
     np.testing.assert_array_equal(stream.score_samples, run.score_samples)
     assert stream.audio_samples == 40_000
+
+
+def test_a_board_that_stays_away_is_given_up_and_what_there_was_is_reported(
+    image: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first recording comes back, then the cable is pulled for good."""
+    sounds = [audio.save(tmp_path / "no" / f"{i}.wav", np.zeros(16_000, np.int16)) for i in range(2)]
+    (tmp_path / "model.bin").write_bytes(image)
+    reached = []
+
+    class Board(FakeBoard):
+        """Runs the host pipeline; a batch of one recording, and then nothing."""
+
+        lost_samples = 0
+        streams = 0
+
+        def stats(self, reset: bool = False) -> dict[str, int]:
+            return {**stats(samples=16_000 + ADDED_SAMPLES, hops=10, frontend_total=1000), "heap_bytes": 0}
+
+        def stream(self, pcm: np.ndarray) -> None:
+            pass
+
+        def stream_many(self, recordings: Any) -> Any:
+            for pcm in recordings:
+                Board.streams += 1
+                if Board.streams > 1:
+                    raise ConnectionLost("the connection broke: pulled", "here")
+                run = core.run_pipeline(image, pcm)
+                yield StreamResult(1, run.scores, (), pcm.size, run.rows, 0)
+
+    @contextmanager
+    def connect(*_: object) -> Iterator[Board]:
+        reached.append(True)
+        counters = SimpleNamespace(
+            bytes_sent=0, bytes_received=0, retransmissions=0, bad_frames=0, crc_errors=0
+        )
+        base = fake_board(image, clock_hz=0)
+        yield Board(info=base.info, config=base.config, link=SimpleNamespace(), link_counters=counters)
+
+    monkeypatch.setattr(bench, "connect", connect)
+    monkeypatch.setattr(bench, "_build", lambda *_: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(streaming, "BATCH_S", 1.0)
+    with pytest.raises(ConnectionLost), open_session(tmp_path / "s") as session:
+        bench.bench("port", tmp_path, from_folders(None, sounds[0].parent), session, DEFAULT_PATH)
+    assert len(reached) == 1 + bench.TRIES
+    said = capsys.readouterr().err
+    assert f"trying to reach the board again ({bench.TRIES} of {bench.TRIES})" in said
+    assert "go on with --resume" in said
+    partial = read_results(tmp_path / "s")
+    assert partial.partial and partial.recordings == 1 and partial.parity.mismatches == 0

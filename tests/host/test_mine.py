@@ -211,7 +211,7 @@ def fires(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, list[tuple[flo
     """Replaces the pipeline: scores by file name."""
 
     def set_bumps(bumps: dict[str, list[tuple[float, float]]]) -> None:
-        def run(image: bytes, selection: Selection, workers: int | None, progress: bool) -> HostRun:
+        def run(image: bytes, selection: Selection, *_: object) -> HostRun:
             pairs = zip(selection.recordings, selection.seconds, strict=True)
             streams = tuple(stream_of(r, s, bumps.get(r.path.name, [])) for r, s in pairs)
             return HostRun(streams, (), 1.0, sum(selection.seconds))

@@ -32,9 +32,10 @@ _SHOWN = 5
 )  # fmt: skip
 @click.option("--max-minutes", type=click.FloatRange(min=0.0), help="Write at most this much, worst first.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes [one per core].")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted run in --out.")
 def command(
     model: Path, data: tuple[Path, ...], split: str, out: Path, threshold: float,
-    max_minutes: float | None, workers: int | None,
+    max_minutes: float | None, workers: int | None, resume: bool,
 ) -> None:  # fmt: skip
     """Let MODEL listen to training audio without its word and cut out what it takes for it.
 
@@ -52,7 +53,7 @@ def command(
     """
     from watchword.evaluate.mine import mine
 
-    found = mine(model, data, out, split, threshold, max_minutes, workers)
+    found = mine(model, data, out, split, threshold, max_minutes, workers, resume=resume)
     for skipped in found.skipped:
         click.echo(f"skipped {skipped.path}: {skipped.reason}", err=True)
     click.echo(_summary(found, threshold))

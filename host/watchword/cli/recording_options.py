@@ -31,6 +31,7 @@ _OPTIONS = (
     click.option(
         "--out", type=_PATH, help="Folder for results.json, report.html, log.txt [sessions/<time>]."
     ),
+    click.option("--resume", is_flag=True, help="Go on with the interrupted run in --out."),
     click.option("--budgets", type=_PATH, help="Budgets file [firmware/budgets.toml]."),
 )
 
@@ -49,6 +50,7 @@ class Request:
     split: str | None
     limit_minutes: float | None
     out: Path | None
+    resume: bool
     budgets: Path | None
 
     def run(self, measure: Measure) -> Results:
@@ -57,11 +59,11 @@ class Request:
         from watchword.evaluate import session as sessions
         from watchword.evaluate.budgets import DEFAULT_PATH
 
-        with sessions.open_session(self.out) as session:
+        with sessions.open_session(self.out, self.resume) as session:
             selection = select(self.positives, self.negatives, self.data, self.split, self.limit_minutes)
             results = measure(session, selection, self.budgets or DEFAULT_PATH)
+            click.echo(sessions.table(results))  # before the files: the disk may be full
             session.finish(results)
-        click.echo(sessions.table(results))
         click.echo(f"report: {session.folder / 'report.html'}")
         return results
 

@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from watchword import core, spec
-from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES, Selection, stream_pcm
+from watchword.data.recordings import ADDED_SAMPLES, Selection
 from watchword.device import firmware
-from watchword.device.client import Board, BoardDetection, StreamResult, check_model
+from watchword.device.client import Board, StreamResult, check_model
 from watchword.device.firmware import FirmwareImage
 from watchword.device.ports import emulated_env, open_port
 from watchword.device.push import push as push_model
 from watchword.device.scored import scored_stream
+from watchword.device.streaming import BoardStreams, Streamed
+from watchword.device.transport import ConnectionLost
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets
 from watchword.evaluate.assemble import BoardFigures, Heard, Limits, build_results
 from watchword.evaluate.host import announce
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.progress import Progress
-from watchword.evaluate.results import Cost, DetectionCost, Estimate, LinkFigures, Parity, Results, Spread
+from watchword.evaluate.results import Cost, DetectionCost, Estimate, Parity, Results, Spread
 from watchword.evaluate.session import Session
-from watchword.evaluate.stream import run_host
+from watchword.evaluate.stream import HostRun, run_host
 from watchword.export.image import load_image
 
 ESTIMATE_CPI = 1.5  # cycles an instruction takes on a chip: a stated assumption, not a measurement
 
-BYTES_PER_SECOND = 2 * spec.SAMPLE_RATE_HZ  # of audio; framing adds a little
-
-
-@dataclass(frozen=True)
-class BoardRun:
-    """What came back from the board."""
-
-    info: dict[str, int | str]
-    stats: dict[str, int]
-    silence: dict[str, int]  # the same counters for one stream of nothing but the added silence
-    results: tuple[StreamResult, ...]
-    link: LinkFigures
-    seconds: float
-    times_real_time: float
+TRIES = 8  # to reach a board that went away, since it last gave a result
+_LONGEST_WAIT_S = 10.0  # between two of them
 
 
 def bench(
@@ -51,26 +41,103 @@ def bench(
 ) -> Results:
     """Stream everything to the board at `port` and to the host pipeline; compare, measure, judge.
 
-    push: send the model to a board that runs another one.
+    push: send the model to a board that runs another one. A run that ends early is gone on with by the next
+    one in its session; a board that goes away for a while is reached again.
     """
     image = load_image(model)
     budgets.read_tables(limits)  # what is wrong with the file is said before the long work
     announce(selection, session)
-    built = _build(port, model, session)
-    with connect(port, image, session, push, built) as board:
-        values = _check_board(board, image, port, limits, session)
-        host = run_host(image, selection)
-        for unreadable in host.skipped:
-            session.log(f"skipped {unreadable.path}: {unreadable.reason}")
-        run = run_board(board, host.streams, session)
-    geometry, clock_hz = core.ModelImage(image).geometry, int(run.info["clock_hz"])
-    streams = [
-        scored_stream(stream.recording, geometry, result, clock_hz)
-        for stream, result in zip(host.streams, run.results, strict=True)
-    ]
-    heard = Heard(model, image, selection, streams, host.skipped, run.seconds, run.times_real_time)
-    figures = board_figures(port, run, built, parity(host.streams, run.results))
-    return build_results(heard, Limits(limits, values), figures)
+    run = _Run(port, model, image, selection, session, limits, push, _build(port, model, session))
+    with session.keeping(run.partial):
+        run.stream()
+    return run.results()
+
+
+@dataclass
+class _Run:
+    """A bench under way."""
+
+    port: str
+    model: Path
+    image: bytes
+    selection: Selection
+    session: Session
+    limits: Path
+    push: bool
+    built: FirmwareImage | None
+    values: dict[str, float] = field(default_factory=dict)  # the board's budgets
+    info: dict[str, int | str] = field(default_factory=dict)
+    host: HostRun | None = None
+    board: BoardStreams | None = None  # once it was reached
+
+    def stream(self) -> None:
+        """Until all is done, or the board stays away."""
+        tries = 0
+
+        def progressed() -> None:
+            nonlocal tries
+            tries = 0
+
+        while True:
+            try:
+                with connect(self.port, self.image, self.session, self.push, self.built) as board:
+                    return self._begin(board).stream(board, self.session, progressed)
+            except ConnectionLost as lost:
+                tries += 1
+                if self.board is None or tries > TRIES:
+                    raise
+                self.session.log(f"{lost.what}; trying to reach the board again ({tries} of {TRIES})")
+                time.sleep(min(2.0 ** (tries - 1), _LONGEST_WAIT_S))
+
+    def _begin(self, board: Board) -> BoardStreams:
+        """Check the board; the first time, let the host hear everything too."""
+        self.values = _check_board(board, self.image, self.port, self.limits, self.session)
+        self.info = dict(board.info)
+        if self.host is None or self.board is None:
+            self.host = run_host(self.image, self.selection, ledger=self.session.ledger)
+            for unreadable in self.host.skipped:
+                self.session.log(f"skipped {unreadable.path}: {unreadable.reason}")
+            parts = (self.info["board"], self.info["firmware"], self.built.sha256 if self.built else "")
+            identity = " ".join(str(part) for part in parts)
+            self.board = BoardStreams(self.image, identity, self.host.streams, self.session.ledger)
+        return self.board
+
+    def partial(self) -> Results | None:
+        """What there is of a run that ended early."""
+        return self.results(partial=True) if self.board is not None and self.board.done() else None
+
+    def results(self, partial: bool = False) -> Results:
+        assert self.host is not None and self.board is not None
+        done = self.board.done()
+        if done is None:
+            raise WatchwordError("none of the recordings could be read", "", "see the skipped files above")
+        seconds, streamed_s = self.board.seconds, self.board.streamed_s
+        speed = streamed_s / seconds if seconds else None
+        if speed is not None:
+            self.session.log(
+                f"streamed {streamed_s:,.0f} s (with the silence around each recording) in "
+                f"{seconds:,.0f} s: {speed:.1f} x real time"
+            )
+        reference = [self.host.streams[place] for place in done.places]
+        geometry, clock_hz = core.ModelImage(self.image).geometry, int(self.info["clock_hz"])
+        streams = [
+            scored_stream(stream.recording, geometry, result, clock_hz)
+            for stream, result in zip(reference, done.results, strict=True)
+        ]
+        heard = Heard(
+            self.model,
+            self.image,
+            self.selection,
+            streams,
+            self.host.skipped,
+            seconds or None,
+            speed,
+            partial,
+        )
+        figures = board_figures(
+            self.port, BoardRun(self.info, done), self.built, parity(reference, done.results)
+        )
+        return build_results(heard, Limits(self.limits, self.values), figures)
 
 
 @contextmanager
@@ -84,43 +151,12 @@ def connect(
         yield board
 
 
-def run_board(board: Board, reference: Sequence[ScoredStream], session: Session) -> BoardRun:
-    """The board's part: stream, collect."""
-    total_s = sum(stream.audio_samples + ADDED_SAMPLES for stream in reference) / spec.SAMPLE_RATE_HZ
-    board.stats(reset=True)
-    board.stream(np.zeros(ADDED_SAMPLES, np.int16))
-    silence = board.stats(reset=True)
-    bar = Progress(str(board.info["board"]), total_s)
-    before = board.link_counters.bytes_sent
-    board.link.on_sent = lambda count: bar.reach(min((count - before) / BYTES_PER_SECOND, total_s))
-    results = []
-    try:
-        for stream, result in zip(reference, board.stream_many(_pcm(reference)), strict=True):
-            results.append(result)
-            session.log(_line(stream, result), show=False)
-    finally:
-        bar.close()
-    stats = board.stats()
-    speed = total_s / bar.elapsed_s
-    session.log(
-        f"streamed {total_s:,.0f} s (with the silence around each recording) in "
-        f"{bar.elapsed_s:,.0f} s: {speed:.1f} x real time"
-    )
-    return BoardRun(
-        board.info, stats, silence, tuple(results), _link_figures(board, stats), bar.elapsed_s, speed
-    )
+@dataclass(frozen=True)
+class BoardRun:
+    """What came back from the board."""
 
-
-def _link_figures(board: Board, stats: dict[str, int]) -> LinkFigures:
-    """The counters of both ends of the link."""
-    counters = board.link_counters
-    return LinkFigures(
-        bytes=counters.bytes_sent + counters.bytes_received,
-        retransmissions=counters.retransmissions + stats["retransmissions"],
-        lost_samples=board.lost_samples,
-        bad_frames=counters.bad_frames + stats["bad_frames"],
-        crc_errors=counters.crc_errors + stats["crc_errors"],
-    )
+    info: dict[str, int | str]
+    streamed: Streamed
 
 
 def board_figures(port: str, run: BoardRun, built: FirmwareImage | None, equal: Parity) -> BoardFigures:
@@ -130,13 +166,13 @@ def board_figures(port: str, run: BoardRun, built: FirmwareImage | None, equal: 
         port=port,
         cost=cost_of(run),
         ram_bytes=built.ram_bytes if built else None,
-        stack_bytes=run.stats["stack_bytes"],
+        stack_bytes=run.streamed.stats["stack_bytes"],
         code_bytes=built.code_bytes if built else None,
         parity=equal,
-        link=run.link,
+        link=run.streamed.link,
         firmware_sha256=built.sha256 if built else None,
         info=run.info,
-        stats=run.stats,
+        stats=run.streamed.stats,
         firmware={**asdict(built), "elf": str(built.elf)} if built else None,
     )
 
@@ -147,14 +183,15 @@ def cost_of(run: BoardRun) -> Cost:
     Silence costs less than sound, so the streams' silence around each recording is subtracted from
     the figures per second; those per hop include it.
     """
-    added = len(run.results)
-    audio_s = (run.stats["samples"] - added * ADDED_SAMPLES) / spec.SAMPLE_RATE_HZ
-    hops = run.stats["hops"]
+    stats, silence, results = run.streamed.stats, run.streamed.silence, run.streamed.results
+    added = len(results)
+    audio_s = (stats["samples"] - added * ADDED_SAMPLES) / spec.SAMPLE_RATE_HZ
+    hops = stats["hops"]
     if not hops or audio_s <= 0:
         raise WatchwordError("the board counted no hops", str(run.info["board"]), "flash the firmware again")
-    totals = {stage: run.stats[f"{stage}_total"] for stage in spec.STAGES}
+    totals = {stage: stats[f"{stage}_total"] for stage in spec.STAGES}
     per_second = {
-        stage: max(0.0, total - added * run.silence[f"{stage}_total"]) / audio_s
+        stage: max(0.0, total - added * silence[f"{stage}_total"]) / audio_s
         for stage, total in totals.items()
     }
     per_second["total"] = sum(per_second.values())
@@ -162,12 +199,12 @@ def cost_of(run: BoardRun) -> Cost:
     return Cost(
         instructions_per_audio_second={**(per_second if instructions else dict.fromkeys(per_second))},
         instructions_per_hop={
-            stage: Spread(run.stats[f"{stage}_min"], totals[stage] / hops, run.stats[f"{stage}_max"])
+            stage: Spread(stats[f"{stage}_min"], totals[stage] / hops, stats[f"{stage}_max"])
             for stage in spec.STAGES
         },
         estimate=_estimate(str(run.info["board"]), per_second["total"]) if instructions else None,
         unit="instructions" if instructions else "cycles",
-        detection_instructions=_detection_costs(run.results),
+        detection_instructions=_detection_costs(results),
         cycles_per_audio_second=None if instructions else per_second,
     )
 
@@ -212,11 +249,6 @@ def _check_board(board: Board, image: bytes, port: str, limits: Path, session: S
     return values
 
 
-def _pcm(reference: Sequence[ScoredStream]) -> Iterator[np.ndarray]:
-    for stream in reference:
-        yield stream_pcm(stream.recording)
-
-
 def _detection_costs(results: Sequence[StreamResult]) -> DetectionCost | None:
     """Counter units from the arrival of the deciding hop to the detection."""
     costs = [detection.cost for result in results for detection in result.detections]
@@ -234,14 +266,3 @@ def _estimate(board: str, instructions_per_second: float) -> Estimate | None:
         f"instruction takes {ESTIMATE_CPI} cycles (assumed, not measured)"
     )
     return Estimate(env.clock_hz, ESTIMATE_CPI, share, text)
-
-
-def _line(stream: ScoredStream, result: StreamResult) -> str:
-    """A line of log.txt."""
-    peak, found = int(result.scores.max(initial=0)), ", ".join(map(_shown, result.detections)) or "none"
-    return f"{stream.recording.name}: {result.scores.size} scores, peak {peak}, detections: {found}"
-
-
-def _shown(detection: BoardDetection) -> str:
-    seconds = (detection.sample_index - LEAD_SAMPLES) / spec.SAMPLE_RATE_HZ
-    return f"{seconds:.3f} s ({core.unit(detection.smoothed_q15):.2f})"

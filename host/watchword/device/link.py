@@ -14,7 +14,7 @@ from watchword import spec
 from watchword.core import ffi, lib
 from watchword.device import messages
 from watchword.device.messages import Received, Value
-from watchword.device.transport import CONNECT_REMEDY, Transport, connection
+from watchword.device.transport import CONNECT_REMEDY, ConnectionLost, Transport, connection
 from watchword.errors import WatchwordError
 
 READ_BYTES = 65_536
@@ -83,7 +83,7 @@ class HostLink:
             self.pump(IDLE_S)
             self._refuse_other_protocol()
             if self.now() > deadline:
-                raise WatchwordError(f"board not answering within {timeout_s:g} s", self.name, CONNECT_REMEDY)
+                raise ConnectionLost(f"board not answering within {timeout_s:g} s", self.name, CONNECT_REMEDY)
         self._open = True
 
     @property
@@ -144,10 +144,10 @@ class HostLink:
             self._open = False
             raise self._lost()
 
-    def _lost(self) -> WatchwordError:
+    def _lost(self) -> ConnectionLost:
         if self._restarted:
-            return WatchwordError("the board restarted", self.name, "see its text: `watchword monitor`")
-        return WatchwordError("the board stopped answering", self.name, CONNECT_REMEDY)
+            return ConnectionLost("the board restarted", self.name, "see its text: `watchword monitor`")
+        return ConnectionLost("the board stopped answering", self.name, CONNECT_REMEDY)
 
     def _take_in(self) -> bool:
         data = self.transport.read(READ_BYTES)

@@ -28,6 +28,7 @@ from serial.tools import list_ports
 from watchword import spec
 from watchword.device import firmware
 from watchword.device.messages import printable
+from watchword.device.transport import ConnectionLost
 from watchword.errors import WatchwordError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Emulator:
         try:
             self._link.sendall(data)
         except TimeoutError as error:
-            raise WatchwordError("the emulated board stopped reading", self.name) from error
+            raise ConnectionLost("the emulated board stopped reading", self.name) from error
         except OSError as error:
             raise self._gone() from error
         return len(data)
@@ -114,13 +115,13 @@ class Emulator:
                 self._process.wait()
         self._output.close()
 
-    def _gone(self) -> WatchwordError:
+    def _gone(self) -> ConnectionLost:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(EXIT_WAIT_S)
         self._output.seek(0)
         said = "\n".join(map(printable, self._output.read()[-SHOWN_OUTPUT_BYTES:].splitlines())).strip()
         status = self._process.returncode
-        return WatchwordError(f"the emulated board ended with status {status}: {said}", self.name)
+        return ConnectionLost(f"the emulated board ended with status {status}: {said}", self.name)
 
 
 def _die_with_parent() -> list[str]:
@@ -183,7 +184,7 @@ def open_serial(port: str) -> serial.Serial:
     except (serial.SerialException, OSError, ValueError) as error:
         present = ", ".join(sorted(p.device for p in list_ports.comports())) or "none"
         remedy = f"ports here: {present}; no permission: add yourself to the group dialout"
-        raise WatchwordError(f"cannot open the port: {error}", port, f"{remedy}; or use emu:c3") from error
+        raise ConnectionLost(f"cannot open the port: {error}", port, f"{remedy}; or use emu:c3") from error
 
 
 @contextmanager

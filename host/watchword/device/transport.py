@@ -36,10 +36,14 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
+class ConnectionLost(WatchwordError):
+    """The board or the port went away, or is not there yet; it may come back."""
+
+
 @contextmanager
 def connection(name: str) -> Iterator[None]:
     """A port that goes away inside (the cable is pulled, a board restarts its own USB) is said in a line."""
     try:
         yield
     except (OSError, _TerminalError) as error:  # pyserial's SerialException is an OSError
-        raise WatchwordError(f"the connection broke: {error}", name, CONNECT_REMEDY) from error
+        raise ConnectionLost(f"the connection broke: {error}", name, CONNECT_REMEDY) from error

@@ -60,8 +60,9 @@ class Heard:
     selection: Selection
     streams: Sequence[ScoredStream]  # the recordings as they are
     skipped: Sequence[Skipped]  # while streaming
-    seconds: float
-    times_real_time: float
+    seconds: float | None = None
+    times_real_time: float | None = None
+    partial: bool = False  # the run was interrupted
 
 
 @dataclass(frozen=True)
@@ -114,13 +115,21 @@ def build_results(
         ),
         conditions=conditions,
         origin={**selection.origin, "model": str(heard.model)},
-        recordings=len(selection.recordings) - len(heard.skipped),
-        notes=(*selection.notes, *notes),
+        recordings=len(heard.streams),
+        notes=(*_partial_notes(heard), *selection.notes, *notes),
         skipped=tuple(SkippedFile(str(s.path), s.reason) for s in (*selection.skipped, *heard.skipped)),
         provenance=_provenance(board.port, heard),
         budgets=Budgets(os.path.relpath(limits.file), True, ()),
+        partial=heard.partial,
     )
     return replace(results, budgets=judged(results, limits))
+
+
+def _partial_notes(heard: Heard) -> tuple[str, ...]:
+    if not heard.partial:
+        return ()
+    total = len(heard.selection.recordings)
+    return (f"partial: the run was interrupted after {len(heard.streams)} of {total} recordings",)
 
 
 def judged(results: Results, limits: Limits) -> Budgets:

@@ -34,7 +34,18 @@ def evaluate_on_host(
     notes = scenes.notes if scenes else ()
     for note in notes:
         session.log(note)
-    run = run_host(image, with_conditions(selection, scenes) if scenes else selection, workers)
+    chosen = with_conditions(selection, scenes) if scenes else selection
+    limit = Limits(limits, values)
+
+    def partial() -> Results | None:
+        known = session.ledger.host_streams(image, selection.recordings)
+        streams = [known[i] for i in sorted(known)]
+        if not streams:
+            return None
+        return build_results(Heard(model, image, selection, streams, (), partial=True), limit)
+
+    with session.keeping(partial):
+        run = run_host(image, chosen, workers, ledger=session.ledger)
     session.log(
         f"{run.seconds * run.times_real_time:,.0f} s of audio in {run.seconds:,.0f} s: "
         f"{run.times_real_time:,.0f} x real time"
@@ -44,7 +55,7 @@ def evaluate_on_host(
     heard = Heard(model, image, selection, as_it_is, skipped, run.seconds, run.times_real_time)
     detector = core.ModelImage(image).detector
     conditions = condition_results(run.streams, detector, scenes) if scenes and run.streams else None
-    return build_results(heard, Limits(limits, values), None, conditions, notes)
+    return build_results(heard, limit, None, conditions, notes)
 
 
 def announce(selection: Selection, session: Session) -> None:

@@ -26,6 +26,7 @@ from watchword.data.recordings import LEAD_SAMPLES
 from watchword.data.tables import Row, read_table
 from watchword.data.training_audio import MINED, require_train, training_audio
 from watchword.errors import WatchwordError
+from watchword.evaluate.ledger import open_ledger
 from watchword.evaluate.metrics import ScoredStream, in_window, match, negative_hours
 from watchword.evaluate.stream import HostRun, run_host
 from watchword.export.image import load_image
@@ -84,26 +85,30 @@ class Mined:
 
 def mine(
     model: Path, data: Sequence[Path], out: Path, split: str = "train", threshold: float = 0.3,
-    max_minutes: float | None = None, workers: int | None = None, progress: bool = True,
+    max_minutes: float | None = None, workers: int | None = None, progress: bool = True, resume: bool = False,
 ) -> Mined:  # fmt: skip
     """Let the model folder `model` listen to the training audio of `data`; add its false alarms to `out`.
 
     `threshold`: smoothed score (0..1) from which a peak is mined. `max_minutes` limits what is written,
-    worst first. Clips of earlier runs stay, and nothing is cut out twice.
+    worst first. Clips of earlier runs stay, and nothing is cut out twice. `resume` goes on with
+    an interrupted run.
     """
     require_train(split)
     check_folder(out)
     image = load_image(model)
     log, before = _read_log(out / MINED_LOG), _read_clips(out / MANIFEST)
     heard = training_audio(data, str(core.ModelImage(image).header["word"]))
-    run = run_host(image, heard.selection, workers, progress)
-    alarms = [alarm for stream in run.streams for alarm in find_alarms(stream, image, threshold)]
-    alarms.sort(key=lambda alarm: (-alarm.score, str(alarm.recording), alarm.peak))
-    new = _unknown(alarms, log)
-    kept = _within(new, max_minutes)
-    clips = _write_clips(kept, heard.clips, out / "clips")
-    _write_log(out / MINED_LOG, [*log, *(_log_row(a, c, model) for a, c in zip(kept, clips, strict=True))])
-    manifest = write_manifest(out / MANIFEST, [*before, *clips])
+    with open_ledger(out, resume) as ledger:
+        run = run_host(image, heard.selection, workers, progress, ledger)
+        alarms = [alarm for stream in run.streams for alarm in find_alarms(stream, image, threshold)]
+        alarms.sort(key=lambda alarm: (-alarm.score, str(alarm.recording), alarm.peak))
+        new = _unknown(alarms, log)
+        kept = _within(new, max_minutes)
+        clips = _write_clips(kept, heard.clips, out / "clips")
+        rows = [_log_row(alarm, clip, model) for alarm, clip in zip(kept, clips, strict=True)]
+        _write_log(out / MINED_LOG, [*log, *rows])
+        manifest = write_manifest(out / MANIFEST, [*before, *clips])
+        ledger.remove()
     return Mined(
         manifest,
         kept,

@@ -327,6 +327,7 @@ class Results:
     skipped: tuple[SkippedFile, ...]  # recordings that could not be used
     provenance: Provenance  # when and how
     budgets: Budgets  # limits and verdict
+    partial: bool = False  # true: the run was interrupted, and all figures are of `recordings` alone
 
 
 def read_results(folder: Path) -> Results:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from watchword.errors import WatchwordError
 from watchword.evaluate.curves import read_training
+from watchword.evaluate.ledger import FILE as SCORES
+from watchword.evaluate.ledger import Ledger, open_ledger
 from watchword.evaluate.report import format_value, hours, latency_remark, percent, rate, render
 from watchword.evaluate.results import FILE, BudgetLine, Conditions, Results, read_results, to_json
 from watchword.files import check_folder, new_folder, with_suffixes, write_atomic
 
+LOG = "log.txt"
 EXIT_OVER_BUDGET = 2
 EXIT_NOT_EQUAL = 3
 EXIT_INTERRUPTED = 130
@@ -27,10 +31,11 @@ def _default_folder() -> Path:
 
 @dataclass
 class Session:
-    """Collects the log of a run; nothing is written before `finish`."""
+    """Collects the log and the scores of a run; only scores are written before `finish`."""
 
     folder: Path
     lines: list[str] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
 
     def log(self, text: str, show: bool = True) -> None:
         """Add a line to log.txt, and show it (on stderr: stdout is for the result)."""
@@ -41,32 +46,66 @@ class Session:
     def finish(self, results: Results) -> None:
         """Write all three files, results.json last: where it is, the others are."""
         files = {
-            "log.txt": "\n".join(self.lines) + "\n",
+            LOG: "\n".join(self.lines) + "\n",
             "report.html": render(results),
             FILE: to_json(results),
         }
         for name, content in files.items():
             write_atomic(self.folder / name, content)
+        if not results.partial:
+            self.ledger.remove()
+
+    @contextmanager
+    def keeping(self, partial: Callable[[], Results | None]) -> Iterator[None]:
+        """Work that may end early: what `partial` makes of the scores so far is written then."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit, WatchwordError):
+            if len(self.ledger):
+                self._finish_early(partial)
+            raise
+
+    def _finish_early(self, partial: Callable[[], Results | None]) -> None:
+        """The scores are on disk already: whatever goes wrong here is no reason to hide why the run ended."""
+        try:
+            results = partial()
+            if results is not None:
+                self.log(results.notes[0])
+                self.finish(results)
+        except WatchwordError as error:
+            print(f"no partial results: {error}", file=sys.stderr, flush=True)
+        print(f"what was heard is kept in {self.folder}: go on with --resume", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def open_session(folder: Path | None) -> Iterator[Session]:
-    """A folder that can be written to, known before the long work; Ctrl-C leaves nothing behind.
+def open_session(folder: Path | None, resume: bool = False) -> Iterator[Session]:
+    """A folder that can be written to, known before the long work; without scores nothing is left behind.
 
-    None: a new one, named by the time.
+    None: a new one, named by the time. `resume`: go on with the interrupted run that is in it.
     """
+    if folder is None and resume:
+        raise WatchwordError("--resume needs the session's folder", "", "name it with --out")
     created = folder is None
     folder = folder or _default_folder()
     created |= check_folder(folder)
-    session = Session(folder)
     try:
-        yield session
+        with open_ledger(folder, resume) as ledger:
+            yield Session(folder, _earlier_log(folder) if len(ledger) else [], ledger)
     except KeyboardInterrupt:
-        print(f"\ninterrupted: nothing was written to {folder}", file=sys.stderr)
+        if not (folder / SCORES).is_file():
+            print(f"\ninterrupted: nothing was written to {folder}", file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None
     finally:
         if created and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def _earlier_log(folder: Path) -> list[str]:
+    """Of the run that is gone on with."""
+    try:
+        return (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def rerender(folder: Path, run: Path | None = None) -> Path:

@@ -18,6 +18,7 @@ from watchword.data.recordings import (
     stream_blocks,
 )
 from watchword.errors import WatchwordError
+from watchword.evaluate.ledger import Ledger
 from watchword.evaluate.metrics import Detect, ScoredStream
 from watchword.evaluate.progress import Progress
 from watchword.processes import spread
@@ -37,18 +38,32 @@ class HostRun:
 
 
 def run_host(
-    image: bytes, selection: Selection, workers: int | None = None, progress: bool = True
-) -> HostRun:
-    """Every recording of the selection through the pipeline; unreadable ones are listed, not fatal."""
+    image: bytes, selection: Selection, workers: int | None = None, progress: bool = True,
+    ledger: Ledger | None = None,
+) -> HostRun:  # fmt: skip
+    """Every recording of the selection through the pipeline; unreadable ones are listed, not fatal.
+
+    What the ledger holds already is taken from there, the rest is added to it.
+    """
     workers = workers or len(os.sched_getaffinity(0))
-    inline = workers == 1 or sum(selection.seconds) < _INLINE_S
-    bar = Progress("host pipeline", sum(selection.seconds), hidden=not progress)
-    results: dict[int, ScoredStream | Skipped] = {}
+    ledger = Ledger() if ledger is None else ledger
+    known = ledger.host_streams(image, selection.recordings)
+    # Longest first, so that no long recording is left for the end.
+    order = sorted(range(len(selection.recordings)), key=lambda i: -selection.seconds[i])
+    missing = [i for i in order if i not in known]
+    total_s = sum(selection.seconds[i] for i in missing)
+    recordings = [selection.recordings[i] for i in missing]
+    bar = Progress("host pipeline", total_s, hidden=not progress)
+    results: dict[int, ScoredStream | Skipped] = {**known}
     try:
-        source = _inline(image, selection.recordings) if inline else _parallel(image, selection, workers)
+        inline = workers == 1 or total_s < _INLINE_S
+        source = _inline(image, recordings) if inline else _parallel(image, recordings, workers)
         with closing(source):
-            for index, result in source:
+            for place, result in source:
+                index = missing[place]
                 results[index] = result
+                if isinstance(result, ScoredStream):
+                    ledger.add_host(image, result)
                 bar.add(selection.seconds[index])
     finally:
         bar.close()
@@ -97,15 +112,9 @@ def _inline(image: bytes, recordings: Sequence[Recording]) -> _Results:
         yield index, score_recording(image, recording)
 
 
-def _parallel(image: bytes, selection: Selection, workers: int) -> _Results:
-    # Longest first, so that no long recording is left for the end.
-    order = sorted(range(len(selection.recordings)), key=lambda i: -selection.seconds[i])
-    jobs = [(selection.recordings[i],) for i in order]
-    remedy = "free memory, or use --workers 1"
-    done = spread(_work, jobs, workers, _set_image, (image,), "", remedy)
-    with closing(done):
-        for index, result in done:
-            yield order[index], result
+def _parallel(image: bytes, recordings: Sequence[Recording], workers: int) -> _Results:
+    jobs = [(recording,) for recording in recordings]
+    yield from spread(_work, jobs, workers, _set_image, (image,), "", "free memory, or use --workers 1")
 
 
 _image = b""

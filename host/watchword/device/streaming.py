@@ -1,0 +1,172 @@
+"""A board given recordings, in batches that are kept as they come; what is kept is not streamed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from watchword import core, spec
+from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES, stream_pcm
+from watchword.device.client import Board, BoardDetection, StreamResult
+from watchword.evaluate.ledger import Batch, BoardScores, Ledger, sound_digest
+from watchword.evaluate.metrics import ScoredStream
+from watchword.evaluate.progress import Progress
+from watchword.evaluate.results import LinkFigures
+from watchword.evaluate.session import Session
+
+BATCH_S = 15.0  # of audio: an interruption costs at most this or one recording, and a batch one round trip
+BYTES_PER_SECOND = 2 * spec.SAMPLE_RATE_HZ  # of audio; framing adds a little
+_LINK_COUNTERS = ("retransmissions", "bad_frames", "crc_errors")  # of both ends
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What a board made of recordings, in the order in which they were wanted."""
+
+    places: tuple[int, ...]  # which of the wanted ones: all, unless the run was interrupted
+    results: tuple[StreamResult, ...]
+    stats: dict[str, int]
+    silence: dict[str, int]  # the same counters for one stream of nothing but the added silence
+    link: LinkFigures
+
+
+class BoardStreams:
+    """The recordings that a board is wanted for, and what the ledger holds of them."""
+
+    def __init__(self, image: bytes, identity: str, wanted: Sequence[ScoredStream], ledger: Ledger) -> None:
+        self.wanted = wanted
+        self.streamed_s = self.seconds = 0.0  # audio, and what it took
+        self._image, self._identity, self._ledger = image, identity, ledger
+
+    def done(self) -> Streamed | None:
+        """Everything so far, of this run and the one it goes on with; None if that is nothing."""
+        recordings = [stream.recording for stream in self.wanted]
+        batches = [*self._ledger.batches(self._image, self._identity, recordings)]
+        if not batches:
+            return None
+        found: dict[str, list[BoardScores]] = {}
+        for scores in chain.from_iterable(batch.recordings for batch in batches):
+            found.setdefault(scores.sound, []).append(scores)
+        places, results = [], []
+        for place, recording in enumerate(recordings):
+            if of_sound := found.get(sound_digest(recording) or ""):
+                places.append(place)
+                results.append(_result(place, of_sound.pop(0)))
+        stats = _merged([batch.stats for batch in batches])
+        link = _summed([batch.link for batch in batches])
+        return Streamed(tuple(places), tuple(results), stats, batches[0].silence, link)
+
+    def stream(self, board: Board, session: Session, on_batch: Callable[[], None] = lambda: None) -> None:
+        """Give the board what is missing."""
+        done = self.done()
+        missing = sorted(set(range(len(self.wanted))) - set(done.places if done else ()))
+        if not missing:
+            return
+        batcher = _Batcher(board)
+        total_s = sum(_seconds(self.wanted[place]) for place in missing)
+        bar = Progress(str(board.info["board"]), total_s)
+        before = board.link_counters.bytes_sent
+        board.link.on_sent = lambda count: bar.reach(min((count - before) / BYTES_PER_SECOND, total_s))
+        try:
+            for places in self._batches(missing):
+                streams = [self.wanted[place] for place in places]
+                batch = batcher.run(self._identity, streams, session)
+                self._ledger.add_batch(self._image, batch)
+                self.streamed_s += sum(map(_seconds, streams))
+                on_batch()
+        finally:
+            bar.close()
+            self.seconds += bar.elapsed_s
+
+    def _batches(self, places: Sequence[int]) -> Iterator[list[int]]:
+        batch: list[int] = []
+        for place in places:
+            batch.append(place)
+            if sum(_seconds(self.wanted[p]) for p in batch) >= BATCH_S:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+
+class _Batcher:
+    """Runs batches on a connected board, and counts for each alone."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        board.stats(reset=True)
+        board.stream(np.zeros(ADDED_SAMPLES, np.int16))
+        self._silence = board.stats(reset=True)
+        self._link = [0] * 5  # what came before the first batch counts with it
+
+    def run(self, identity: str, streams: Sequence[ScoredStream], session: Session) -> Batch:
+        """What the board made of these streams, with its counters and the link's for them."""
+        kept = []
+        pcm = (stream_pcm(stream.recording) for stream in streams)
+        for stream, result in zip(streams, self._board.stream_many(pcm), strict=True):
+            session.log(_line(stream, result), show=False)
+            kept.append(_scores(stream, result))
+        stats = self._board.stats(reset=True)
+        before, self._link = self._link, self._counters(stats)
+        link = LinkFigures(*(now - then for now, then in zip(self._link, before, strict=True)))
+        return Batch(identity, tuple(kept), stats, self._silence, link)
+
+    def _counters(self, stats: dict[str, int]) -> list[int]:
+        """The fields of LinkFigures for this connection: both ends together."""
+        ours = self._board.link_counters
+        theirs = {name: stats[name] - self._silence[name] for name in _LINK_COUNTERS}
+        return [
+            ours.bytes_sent + ours.bytes_received,
+            ours.retransmissions + theirs["retransmissions"],
+            self._board.lost_samples,
+            ours.bad_frames + theirs["bad_frames"],
+            ours.crc_errors + theirs["crc_errors"],
+        ]
+
+
+def _seconds(stream: ScoredStream) -> float:
+    return (stream.audio_samples + ADDED_SAMPLES) / spec.SAMPLE_RATE_HZ
+
+
+def _scores(stream: ScoredStream, result: StreamResult) -> BoardScores:
+    detections = tuple((d.sample_index, d.smoothed_q15, d.cost) for d in result.detections)
+    sound = sound_digest(stream.recording) or ""
+    counts = (result.samples, result.rows, result.lost_samples)
+    return BoardScores(sound, *counts, result.scores.tobytes(), detections)
+
+
+def _result(number: int, kept: BoardScores) -> StreamResult:
+    scores = np.frombuffer(kept.scores, np.uint8)
+    detections = tuple(BoardDetection(*detection) for detection in kept.detections)
+    return StreamResult(number, scores, detections, kept.samples, kept.rows, kept.lost)
+
+
+def _merged(batches: Sequence[dict[str, int]]) -> dict[str, int]:
+    """The board's counters over all batches: costs are counted for each, the rest since it was started."""
+
+    def merged(name: str) -> int:
+        values = [stats[name] for stats in batches]
+        if name in ("samples", "hops") or name.endswith("_total"):
+            return sum(values)
+        return min(values) if name.endswith("_min") or name == "heap_bytes" else max(values)
+
+    return {name: merged(name) for name in batches[0]}
+
+
+def _summed(links: Sequence[LinkFigures]) -> LinkFigures:
+    names = ("bytes", "retransmissions", "lost_samples", "bad_frames", "crc_errors")
+    return LinkFigures(*(sum(getattr(link, name) or 0 for link in links) for name in names))
+
+
+def _line(stream: ScoredStream, result: StreamResult) -> str:
+    """A line of log.txt."""
+    peak, found = int(result.scores.max(initial=0)), ", ".join(map(_shown, result.detections)) or "none"
+    return f"{stream.recording.name}: {result.scores.size} scores, peak {peak}, detections: {found}"
+
+
+def _shown(detection: BoardDetection) -> str:
+    seconds = (detection.sample_index - LEAD_SAMPLES) / spec.SAMPLE_RATE_HZ
+    return f"{seconds:.3f} s ({core.unit(detection.smoothed_q15):.2f})"
