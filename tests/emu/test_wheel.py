@@ -79,12 +79,13 @@ def test_an_exported_model_is_measured_without_a_checkout(elsewhere: Path) -> No
 
     inside("watchword", "export", "mine.tflite", "--settings", "settings.json")
     assert (elsewhere / "models" / "alexa" / "model.bin").read_bytes() == (shipped / "model.bin").read_bytes()
-    inside(
-        "watchword", "bench", "--port", "emu:c3", "--model", "models/alexa", "--negatives", "talk",
-        "--out", "session",
-    )  # fmt: skip
+    heard = ("--model", "models/alexa", "--negatives", "talk")
+    inside("watchword", "evaluate", *heard, "--out", "host")
+    inside("watchword", "bench", "--port", "emu:c3", *heard, "--out", "session")
     results = json.loads((elsewhere / "session" / "results.json").read_text())
     assert results["parity"]["mismatches"] == 0 and results["parity"]["checked_scores"] > 50
+    on_host = json.loads((elsewhere / "host" / "results.json").read_text())
+    assert on_host["hashes"]["spec"] == results["hashes"]["spec"]
     said = inside("python", "-c", PYTHON_API, "talk/a.wav")
     assert said.startswith("alexa ") and str(elsewhere) in said
     installed = Path(said.split()[-1]).parent
