@@ -8,8 +8,8 @@
 #include "settings.h"
 #include "ww_messages.h"
 
-#define LEAVE_WITHIN_MS 1000u /* a host that stops answering does not keep us in binary */
-#define MICROPHONE_NEWS_MS 10000u
+#define LEAVE_WITHIN_MS 1000u /* a host that stops answering does not keep us from text */
+#define MICROPHONE_REPORT_MS 10000u
 
 /* Frames sent and not yet acknowledged: scores, a batch a second, need few; audio needs more. */
 #ifndef WATCHWORD_LINK_SLOTS
@@ -26,14 +26,13 @@ static struct {
     size_t count, sent;
 } outgoing;
 
-static struct { uint32_t clipped, overruns, at_ms; } told; /* of the microphone, in text */
+static struct { uint32_t clipped, overruns, at_ms; } reported; /* of the microphone, in text */
 
 static ww_pipeline pipeline;
 static ww_link link;
 static ww_link_slot slots[WATCHWORD_LINK_SLOTS];
 static session host;
-static bool binary; /* a host holds the link; else it carries text */
-static bool leaving;
+static enum { APP_TEXT, APP_SESSION, APP_LEAVING } mode; /* see app.h */
 static uint32_t leaving_since_ms;
 
 /* What was saved for another model does not fit this one; the microphone is the same for all. */
@@ -46,10 +45,10 @@ static void apply_saved(ww_status model_status) {
     /* Nothing changed: the model's own settings stay. */
 }
 
-static void take_microphone_news(void) {
-    told.clipped = board_microphone_clipped();
-    told.overruns = board_microphone_overruns();
-    told.at_ms = board_time_ms();
+static void remember_microphone_counters(void) {
+    reported.clipped = board_microphone_clipped();
+    reported.overruns = board_microphone_overruns();
+    reported.at_ms = board_time_ms();
 }
 
 void app_init(void) {
@@ -57,22 +56,21 @@ void app_init(void) {
     apply_saved(model_status);
     if (ww_link_init(&link, WW_LINK_DEVICE, slots, WATCHWORD_LINK_SLOTS) != WW_OK) board_restart();
     session_init(&host, &pipeline, &link, model_status);
-    take_microphone_news();
+    remember_microphone_counters();
     console_boot(&pipeline, model_status);
 }
 
-static void enter_binary(void) {
-    binary = true;
-    leaving = false;
+static void enter_session(void) {
+    mode = APP_SESSION;
     session_reset(&host);
 }
 
 static void enter_text(void) {
     ww_link_close(&link);
     session_reset(&host);
-    binary = leaving = false;
+    mode = APP_TEXT;
     listener_reset();
-    take_microphone_news(); /* what was lost while the host had the board is no news */
+    remember_microphone_counters(); /* what was lost during the session is not reported */
     if (host.model_status == WW_OK) ww_pipeline_reset(&pipeline);
     console_boot(&pipeline, host.model_status);
 }
@@ -92,7 +90,7 @@ static bool receive(void) {
                                      received.count - received.used, &used, &frame);
     received.used += used;
     if (delivered && frame.type == WW_MSG_HELLO) {
-        enter_binary();
+        enter_session();
     } else if (delivered) {
         session_accept(&host, &frame);
     }
@@ -114,8 +112,8 @@ static bool transmit(void) {
 
 /* The host asked to leave: let it have every answer and acknowledgement first. */
 static void leave_when_drained(bool sent_something) {
-    if (!leaving) {
-        leaving = true;
+    if (mode != APP_LEAVING) {
+        mode = APP_LEAVING;
         leaving_since_ms = board_time_ms();
     }
     bool drained = !sent_something && !ww_link_pending(&link);
@@ -125,12 +123,12 @@ static void leave_when_drained(bool sent_something) {
 }
 
 /* Too loud, or read too late: said once in a while, as long as it goes on. */
-static void tell_microphone_news(void) {
-    if (board_time_ms() - told.at_ms < MICROPHONE_NEWS_MS) return;
-    uint32_t clipped = board_microphone_clipped() - told.clipped;
-    uint32_t lost = board_microphone_overruns() - told.overruns;
+static void report_microphone(void) {
+    if (board_time_ms() - reported.at_ms < MICROPHONE_REPORT_MS) return;
+    uint32_t clipped = board_microphone_clipped() - reported.clipped;
+    uint32_t lost = board_microphone_overruns() - reported.overruns;
     if (clipped > 0 || lost > 0) console_microphone(clipped, lost);
-    take_microphone_news();
+    remember_microphone_counters();
 }
 
 /* Text mode: the microphone is the audio source, detections are lines. */
@@ -140,14 +138,14 @@ static bool listen(void) {
     if (!listener_push(&pipeline, &step)) return false;
     if (step.detection) console_detection(&pipeline, &step);
     if (step.score) board_led(!pipeline.detector.armed);
-    if (step.score) tell_microphone_news();
+    if (step.score) report_microphone();
     return true;
 }
 
 bool app_step(void) {
     bool busy = receive();
     bool sent = transmit();
-    if (!binary) return sent || listen() || busy; /* a line never cuts a frame in two */
+    if (mode == APP_TEXT) return sent || listen() || busy; /* a line never cuts a frame in two */
     bool served = host.wish == SESSION_GO_ON && session_step(&host);
     if (host.wish != SESSION_GO_ON) leave_when_drained(sent);
     /* Unacknowledged frames may have to be asked after: that takes a running clock. */

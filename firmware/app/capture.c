@@ -8,7 +8,7 @@
 #define FRAME_SAMPLES 320u /* 20 ms */
 #define HEARD_BYTES (WW_MSG_HEARD_FIXED_BYTES + FRAME_SAMPLES * sizeof(int16_t))
 
-typedef char heard_fits_a_frame[HEARD_BYTES <= WW_LINK_MAX_PAYLOAD_BYTES ? 1 : -1];
+WW_STATIC_ASSERT(HEARD_BYTES <= WW_LINK_MAX_PAYLOAD_BYTES, heard_fits_a_frame);
 
 ww_status capture_start(session *s, uint8_t send) {
     uint8_t out[WW_MSG_LISTENING_FIXED_BYTES];

@@ -16,7 +16,7 @@ static uint32_t memory_next;           /* where the next sample goes */
 static uint64_t heard;
 static uint32_t overruns_before, clipped_before;
 
-/* The first samples may have waited long, and others been lost meanwhile: that is no news. */
+/* The first samples may have waited long, and others been lost meanwhile: those are not counted. */
 static void start_counting(void) {
     overruns_before = board_microphone_overruns();
     clipped_before = board_microphone_clipped();

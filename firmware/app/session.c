@@ -127,7 +127,7 @@ static ww_status on_config_set(session *s, const uint8_t *payload, size_t length
 }
 
 static void fill_costs(const ww_pipeline *p, ww_msg_stats *stats) {
-    /* Before the first hop a minimum would read "very dear"; nothing measured is 0. */
+    /* Before the first hop the minimum is the type's maximum: report 0 for "not measured". */
     const ww_stage_cost none = {0, 0, 0};
     bool measured = p->cost_hops > 0;
     ww_stage_cost frontend = measured ? p->cost[WW_STAGE_FRONTEND] : none;

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "watchword/types.h"
+
+WW_BEGIN_DECLS
+
 typedef struct {
     uint32_t stack_bytes; /* the deepest the stack has been since boot, by painting */
     uint32_t heap_bytes;  /* the lowest free heap seen; 0 on boards without a heap */
@@ -69,5 +73,7 @@ const char *board_restart_reason(void);
 
 /* Start again from reset. Emulated boards end their emulator with status 0 instead. */
 void board_restart(void);
+
+WW_END_DECLS
 
 #endif

@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "watchword/types.h"
+
+WW_BEGIN_DECLS
+
 #define MICROPHONE_UNITY_GAIN_Q8 256u
 
 typedef struct {
@@ -29,5 +33,7 @@ size_t microphone_take(microphone *m, int16_t *samples, size_t capacity);
 
 /* Amplification in 1/256; 0 = leave it. Returns what is in force. */
 uint16_t microphone_gain(microphone *m, uint16_t gain_q8);
+
+WW_END_DECLS
 
 #endif

@@ -2,10 +2,8 @@
 // Arduino core brings its own app_main that does the same.
 #include "esp_task_wdt.h"
 
-extern "C" {
 #include "app.h"
 #include "board.h"
-}
 
 void setup() {
     board_init();

@@ -56,6 +56,11 @@ def _pointer(array: np.ndarray, ctype: str) -> object:
     return ffi.cast(ctype, array.ctypes.data)
 
 
+def _settings(config: DetectorConfig) -> object:
+    """As the C side takes them."""
+    return ffi.new("wwb_detector *", [config.smoothing, config.high_q15, config.low_q15, config.cooldown_ms])
+
+
 @overload
 def unit(level_q15: int) -> float: ...
 @overload
@@ -188,9 +193,8 @@ def detect(
     samples = np.ascontiguousarray(score_samples, np.uint64)
     smoothed, fired = np.zeros(len(scores), np.uint16), np.zeros(len(scores), np.uint8)
     status = lib.wwb_detect(
-        _pointer(scores, "uint8_t *"), _pointer(samples, "uint64_t *"), len(scores), config.smoothing,
-        config.high_q15, config.low_q15, config.cooldown_ms, _pointer(smoothed, "uint16_t *"),
-        _pointer(fired, "uint8_t *"),
+        _pointer(scores, "uint8_t *"), _pointer(samples, "uint64_t *"), len(scores), _settings(config),
+        _pointer(smoothed, "uint16_t *"), _pointer(fired, "uint8_t *"),
     )  # fmt: skip
     _check(status, "detector settings")
     return smoothed, np.flatnonzero(fired)
@@ -259,7 +263,9 @@ class ModelImage:
     @property
     def instructions_per_second(self) -> int:
         """Upper estimate of what a chip executes for a second of audio."""
-        return _check(lib.wwb_model_instructions(self.content, len(self.content)), "model image")
+        count = ffi.new("uint32_t *")
+        _check(lib.wwb_model_instructions(self.content, len(self.content), count), "model image")
+        return int(count[0])
 
     def check_real_time(self, core_hz: int) -> None:
         """An error if a chip of that clock would fall behind the audio."""
@@ -297,14 +303,10 @@ class Pipeline:
 
     def __init__(self, image: bytes, detector: DetectorConfig | None = None) -> None:
         """`detector` replaces the image's own settings."""
-        settings = (
-            (detector.smoothing, detector.high_q15, detector.low_q15, detector.cooldown_ms)
-            if detector
-            else (0, 0, 0, 0)
-        )
+        settings = _settings(detector) if detector else ffi.NULL
         status = ffi.new("int *")
         self._image = ffi.from_buffer(image)  # the C side keeps a pointer to it
-        pipeline = lib.wwb_pipeline_new(self._image, len(image), *settings, status)
+        pipeline = lib.wwb_pipeline_new(self._image, len(image), settings, status)
         _check(int(status[0]), "model image")
         self._pipeline = ffi.gc(pipeline, lib.wwb_pipeline_free)
 

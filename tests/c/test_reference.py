@@ -24,6 +24,7 @@ UNDEFINED_ENDS_IT = ("-fsanitize=undefined", "-fno-sanitize-recover=all")  # an 
 EXTRA = "int32_t ww_requantise(int32_t x, uint32_t multiplier, int shift);"
 SEEDS = st.integers(0, 2**32 - 1)
 SLOW = settings(max_examples=150)
+SHARED = ("model", "model_check", "model_work", "crc32", "detector", "pipeline")
 
 ffi = cffi.FFI()
 for header in ("bind_model.h", "bind_pipeline.h"):
@@ -34,7 +35,7 @@ ffi.cdef(EXTRA)
 def build(folder: Path, name: str, sources: list[Path], more: tuple[str, ...] = ()) -> Any:
     library = folder / f"{name}.so"
     includes = [f"-I{CORE / part}" for part in ("include", "gen", "bind", "src")]
-    shared = [CORE / "src" / f"{n}.c" for n in ("model", "model_check", "crc32", "detector", "pipeline")]
+    shared = [CORE / "src" / f"{n}.c" for n in SHARED]
     shared += [
         CORE / "gen" / "ww_tables.c",
         CORE / "bind" / "bind_model.c",

@@ -36,7 +36,7 @@ class End:
         self.link = ffi.gc(lib.wwb_link_new(host, slots), lib.wwb_link_free)
         assert self.link != ffi.NULL
         self._out = ffi.new("uint8_t[]", 65536)
-        self._used = ffi.new("long *")
+        self._used = ffi.new("size_t *")
         self._rest = b""
 
     def receive(self, data: bytes, max_frames: int = 1 << 30) -> list[Frame]:

@@ -55,7 +55,7 @@ def _struct(c_name: str, fields: tuple[tuple[str, str], ...]) -> list[str]:
         lines.append(line)
     if offset % 4:
         raise ValueError(f"{c_name} has {offset} bytes, not a multiple of 4")
-    check = f"typedef char {c_name}_size_check[sizeof({c_name}) == {offset} ? 1 : -1];"
+    check = f"WW_STATIC_ASSERT(sizeof({c_name}) == {offset}, {c_name}_size);"
     lines += [f"}} {c_name};", check, ""]
     return lines
 
@@ -76,7 +76,7 @@ def render() -> dict[str, str]:
         "#ifndef WW_MODEL_FORMAT_H",
         "#define WW_MODEL_FORMAT_H",
         "",
-        "#include <stdint.h>",
+        '#include "watchword/types.h"',
         "",
         "#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__",
         '#error "model images are little endian and read in place"',

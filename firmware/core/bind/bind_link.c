@@ -51,21 +51,20 @@ int wwb_link_pending(const wwb_link *l) {
     return ww_link_pending(&l->link);
 }
 
-long wwb_link_send_room(const wwb_link *l) {
-    return (long)ww_link_send_room(&l->link);
+size_t wwb_link_send_room(const wwb_link *l) {
+    return ww_link_send_room(&l->link);
 }
 
-long wwb_link_receive(wwb_link *l, const uint8_t *bytes, long count, long max_frames, uint8_t *out,
-                      long capacity, long *used) {
-    long written = 0;
+size_t wwb_link_receive(wwb_link *l, const uint8_t *bytes, size_t count, size_t max_frames,
+                        uint8_t *out, size_t capacity, size_t *used) {
+    size_t written = 0;
     *used = 0;
     while (max_frames > 0 && *used < count) {
         if (capacity - written < RECORD_HEADER_BYTES + WW_LINK_MAX_PAYLOAD_BYTES) break;
         size_t taken;
         ww_link_frame frame;
-        bool delivered =
-            ww_link_receive(&l->link, bytes + *used, (size_t)(count - *used), &taken, &frame);
-        *used += (long)taken;
+        bool delivered = ww_link_receive(&l->link, bytes + *used, count - *used, &taken, &frame);
+        *used += taken;
         if (!delivered) continue;
         out[written++] = frame.type;
         out[written++] = (uint8_t)(frame.length & 0xff);
@@ -77,27 +76,27 @@ long wwb_link_receive(wwb_link *l, const uint8_t *bytes, long count, long max_fr
     return written;
 }
 
-int wwb_link_send(wwb_link *l, uint8_t type, const uint8_t *payload, long length) {
-    return -(int)ww_link_send(&l->link, type, payload, (size_t)length);
+int wwb_link_send(wwb_link *l, uint8_t type, const uint8_t *payload, size_t length) {
+    return -(int)ww_link_send(&l->link, type, payload, length);
 }
 
-long wwb_link_send_pieces(wwb_link *l, uint8_t type, const uint8_t *bytes, long count) {
-    long taken = 0;
+size_t wwb_link_send_pieces(wwb_link *l, uint8_t type, const uint8_t *bytes, size_t count) {
+    size_t taken = 0;
     while (taken < count) {
-        long piece = count - taken;
+        size_t piece = count - taken;
         if (piece > WW_LINK_MAX_PAYLOAD_BYTES) piece = WW_LINK_MAX_PAYLOAD_BYTES;
-        if (ww_link_send(&l->link, type, bytes + taken, (size_t)piece) != WW_OK) break;
+        if (ww_link_send(&l->link, type, bytes + taken, piece) != WW_OK) break;
         taken += piece;
     }
     return taken;
 }
 
-long wwb_link_transmit(wwb_link *l, uint32_t now_ms, uint8_t *out, long capacity) {
-    long written = 0;
+size_t wwb_link_transmit(wwb_link *l, uint32_t now_ms, uint8_t *out, size_t capacity) {
+    size_t written = 0;
     size_t count;
     do {
-        count = ww_link_transmit(&l->link, now_ms, out + written, (size_t)(capacity - written));
-        written += (long)count;
+        count = ww_link_transmit(&l->link, now_ms, out + written, capacity - written);
+        written += count;
     } while (count);
     return written;
 }
@@ -109,6 +108,6 @@ void wwb_link_counters(const wwb_link *l, uint32_t *counters) {
     counters[3] = l->link.counters.retransmissions;
 }
 
-uint32_t wwb_crc32(uint32_t crc_so_far, const uint8_t *bytes, long count) {
-    return ww_crc32(crc_so_far, bytes, (size_t)count);
+uint32_t wwb_crc32(uint32_t crc_so_far, const uint8_t *bytes, size_t count) {
+    return ww_crc32(crc_so_far, bytes, count);
 }

@@ -37,12 +37,12 @@ int wwb_model_check(const uint8_t *image, size_t bytes) {
     return -(int)status;
 }
 
-int64_t wwb_model_instructions(const uint8_t *image, size_t bytes) {
+int wwb_model_instructions(const uint8_t *image, size_t bytes, uint32_t *count) {
     held_model held;
     ww_status status = hold(&held, image, bytes);
-    int64_t count = status == WW_OK ? (int64_t)ww_model_instructions(held.image) : -(int64_t)status;
+    if (status == WW_OK) *count = ww_model_instructions(held.image);
     let_go(&held);
-    return count;
+    return -(int)status;
 }
 
 int wwb_model_keeps_up(const uint8_t *image, size_t bytes, uint32_t core_hz) {

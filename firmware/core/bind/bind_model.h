@@ -1,4 +1,5 @@
-/* The streaming engine as flat functions for the host. A negative result is a negated ww_status. */
+/* The streaming engine as flat functions for the host. Sizes are size_t; what can fail returns a
+ * count or 0, or a negated ww_status. */
 #ifndef WATCHWORD_BIND_MODEL_H
 #define WATCHWORD_BIND_MODEL_H
 
@@ -8,8 +9,8 @@
 /* ww_model_check of a copy, so the image may lie anywhere in memory. 0 or -status. */
 int wwb_model_check(const uint8_t *image, size_t bytes);
 
-/* ww_model_instructions, or -status. */
-int64_t wwb_model_instructions(const uint8_t *image, size_t bytes);
+/* ww_model_instructions in *count. 0 or -status. */
+int wwb_model_instructions(const uint8_t *image, size_t bytes, uint32_t *count);
 
 /* ww_model_keeps_up: 0 or -status. */
 int wwb_model_keeps_up(const uint8_t *image, size_t bytes, uint32_t core_hz);

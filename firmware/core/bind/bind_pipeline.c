@@ -8,41 +8,47 @@ uint32_t wwb_spec_id(void) {
     return WW_SPEC_ID;
 }
 
-long wwb_frontend_rows(const int16_t *pcm, long count, uint16_t kind, uint16_t hop_samples,
-                       uint16_t coeffs, int16_t *rows, long capacity) {
+long wwb_frontend_rows(const int16_t *pcm, size_t count, uint16_t kind, uint16_t hop_samples,
+                       uint16_t coeffs, int16_t *rows, size_t capacity) {
     ww_frontend fe;
     ww_status status = ww_frontend_init(&fe, kind, hop_samples, coeffs);
     if (status != WW_OK) return -(long)status;
-    long written = 0;
+    size_t written = 0;
     while (count > 0 && written < capacity) {
         size_t used;
-        written += ww_frontend_push(&fe, pcm, (size_t)count, &used, rows + written * coeffs);
+        written += ww_frontend_push(&fe, pcm, count, &used, rows + written * coeffs);
         pcm += used;
-        count -= (long)used;
+        count -= used;
     }
-    return written;
+    return (long)written;
 }
 
-int wwb_normalise(const int16_t *rows, long count, uint16_t coeffs, uint16_t mode,
+int wwb_normalise(const int16_t *rows, size_t count, uint16_t coeffs, uint16_t mode,
                   uint16_t alpha_q15, const int16_t *mean, const uint16_t *gain,
                   const uint16_t *spread, int8_t *out) {
     ww_normaliser n;
     ww_normaliser_config config = {mode, alpha_q15, coeffs, mean, gain, spread};
     ww_status status = ww_normaliser_init(&n, &config);
     if (status != WW_OK) return -(int)status;
-    for (long i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++)
         ww_normaliser_push(&n, rows + i * coeffs, out + i * coeffs);
     return 0;
 }
 
-int wwb_detect(const uint8_t *scores, const uint64_t *samples, long count, uint16_t smoothing,
-               uint16_t high_q15, uint16_t low_q15, uint16_t cooldown_ms, uint16_t *smoothed_q15,
-               uint8_t *fired) {
+static ww_detector_config config_of(const wwb_detector *settings) {
+    return (ww_detector_config){.smoothing = settings->smoothing,
+                                .high_q15 = settings->high_q15,
+                                .low_q15 = settings->low_q15,
+                                .cooldown_ms = settings->cooldown_ms};
+}
+
+int wwb_detect(const uint8_t *scores, const uint64_t *samples, size_t count,
+               const wwb_detector *settings, uint16_t *smoothed_q15, uint8_t *fired) {
     ww_detector d;
-    ww_detector_config config = {smoothing, high_q15, low_q15, cooldown_ms};
+    ww_detector_config config = config_of(settings);
     ww_status status = ww_detector_init(&d, &config);
     if (status != WW_OK) return -(int)status;
-    for (long i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         fired[i] = ww_detector_push(&d, scores[i], samples[i]);
         smoothed_q15[i] = d.smoothed_q15;
     }
@@ -54,19 +60,20 @@ struct wwb_pipeline {
     void *arena;
 };
 
-wwb_pipeline *wwb_pipeline_new(const uint8_t *image, long image_bytes, uint16_t smoothing,
-                               uint16_t high_q15, uint16_t low_q15, uint16_t cooldown_ms,
-                               int *status) {
-    *status = -(int)ww_model_check(image, (size_t)image_bytes);
+wwb_pipeline *wwb_pipeline_new(const uint8_t *image, size_t image_bytes,
+                               const wwb_detector *settings, int *status) {
+    *status = -(int)ww_model_check(image, image_bytes);
     if (*status != 0) return NULL;
     size_t arena_bytes = ((const ww_model_header *)image)->arena_bytes;
-    ww_detector_config config = {smoothing, high_q15, low_q15, cooldown_ms};
     wwb_pipeline *p = calloc(1, sizeof *p);
     if (p) p->arena = malloc(arena_bytes);
-    ww_status result = p && p->arena ? ww_pipeline_init(&p->pipeline, image, (size_t)image_bytes,
-                                                        p->arena, arena_bytes, NULL)
+    ww_status result = p && p->arena ? ww_pipeline_init(&p->pipeline, image, image_bytes, p->arena,
+                                                        arena_bytes, NULL)
                                      : WW_ERR_ARENA;
-    if (result == WW_OK && smoothing) result = ww_pipeline_configure(&p->pipeline, &config);
+    if (result == WW_OK && settings) {
+        ww_detector_config config = config_of(settings);
+        result = ww_pipeline_configure(&p->pipeline, &config);
+    }
     *status = -(int)result;
     if (result == WW_OK) return p;
     wwb_pipeline_free(p);
@@ -78,22 +85,23 @@ void wwb_pipeline_free(wwb_pipeline *p) {
     free(p);
 }
 
-long wwb_pipeline_feed(wwb_pipeline *p, const int16_t *pcm, long count, long chunk, uint8_t *scores,
-                       uint16_t *smoothed_q15, uint64_t *samples, uint8_t *fired, long capacity) {
-    long written = 0;
+long wwb_pipeline_feed(wwb_pipeline *p, const int16_t *pcm, size_t count, size_t chunk,
+                       uint8_t *scores, uint16_t *smoothed_q15, uint64_t *samples, uint8_t *fired,
+                       size_t capacity) {
+    size_t written = 0;
     while (count > 0 && written < capacity) {
         ww_step step;
-        size_t piece = (size_t)(chunk && chunk < count ? chunk : count);
+        size_t piece = chunk && chunk < count ? chunk : count;
         size_t used = ww_pipeline_push(&p->pipeline, pcm, piece, &step);
         pcm += used;
-        count -= (long)used;
+        count -= used;
         if (!step.score) continue;
         scores[written] = step.raw_score;
         smoothed_q15[written] = step.smoothed_q15;
         samples[written] = step.sample_index;
         fired[written++] = step.detection;
     }
-    return written;
+    return (long)written;
 }
 
 long wwb_pipeline_rows(const wwb_pipeline *p) {

@@ -2,7 +2,7 @@
 #ifndef WW_MODEL_FORMAT_H
 #define WW_MODEL_FORMAT_H
 
-#include <stdint.h>
+#include "watchword/types.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "model images are little endian and read in place"
@@ -64,7 +64,7 @@ typedef struct {
     uint16_t cooldown_ms;
     char word[32];
 } ww_model_header;
-typedef char ww_model_header_size_check[sizeof(ww_model_header) == 104 ? 1 : -1];
+WW_STATIC_ASSERT(sizeof(ww_model_header) == 104, ww_model_header_size);
 
 typedef struct {
     uint16_t op;
@@ -93,6 +93,6 @@ typedef struct {
     uint32_t multiplier_offset;
     uint32_t shift_offset;
 } ww_layer;
-typedef char ww_layer_size_check[sizeof(ww_layer) == 56 ? 1 : -1];
+WW_STATIC_ASSERT(sizeof(ww_layer) == 56, ww_layer_size);
 
 #endif

@@ -2,7 +2,7 @@
 #include "ww_spec.h"
 #include "ww_tables.h"
 
-#if WW_SPEC_ID != 0x76add137u
+#if WW_SPEC_ID != 0xf6f6dbe3u
 #error "ww_tables.c and ww_spec.h differ: run make gen"
 #endif
 

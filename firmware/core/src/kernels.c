@@ -35,7 +35,7 @@ static inline const int8_t *walk_next(tap_walk *walk) {
     return row;
 }
 
-/* Halves go away from zero. */
+/* Ties round away from zero. */
 static inline int32_t shifted_right(int32_t x, int right) {
     if (right == 0) return x;
     return (((x + (x >> 31)) >> (right - 1)) + 1) >> 1;

@@ -14,7 +14,7 @@ typedef struct {
     uint16_t wait;   /* rows of input_a until the layer's next output row */
 } value_state;
 
-typedef char value_state_size_check[sizeof(value_state) == WW_MODEL_STATE_BYTES ? 1 : -1];
+WW_STATIC_ASSERT(sizeof(value_state) == WW_MODEL_STATE_BYTES, value_state_size);
 
 static value_state *states(const ww_model *m) {
     return (value_state *)(void *)m->arena;

@@ -10,10 +10,11 @@
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
+#include "watchword/model.h"
+
 extern "C" {
 #include "model.h"
 #include "model_tflite.h"
-#include "watchword/model.h"
 }
 
 namespace {

@@ -59,7 +59,7 @@ class HostLink:
         self._link = ffi.gc(lib.wwb_link_new(1, self._window), lib.wwb_link_free)
         self._wire = ffi.new("uint8_t[]", READ_BYTES)
         self._records = ffi.new("uint8_t[]", READ_BYTES)
-        self._used = ffi.new("long *")
+        self._used = ffi.new("size_t *")
         self._bytes_sent = self._bytes_received = 0
         self._open = self._restarted = False
         self._descriptor = _descriptor(transport)

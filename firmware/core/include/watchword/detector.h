@@ -4,6 +4,8 @@
 
 #include "watchword/types.h"
 
+WW_BEGIN_DECLS
+
 typedef struct {
     uint16_t smoothing;   /* scores averaged, 1..WW_DETECTOR_MAX_SMOOTHING */
     uint16_t high_q15;    /* fires when the average reaches this */
@@ -32,5 +34,7 @@ void ww_detector_reset(ww_detector *d);
 /* One raw score (0..255) whose window ends at sample_index. True = the word was detected now.
  * Missing scores at the start of a stream count as zero. */
 bool ww_detector_push(ww_detector *d, uint8_t score, uint64_t sample_index);
+
+WW_END_DECLS
 
 #endif

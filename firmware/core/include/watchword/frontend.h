@@ -10,6 +10,8 @@
 
 #include "watchword/types.h"
 
+WW_BEGIN_DECLS
+
 typedef struct {
     union {
         int16_t samples[WW_WINDOW_SAMPLES];
@@ -37,5 +39,7 @@ void ww_frontend_reset(ww_frontend *fe);
  * The result for the same samples does not depend on how they are cut into calls. */
 bool ww_frontend_push(ww_frontend *fe, const int16_t *samples, size_t count, size_t *used,
                       int16_t *row);
+
+WW_END_DECLS
 
 #endif

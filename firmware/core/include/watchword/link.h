@@ -22,6 +22,8 @@
 
 #include "watchword/types.h"
 
+WW_BEGIN_DECLS
+
 #define WW_LINK_MAX_WINDOW 32 /* sent, not yet acknowledged frames; numbers are 8 bits wide */
 #define WW_LINK_HEADER_BYTES 4
 #define WW_LINK_FRAME_BYTES (WW_LINK_HEADER_BYTES + WW_LINK_MAX_PAYLOAD_BYTES + 4)
@@ -155,5 +157,7 @@ struct ww_link {
     ww_link_decoder decoder;
     bool hello_sent, welcome_due;
 };
+
+WW_END_DECLS
 
 #endif

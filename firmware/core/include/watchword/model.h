@@ -12,6 +12,8 @@
 #include "watchword/types.h"
 #include "ww_model_format.h" /* generated: ww_model_header, ww_layer, op codes */
 
+WW_BEGIN_DECLS
+
 typedef struct {
     const ww_model_header *header; /* in the image */
     const ww_layer *layers;        /* in the image */
@@ -52,5 +54,7 @@ bool ww_model_push(ww_model *m, const int8_t *row, uint8_t *score);
 
 /* How much of the arena is used. */
 size_t ww_model_arena_bytes(const ww_model *m);
+
+WW_END_DECLS
 
 #endif

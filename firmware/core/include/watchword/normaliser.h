@@ -5,6 +5,8 @@
 
 #include "watchword/types.h"
 
+WW_BEGIN_DECLS
+
 typedef struct {
     uint16_t mode;      /* WW_CMVN_NONE, _GLOBAL, _RUNNING, _RUNNING_MV */
     uint16_t alpha_q15; /* running: weight of a new row in the mean, 1..32767 */
@@ -31,5 +33,7 @@ bool ww_spreads_fit(const uint16_t *spread, uint16_t coeffs);
  * running_mv: the same times spread[c] / (running spread, which takes the row in after the mean).
  */
 void ww_normaliser_push(ww_normaliser *n, const int16_t *row, int8_t *out);
+
+WW_END_DECLS
 
 #endif

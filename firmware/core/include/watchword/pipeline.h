@@ -7,6 +7,8 @@
 #include "watchword/model.h"
 #include "watchword/normaliser.h"
 
+WW_BEGIN_DECLS
+
 typedef enum { WW_STAGE_FRONTEND, WW_STAGE_MODEL, WW_STAGE_DETECTOR, WW_STAGES } ww_stage;
 
 typedef struct {
@@ -49,5 +51,7 @@ ww_status ww_pipeline_configure(ww_pipeline *p, const ww_detector_config *config
 
 /* Take samples up to the end of one hop; returns how many were taken and fills *step. */
 size_t ww_pipeline_push(ww_pipeline *p, const int16_t *samples, size_t count, ww_step *step);
+
+WW_END_DECLS
 
 #endif

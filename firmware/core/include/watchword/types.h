@@ -13,6 +13,18 @@
 
 #include "ww_spec.h" /* generated: WW_* constants and ww_status */
 
+/* Around declarations, for C++. */
+#ifdef __cplusplus
+#define WW_BEGIN_DECLS extern "C" {
+#define WW_END_DECLS }
+#else
+#define WW_BEGIN_DECLS
+#define WW_END_DECLS
+#endif
+
+/* WW_STATIC_ASSERT(condition, name): C99 has none of its own. */
+#define WW_STATIC_ASSERT(condition, name) typedef char ww_assert_##name[(condition) ? 1 : -1]
+
 #if defined(__GNUC__)
 #define WW_CHECKED __attribute__((warn_unused_result))
 #else
