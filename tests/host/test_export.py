@@ -18,7 +18,7 @@ from watchword import core, spec
 from watchword.cli.export import command
 from watchword.data.plots import normalisation_of
 from watchword.errors import WatchwordError
-from watchword.export.folder import export_model
+from watchword.export.folder import attribution, export_model
 from watchword.export.image import load_image
 from watchword.export.layers import Network
 from watchword.export.settings import ModelSettings
@@ -97,10 +97,23 @@ def test_image_carries_the_settings(folder: Path) -> None:
     assert abs(image.detector.high - spec.DETECTOR_HIGH) < 1e-4
 
 
+def test_card_names_every_source_and_its_licence() -> None:
+    sources = [
+        {"split": split, "label": "negative", "source": source, "licence": licence}
+        for split in ("train", "val")
+        for source, licence in (("digits", "CC BY-SA 4.0"), ("home", ""))
+    ]
+    assert attribution({"data": {"sources": sources}}) == [
+        {"source": "digits", "licence": "CC BY-SA 4.0"},
+        {"source": "home", "licence": "not told"},
+    ]
+
+
 def test_card_describes_the_image(folder: Path) -> None:
     card = json.loads((folder / "card.json").read_text())
     image = load_image(folder)
     assert card["training"] == {"frr": 0.25}
+    assert card["attribution"] == []
     assert card["sizes"]["image_bytes"] == len(image)
     assert card["sizes"]["arena_bytes"] == core.ModelImage(image).header["arena_bytes"]
     assert int(card["crc32"], 16) == core.ModelImage(image).header["crc32"]

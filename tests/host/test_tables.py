@@ -76,7 +76,7 @@ def test_word_times_that_no_word_has(tmp_path: Path, times: str, message: str) -
 def test_a_name_of_any_bytes_comes_back(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/gr\xfc\xdfe.wav"))
     path.write_bytes(b"")
-    clips = [Clip(path, "train", "positive", "hey", "ann", "home", 1.0, 0.25, 0.75)]
+    clips = [Clip(path, "train", "positive", "hey", "ann", "home", 1.0, 0.25, 0.75, licence="CC0")]
     assert read_manifest(write_manifest(tmp_path / "m.csv", clips)) == clips
 
 

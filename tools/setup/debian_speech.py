@@ -119,8 +119,11 @@ def collect(source: Source, unpacked: Path, out: Path) -> list[Clip]:
     for number, pcm in enumerate(streams(files)):
         path = audio.save(out / source.package / f"{source.label}-{number:02d}.flac", pcm)
         seconds = pcm.size / spec.SAMPLE_RATE_HZ
+        licence = f"Debian package {source.package}: see its copyright file"
         speaker = source.package if source.label == "negative" else ""
-        clips.append(Clip(path, source.split, source.label, "", speaker, source.package, seconds))
+        clips.append(
+            Clip(path, source.split, source.label, "", speaker, source.package, seconds, licence=licence)
+        )
     return clips
 
 

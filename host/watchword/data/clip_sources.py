@@ -8,7 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from watchword import words
-from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, number, other_positives, read_manifest
+from watchword.data.corpus import (
+    SPLIT_NAMES,
+    Clip,
+    Skipped,
+    licence_of,
+    number,
+    other_positives,
+    read_manifest,
+)
 from watchword.data.discovery import MANIFEST, find_sounds
 from watchword.data.tables import read_table
 from watchword.errors import WatchwordError
@@ -183,4 +191,5 @@ def _from_kind(row: dict[str, str], manifest: Path, line: int, word: str) -> Cli
         row.get("source", ""),
         number(row.get("seconds"), where) or 0.0,
         synthetic=kind.startswith("tts"),
+        licence=licence_of(row),
     )

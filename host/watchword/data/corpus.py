@@ -25,7 +25,7 @@ TIME_TOLERANCE_S = 0.05  # times in manifests are rounded, and resampling moves 
 NOBODY = frozenset(("", "unknown"))  # speaker names that name no one
 COLUMNS = (
     "path", "split", "label", "phrase", "speaker", "source", "seconds",
-    "word_start_s", "word_end_s", "synthetic",
+    "word_start_s", "word_end_s", "synthetic", "licence",
 )  # fmt: skip
 
 
@@ -55,6 +55,7 @@ class Clip:
     word_start_s: float | None = None
     word_end_s: float | None = None
     synthetic: bool = False
+    licence: str = ""  # of the recording, as its collection tells it; model cards list it
 
     @property
     def has_speaker(self) -> bool:
@@ -110,7 +111,7 @@ def _cells(clip: Clip, folder: Path) -> list[str]:
     bounds = ["" if value is None else f"{value:.4f}" for value in (clip.word_start_s, clip.word_end_s)]
     return [
         shown.as_posix(), clip.split, clip.label, clip.phrase, clip.speaker, clip.source,
-        f"{clip.seconds:.4f}", *bounds, str(int(clip.synthetic)),
+        f"{clip.seconds:.4f}", *bounds, str(int(clip.synthetic)), clip.licence,
     ]  # fmt: skip
 
 
@@ -137,7 +138,13 @@ def _clip(row: dict[str, str], manifest: Path, line: int) -> Clip:
         word_start_s=start_s,
         word_end_s=end_s,
         synthetic=row.get("synthetic", "").strip().lower() in ("1", "true", "yes"),
+        licence=licence_of(row),
     )
+
+
+def licence_of(row: dict[str, str]) -> str:
+    """The licence that a row of a manifest tells, in either spelling of the column."""
+    return (row.get("licence") or row.get("license") or "").strip()
 
 
 def _word_times(row: dict[str, str], seconds: float, where: str) -> tuple[float | None, float | None]:

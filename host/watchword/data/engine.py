@@ -19,6 +19,7 @@ class Engine(Protocol):
 
     name: str
     version: str  # a new one makes all clips anew
+    licence: str  # of the voices, for the cards of models that learn from them
     speakers: tuple[str, ...]
 
     def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:

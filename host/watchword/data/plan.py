@@ -133,18 +133,19 @@ def make_plan(config: RunConfig, progress: bool = True) -> JobPlan:
 
 
 def _provenance(*parts: _Split) -> dict[str, Any]:
-    """Hours of each source by split and label, those of people and synthetic ones; a digest of all sounds."""
-    hours: dict[tuple[str, str, str, bool], list[float]] = defaultdict(list)
+    """Hours of each source and licence by split and label, real and synthetic; a digest of all sounds."""
+    hours: dict[tuple[str, str, str, bool, str], list[float]] = defaultdict(list)
     for part in parts:
         for clip in (clip for label in sorted(part.clips) for clip in part.clips[label]):
-            hours[(clip.split, clip.label, clip.source, clip.synthetic)].append(clip.seconds / 3600.0)
+            kind = (clip.split, clip.label, clip.source, clip.synthetic, clip.licence)
+            hours[kind].append(clip.seconds / 3600.0)
     digests = sorted(digest for part in parts for digest in part.digests.values())
     return {
         "digest": hashlib.sha256(repr(digests).encode()).hexdigest(),
         "sources": [
-            {"split": split, "label": label, "source": source, "synthetic": synthetic, "clips": len(found),
-             "hours": round(sum(found), 4)}
-            for (split, label, source, synthetic), found in sorted(hours.items())
+            {"split": split, "label": label, "source": source, "licence": licence, "synthetic": synthetic,
+             "clips": len(found), "hours": round(sum(found), 4)}
+            for (split, label, source, synthetic, licence), found in sorted(hours.items())
         ],
     }  # fmt: skip
 

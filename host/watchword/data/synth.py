@@ -46,6 +46,7 @@ NOISE_BED_S = 30.0
 _BABBLE_CLIPS = 20  # of unrelated speech, mixed into one babble
 _ENDINGS = ("", ".", "!", "?", ",")
 _BATCH = 64
+_OWN_NOISE = "made by watchword synth: no restriction"
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ class _Studio:
             pcm = render(utterance, engine)
             audio.save(path, pcm)
             self.made += 1
-        return _clip(utterance, path, pcm)
+        return _clip(utterance, path, pcm, engine.licence)
 
 
 def render(utterance: Utterance, engine: Engine) -> np.ndarray:
@@ -269,7 +270,7 @@ def render(utterance: Utterance, engine: Engine) -> np.ndarray:
     return audio.to_int16(np.concatenate((lead, signal * gain, tail)))
 
 
-def _clip(utterance: Utterance, path: Path, pcm: np.ndarray) -> Clip:
+def _clip(utterance: Utterance, path: Path, pcm: np.ndarray, licence: str) -> Clip:
     bounds: tuple[float | None, float | None] = (None, None)
     if utterance.label == "positive":
         start, end = word_bounds(pcm)
@@ -284,6 +285,7 @@ def _clip(utterance: Utterance, path: Path, pcm: np.ndarray) -> Clip:
         pcm.size / spec.SAMPLE_RATE_HZ,
         *bounds,
         synthetic=True,
+        licence=licence,
     )
 
 
@@ -301,7 +303,17 @@ def _noise_beds(out: Path, clips: Sequence[Clip], splits: Sequence[str], seed: i
                 speech = [audio.load(path) for path in talk] if kind == "babble" else []
                 audio.save(path, noise.bed(kind, NOISE_BED_S, _rng(seed, split, kind), speech))
             source = f"synthetic {kind} noise"
-            beds.append(Clip(path, split, "noise", source=source, seconds=NOISE_BED_S, synthetic=True))
+            beds.append(
+                Clip(
+                    path,
+                    split,
+                    "noise",
+                    source=source,
+                    seconds=NOISE_BED_S,
+                    synthetic=True,
+                    licence=_OWN_NOISE,
+                )
+            )
     return beds
 
 

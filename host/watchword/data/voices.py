@@ -20,6 +20,7 @@ class Espeak:
     """espeak-ng: a formant synthesiser; about 60 variants, eight English accents."""
 
     name = "espeak"
+    licence = "espeak-ng: GPL-3.0-or-later (the program)"
     # Robots, effects and test voices say nothing about people; whispering is another task.
     _NOT_PEOPLE = re.compile(r"robo|demonic|announcer|fast|whisper|\s", re.IGNORECASE)
 
@@ -60,6 +61,7 @@ class Flite:
     """Flite's four built-in speakers: diphones (kal) and units cut from recordings (awb, rms, slt)."""
 
     name = "flite"
+    licence = "flite: CMU, BSD-like"
     _SPEAKERS = ("awb", "kal", "rms", "slt")
     _VOICE: ClassVar = {"kal": "kal16"}
     _PITCH_HZ: ClassVar = {"awb": 130.0, "kal": 105.0, "rms": 100.0, "slt": 170.0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from watchword.export.layers import Network
     from watchword.export.settings import ModelSettings
 
+_NO_LICENCE = "not told"
 TOOLS = ("watchword", "numpy", "tflite_micro", "tensorflow", "tf_keras", "tensorflow-model-optimization")
 
 
@@ -77,9 +79,23 @@ def summary(folder: Path) -> str:
         f"image {sizes['image_bytes']} bytes (flash), arena {sizes['arena_bytes']} bytes (RAM)",
         f"{checks['windows_equal_to_tflite_micro']} windows: every score equal to TFLite Micro's",
         *(f"warning: {text}" for text in checks["size_warnings"]),
+        *_licences(card["attribution"]),
         f"wrote {folder}",
     ]
     return "\n".join(lines)
+
+
+def _licences(attribution: Sequence[dict[str, str]]) -> list[str]:
+    """One line: the licences of what the model learnt from, and how many sources tell none."""
+    told = sorted({entry["licence"] for entry in attribution} - {_NO_LICENCE})
+    silent = sum(entry["licence"] == _NO_LICENCE for entry in attribution)
+    parts = [", ".join(told)] if told else []
+    parts += [f"{silent} sources tell none (column licence of a manifest)"] if silent else []
+    return (
+        [f"licences of its training material: {'; '.join(parts)}; card.json names every source"]
+        if parts
+        else []
+    )
 
 
 def _card(
@@ -103,8 +119,16 @@ def _card(
         "stride_rows": network.stride_rows,
         "layers": network.table().splitlines(),
         "tools": _tool_versions(),
+        "attribution": attribution(training),
         "training": training,
     }
+
+
+def attribution(training: dict[str, Any]) -> list[dict[str, str]]:
+    """Every source that the model was trained or validated on, with its licence if the manifest tells it."""
+    sources = training.get("data", {}).get("sources", [])
+    told = {(s["source"] or "(no source told)", s.get("licence") or _NO_LICENCE) for s in sources}
+    return [{"source": source, "licence": licence} for source, licence in sorted(told)]
 
 
 def _hashed(tflite: bytes, image: bytes) -> tuple[tuple[str, bytes], ...]:
