@@ -207,9 +207,8 @@ class TestErrors:
 
 
 def test_ctrl_c_while_processes_work_ends_at_once_and_writes_nothing(model: Path, tmp_path: Path) -> None:
-    pcm = noise(900.0, 0)
     for i in range(4):
-        audio.save(tmp_path / "no" / f"{i}.wav", pcm)
+        audio.save(tmp_path / "no" / f"{i}.wav", noise(900.0, i))
     code = "from watchword.cli.main import main\nif __name__ == '__main__': main()"
     (tmp_path / "cli.py").write_text(code)
     arguments = ["--model", model, "--negatives", tmp_path / "no", "--out", tmp_path / "out"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -95,7 +96,7 @@ class TestAlarms:
 
 # ── Which audio ──────────────────────────────────────────────────────────────────────────────
 def sound(path: Path, seconds: float = 4.0, seed: int = 0) -> Path:
-    pcm = np.random.default_rng([seed, len(path.name)]).normal(0, 1000, round(seconds * RATE))
+    pcm = np.random.default_rng([seed, zlib.crc32(path.name.encode())]).normal(0, 1000, round(seconds * RATE))
     return audio.save(path, pcm.astype(np.int16))
 
 

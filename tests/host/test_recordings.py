@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -167,11 +168,75 @@ class TestManifest:
         assert selection.recordings[1].words[0] == pytest.approx((0.5, 1.1), abs=0.06)
         assert len(recordings.select(data=manifest.parent).positives) == 3
 
+    def test_rows_listed_twice(self, manifest: Path) -> None:
+        once = recordings.select(data=manifest)
+        head, *rows = manifest.read_text().splitlines()
+        manifest.write_text("\n".join([head, *rows, *rows]) + "\n")
+        again = recordings.select(data=manifest)
+        assert again.recordings == once.recordings
+        assert {skipped.reason for skipped in again.skipped} == {"listed twice: it counts once"}
+
     def test_unknown_and_empty_split(self, manifest: Path) -> None:
         with pytest.raises(WatchwordError, match="'toast' is unknown"):
             recordings.select(data=manifest, split="toast")
         with pytest.raises(WatchwordError, match=r"no recordings in split .val..*test, train"):
             recordings.select(data=manifest, split="val")
+
+
+class TestEachSoundCountsOnce:
+    """Copies are no further evidence: the bounds must not fall with them."""
+
+    def test_a_copy_is_named_and_left_out(self, folders: tuple[Path, Path]) -> None:
+        yes, no = folders
+        once = recordings.select(yes, no)
+        shutil.copy(no / "talk" / "a.flac", no / "a (1).flac")
+        audio.save(no / "b.flac", audio.load(no / "music" / "b.wav"))  # another file, the same samples
+        shutil.copy(yes / "0.wav", yes / "0 copy.wav")
+        again = recordings.select(yes, no)
+        assert sorted(again.seconds) == sorted(once.seconds)
+        assert len(again.positives) == 3 and len(again.skipped) == 3
+        assert all("the same sound as" in skipped.reason for skipped in again.skipped)
+
+    def test_a_sound_under_both_labels_is_no_audio_without_the_word(self, folders: tuple[Path, Path]) -> None:
+        yes, no = folders
+        shutil.copy(yes / "1.wav", no / "not_the_word.wav")
+        found = recordings.select(yes, no)
+        (skipped,) = found.skipped
+        assert skipped.path.name == "not_the_word.wav" and "given as positive" in skipped.reason
+        assert len(found.positives) == 3 and len(found.negatives) == 2
+
+    @pytest.mark.parametrize("shift", [0.0, 0.05, 0.25])
+    def test_a_word_listed_twice_or_a_little_later_is_one_word(self, tmp_path: Path, shift: float) -> None:
+        audio.save(tmp_path / "a.wav", burst(10.0, 2.0, 2.6))
+        rows = [(2.0, 2.6), (2.0 + shift, 2.6 + shift), (2.7, 3.2)]
+        lines = "".join(f"a.wav,{a},{b}\n" for a, b in rows)
+        (tmp_path / "truth.csv").write_text("path,start_s,end_s\n" + lines)
+        found = recordings.select(data=tmp_path)
+        assert found.recordings[0].words == ((2.0, 2.6 + shift), (2.7, 3.2))
+        assert any("1 of its listed words" in note for note in found.notes)
+
+
+class TestWhereTheWordIs:
+    def test_how_its_place_is_known_is_said(self, tmp_path: Path) -> None:
+        audio.save(tmp_path / "yes" / "word.wav", burst(2.0, 0.5, 1.1))
+        hiss = np.random.default_rng(1).normal(0, 600, 2 * RATE).astype(np.int16)
+        audio.save(tmp_path / "yes" / "hiss.wav", hiss)
+        found = recordings.select(tmp_path / "yes")
+        assert {r.path.stem: r.placed for r in found.recordings} == {"word": "found", "hiss": "whole"}
+        assert "hiss.wav: nothing stands out of its noise" in found.notes
+        assert found.notes[-1].startswith("where the words are: 1 found by energy")
+
+    def test_a_dead_input_is_no_word(self, tmp_path: Path) -> None:
+        audio.save(tmp_path / "yes" / "word.wav", burst(2.0, 0.5, 1.1))
+        audio.save(tmp_path / "yes" / "stuck.wav", np.full(RATE, 900, np.int16))
+        (skipped,) = recordings.select(tmp_path / "yes").skipped
+        assert "constant" in skipped.reason
+
+    def test_a_recording_of_many_words_is_named(self, tmp_path: Path) -> None:
+        parts = [burst(2.0, 0.7, 1.2, seed) for seed in range(6)]
+        audio.save(tmp_path / "yes" / "six.wav", np.concatenate(parts))
+        found = recordings.select(tmp_path / "yes")
+        assert "six.wav: holds 6 utterances" in found.notes[0] and len(found.recordings[0].words) == 1
 
 
 class TestLimit:
@@ -181,7 +246,7 @@ class TestLimit:
         assert limited.positives == full.positives
         negative_s = [s for r, s in zip(limited.recordings, limited.seconds, strict=True) if not r.words]
         assert sum(negative_s) == pytest.approx(45.0)
-        assert limited.notes == ("recordings without the word: 0.75 of 1.5 minutes (--limit-minutes)",)
+        assert limited.notes[-1] == "recordings without the word: 0.75 of 1.5 minutes (--limit-minutes)"
         heard = sum(recordings.stream_pcm(r).size - LEAD_SAMPLES - TAIL_SAMPLES for r in limited.negatives)
         assert heard == 45 * RATE
 

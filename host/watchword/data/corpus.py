@@ -14,6 +14,7 @@ from watchword.data.tables import read_table
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
+TIME_TOLERANCE_S = 0.05  # times in manifests are rounded, and resampling moves an end
 SPLITS = ("train", "val", "test")
 LABELS = ("positive", "negative", "noise", "rir")
 SPLIT_NAMES = {  # what folders and other people's manifests call them

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,10 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from watchword import audio, spec
-from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, read_manifest
+from watchword.data.clip_check import FEWEST_REPEATS, fault
+from watchword.data.copies import count_once, merge_spans
+from watchword.data.corpus import SPLIT_NAMES, TIME_TOLERANCE_S, Clip, Skipped, read_manifest
 from watchword.data.discovery import MANIFEST, TRUTH, Found, describe_documents, find_sounds
-from watchword.data.endpoint import word_bounds
-from watchword.data.tables import Row, read_table
+from watchword.data.endpoint import find_word, utterances
+from watchword.data.tables import Row, read_table, time_span
 from watchword.errors import WatchwordError
 
 # Every recording is a stream of its own: pipeline reset, silence, the audio, silence.
@@ -26,6 +29,11 @@ TAIL_SAMPLES = spec.SAMPLE_RATE_HZ
 ADDED_SAMPLES = LEAD_SAMPLES + TAIL_SAMPLES
 
 TRUTH_COLUMNS = {"path", "start_s", "end_s"}
+PLACES = {
+    "listed": "as listed",
+    "found": "found by energy above the noise (the word may be elsewhere in loud noise)",
+    "whole": "anywhere in the recording",
+}
 
 
 class Sound(Protocol):
@@ -52,6 +60,7 @@ class Recording:
     complete: bool = False  # `words` lists every word (truth file): the sound outside them is negative
     condition: str = ""  # acoustic condition it is heard under; "" = as it is
     sound: Sound | None = None  # what is heard in place of the file itself
+    placed: str = "listed"  # how the place of its words is known: a key of PLACES
 
     @property
     def word_samples(self) -> list[tuple[int, int]]:
@@ -242,7 +251,7 @@ def _truth_rows(path: Path, table: list[Row], beside: Sequence[Path]) -> list[tu
         file = Path(os.path.normpath(path.parent / (row["path"] or "")))
         spans = words.setdefault(file, [])
         if (row["start_s"] or "").strip() or (row["end_s"] or "").strip():
-            spans.append(_span(row, path, row.line))
+            spans.append(time_span(row, path))
     for file in sorted(words):
         if not file.is_file():
             raise WatchwordError(f"names a file that does not exist: {file}", path, "correct the path column")
@@ -255,20 +264,6 @@ def _truth_rows(path: Path, table: list[Row], beside: Sequence[Path]) -> list[tu
         folder = str(Path(name).parent)
         rows.append((Recording(file, found, label, name, source=folder, complete=True), False))
     return rows
-
-
-def _span(row: dict[str, str], path: Path, number: int) -> tuple[float, float]:
-    try:
-        start_s, end_s = float(row["start_s"]), float(row["end_s"])
-    except (TypeError, ValueError):
-        start_s = end_s = math.nan
-    if not 0 <= start_s < end_s < math.inf:
-        raise WatchwordError(
-            f"line {number}: start_s {row['start_s']!r}, end_s {row['end_s']!r} is no time span",
-            path,
-            "seconds, 0 <= start_s < end_s",
-        )
-    return start_s, end_s
 
 
 def _manifest_clips(path: Path, split: str | None) -> list[Clip]:
@@ -308,14 +303,16 @@ def _manifest_row(clip: Clip, folder: Path) -> tuple[Recording, bool]:
 
 
 def probe(
-    rows: Iterable[tuple[Recording, bool]], origin: dict[str, str], left_out: Iterable[Found] = ()
-) -> Selection:
+    rows: Iterable[tuple[Recording, bool]], origin: dict[str, str], left_out: Iterable[Found] = (),
+    with_word: Sequence[Path] = (),
+) -> Selection:  # fmt: skip
     """Read each header (and the word's bounds where asked); files that fail are listed, not fatal.
 
-    So is what was passed over when the recordings were looked for: `left_out`.
+    So is what was passed over when the recordings were looked for: `left_out`. What holds the same samples
+    as another recording counts once; as one of `with_word`, it is no audio without the word.
     """
     left_out = list(left_out)
-    good: list[tuple[Recording, float]] = []
+    good: list[_Probed] = []
     bad = [skipped for found in left_out for skipped in found.passed_over]
     notes = [text for found in left_out if (text := describe_documents(found.documents))]
     with ThreadPoolExecutor() as pool:
@@ -324,30 +321,75 @@ def probe(
                 bad.append(result)
             else:
                 good.append(result)
+    paths, lengths = [one.recording.path for one in good], [one.seconds for one in good]
+    groups, copies = count_once(paths, lengths, [bool(one.recording.words) for one in good], with_word)
+    good, bad = [_merged([good[i] for i in group]) for group in groups], [*bad, *copies]
+    notes += [one.remark for one in good if one.remark]
+    notes += _about_places(good)
     if not good:
         first = f"; first: {bad[0].path.name}: {bad[0].reason}" if bad else ""
         where = origin.get("data") or origin.get("positives") or origin.get("negatives") or ""
         raise WatchwordError(
             f"none of {len(bad)} recordings is readable{first}", where, "expected wav or flac"
         )
-    return Selection(tuple(r for r, _ in good), tuple(s for _, s in good), tuple(bad), tuple(notes), origin)
+    recordings = tuple(one.recording for one in good)
+    return Selection(recordings, tuple(one.seconds for one in good), tuple(bad), tuple(notes), origin)
 
 
-def _probe_one(row: tuple[Recording, bool]) -> tuple[Recording, float] | Skipped:
-    recording, find_word = row
+@dataclass(frozen=True)
+class _Probed:
+    """A readable recording, its length, and what a user may not know about it."""
+
+    recording: Recording
+    seconds: float
+    remark: str = ""
+
+
+def _probe_one(row: tuple[Recording, bool]) -> _Probed | Skipped:
+    recording, find = row
     try:
-        if not find_word:
+        if not find:
             return _checked_words(recording, audio.count_samples(recording.path) / spec.SAMPLE_RATE_HZ)
-        pcm = audio.load(recording.path)
-        start, end = word_bounds(pcm)
-        span = (start / spec.SAMPLE_RATE_HZ, end / spec.SAMPLE_RATE_HZ)
-        return replace(recording, words=(span,)), pcm.size / spec.SAMPLE_RATE_HZ
+        return _found_word(recording, audio.load(recording.path))
     except WatchwordError as error:
         return Skipped(recording.path, error.reason)
 
 
-def _checked_words(recording: Recording, seconds: float) -> tuple[Recording, float] | Skipped:
-    late = [end for _, end in recording.words if end > seconds + 0.05]
+def _found_word(recording: Recording, pcm: np.ndarray) -> _Probed | Skipped:
+    """The one word of a positive, found by its energy; all of a recording in which nothing stands out."""
+    reason = fault(pcm, "positive")
+    if reason:
+        return Skipped(recording.path, reason)
+    word, seconds = find_word(pcm), pcm.size / spec.SAMPLE_RATE_HZ
+    if word is None:
+        whole = replace(recording, words=((0.0, seconds),), placed="whole")
+        return _Probed(whole, seconds, f"{recording.name}: nothing stands out of its noise")
+    start, end = (sample / spec.SAMPLE_RATE_HZ for sample in word)
+    count = len(utterances(pcm))
+    many = f"{recording.name}: holds {count} utterances, of which the most prominent counts as the word"
+    found = replace(recording, words=((start, end),), placed="found")
+    return _Probed(found, seconds, many if count >= FEWEST_REPEATS else "")
+
+
+def _checked_words(recording: Recording, seconds: float) -> _Probed | Skipped:
+    late = [end for _, end in recording.words if end > seconds + TIME_TOLERANCE_S]
     if late:
-        return Skipped(recording.path, f"truth says a word ends at {late[0]:.2f} s of {seconds:.2f} s")
-    return recording, seconds
+        what = f"a word is listed to end at {late[0]:g} s, it lasts {seconds:.2f} s (times are in seconds)"
+        return Skipped(recording.path, what)
+    words = merge_spans(recording.words)
+    again = len(recording.words) - len(words)
+    remark = f"{recording.name}: {again} of its listed words lie on others and count once with them"
+    return _Probed(replace(recording, words=words), seconds, remark if again else "")
+
+
+def _merged(members: Sequence[_Probed]) -> _Probed:
+    """One recording of several that hold the same samples: the first, with the words of all."""
+    spans = merge_spans([span for one in members for span in one.recording.words])
+    return replace(members[0], recording=replace(members[0].recording, words=spans))
+
+
+def _about_places(probed: Sequence[_Probed]) -> list[str]:
+    """How it is known where the words are."""
+    counts = Counter(one.recording.placed for one in probed for _ in one.recording.words)
+    told = [f"{counts[place]} {text}" for place, text in PLACES.items() if counts[place]]
+    return [f"where the words are: {', '.join(told)}"] if told else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from pathlib import Path
 
@@ -81,3 +82,18 @@ def _row(header: list[str], cells: list[str], delimiter: str, path: Path, line: 
         if _SURROGATE.search(cell) and not (column == "path" and (path.parent / cell).exists()):
             raise WatchwordError(f"the {column} is not UTF-8 text", where, "save the table as CSV UTF-8")
     return row
+
+
+def time_span(row: Row, path: Path) -> tuple[float, float]:
+    """start_s and end_s of a row."""
+    try:
+        start_s, end_s = float(row["start_s"]), float(row["end_s"])
+    except (TypeError, ValueError):
+        start_s = end_s = math.nan
+    if not 0 <= start_s < end_s < math.inf:
+        raise WatchwordError(
+            f"line {row.line}: start_s {row['start_s']!r}, end_s {row['end_s']!r} is no time span",
+            path,
+            "seconds, 0 <= start_s < end_s",
+        )
+    return start_s, end_s

@@ -67,7 +67,7 @@ def training_audio(data: Sequence[Path], word: str) -> TrainingAudio:
         raise WatchwordError("no training audio without the word", where, "give negatives of split train")
     left_out = [find_sounds(Path(source)) for source in data if Path(source).is_dir()]
     rows = ((recording, False) for recording, _ in found.values())
-    selection = probe(rows, {"data": where}, left_out)
+    selection = probe(rows, {"data": where}, left_out, _with_word(data, word))
     return TrainingAudio(selection, {recording.path: clip for recording, clip in found.values()})
 
 
@@ -80,6 +80,13 @@ def _from_source(source: Path, word: str) -> list[tuple[Recording, Clip]]:
     if set(read_table(table)[0]) >= TRUTH_COLUMNS:
         return [(recording, _of_truth(recording)) for recording in from_data(table).recordings]
     return [(_recording(clip), clip) for clip in _from_corpus(source, word)]
+
+
+def _with_word(data: Sequence[Path], word: str) -> list[Path]:
+    """The recordings of the word in manifests among the sources: a copy of one is no audio without it."""
+    tables = [table for source in data if (table := _table_of(Path(source)))]
+    manifests = [table for table in tables if not set(read_table(table)[0]) >= TRUTH_COLUMNS]
+    return [clip.path for table in manifests for clip in find(table, word) if clip.label == "positive"]
 
 
 def _table_of(source: Path) -> Path | None:

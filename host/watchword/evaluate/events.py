@@ -45,6 +45,7 @@ def event_records(
                 event.recording.source,
                 Scene(**sound.describe()) if sound else None,
                 _trace(event, streams[event.stream], around[i], levels) if traced else None,
+                event.recording.placed if lowest_first else None,
             )
         )
     return tuple(records)

@@ -90,6 +90,9 @@ class EventRecord:
     source: str  # empty: not known
     sound: Scene | None = None  # null: the file was heard as it is
     trace: Trace | None = None  # of the worst events of each kind; null for the others
+    # how the place of a missed word was known: "listed", "found" by its energy, or "whole", anywhere in the
+    # recording; null for other events
+    placed: str | None = None
 
 
 @dataclass(frozen=True)
