@@ -133,7 +133,7 @@ class TestTruth:
         truth = folders[0].parent / "truth.csv"
         truth.write_text("path,start_s,end_s\nyes/0.wav,1.5,2.5\n")
         (skipped,) = recordings.select(data=truth).skipped
-        assert "2.50 s of 2.00 s" in skipped.reason
+        assert skipped.reason == "a word is listed to end at 2.5 s, it lasts 2.00 s (times are in seconds)"
 
     def test_folder_without_a_table(self, folders: tuple[Path, Path]) -> None:
         with pytest.raises(WatchwordError, match=r"neither truth\.csv nor manifest\.csv"):
