@@ -35,6 +35,12 @@ def cannot_write(error: OSError, path: Path) -> WatchwordError:
     return WatchwordError(f"cannot write here: {error.strerror or error}", path, remedy)
 
 
+def cannot_use(error: OSError) -> WatchwordError:
+    """What the operating system refused, of a file that only the error names."""
+    where = "" if error.filename is None else os.fsdecode(str(error.filename))
+    return WatchwordError(error.strerror or str(error), where, _REMEDIES.get(error.errno or 0, ""))
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Whatever fails in writing `path` inside becomes an error that names it."""

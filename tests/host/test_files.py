@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from watchword import audio
+from watchword.cli import main
 from watchword.device.recording import GrowingWav, check_new, growing
 from watchword.errors import WatchwordError
 from watchword.evaluate.session import open_session
@@ -166,3 +169,39 @@ class TestGrowingRecording:
         assert (tmp_path / "kept.wav").read_bytes() == kept
         check_new(tmp_path / "new.wav")
         assert not (tmp_path / "new.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/tmp/x"),
+            "error: /tmp/x: No space left on device (free",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/proc/1/mem"),
+            "error: /proc/1/mem: Permission denied",
+        ),
+    ],
+)
+def test_what_the_system_refuses_anywhere_is_a_line(
+    error: OSError, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(standalone_mode: bool) -> None:
+        raise error
+
+    monkeypatch.setattr(main.commands, "main", fails)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and said.startswith(says) and said.count("\n") == 1
+
+
+def test_output_into_a_program_that_ends_is_no_fault() -> None:
+    """As in `watchword --help | head -1`."""
+    verbs = "import sys; sys.argv = ['watchword', '--help']; from watchword.cli.main import main; main()"
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run([sys.executable, "-c", verbs], stdout=theirs, stderr=subprocess.PIPE, text=True)
+    os.close(theirs)
+    assert done.stderr == ""

@@ -26,7 +26,8 @@ def command(port: str, out: Path, seconds: float | None, everything: bool, model
     The board's pipeline runs as ever. By default the two seconds before each detection become a file
     in the folder OUT, named by number and score: delete those that hold the word, and `mine` the rest.
     With --all the whole audio becomes the file OUT, for training in the room the board is in; with
-    --model, its scores are compared with the host's, bit for bit.
+    --model, its scores are compared with the host's, bit for bit. OUT is written while the board listens
+    and keeps what was heard however that ends; a file that is there already is never written over.
 
     \b
     Examples:

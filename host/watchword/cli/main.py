@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import importlib
 import io
+import os
 import signal
 import sys
 from types import FrameType
@@ -13,6 +14,7 @@ import click
 
 import watchword
 from watchword.errors import WatchwordError
+from watchword.files import cannot_use
 
 VERBS = {  # in life-cycle order
     "doctor": "Check compilers, emulator, speech engines and Python extras.",
@@ -102,8 +104,12 @@ def main() -> None:
     _end_when_told()
     try:
         status = commands.main(standalone_mode=False)
-    except WatchwordError as error:
-        click.echo(f"error: {error}", err=True)
+    except BrokenPipeError:  # the program that read our output has ended, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor fail when it is flushed
+        sys.exit(1)
+    except (WatchwordError, OSError) as error:  # what the system refused where nobody foresaw it
+        told = error if isinstance(error, WatchwordError) else cannot_use(error)
+        click.echo(f"error: {told}", err=True)
         sys.exit(1)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
