@@ -41,8 +41,8 @@ setup: $(CORE_BUILT) ## Everything needed to run: packages, virtual environment,
 demo: setup ## Speech -> trained model -> firmware -> measured on an emulated ESP32-C3 (WORD="any phrase")
 	@$(BIN)/python -m tools.run.demo $(WORD_QUOTED)
 
-check: lint ## Lint and the fast tests, in about a minute: no emulated board, TensorFlow or real recordings
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not emu and not train and not real" tests/golden tests/host
+check: lint ## Lint and the fast tests, in about a minute: no emulated board, TensorFlow, real recordings or slow test
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not (emu or train or real or slow)" tests/golden tests/host
 
 test: setup ## All tests, fast ones first; the emulated boards' too when an earlier one fails
 	@host=passed; boards=passed; \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +14,9 @@ hypothesis.settings.register_profile(
     "watchword", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("watchword")
+
+# Started in the background, pytest inherits an ignored Ctrl-C, and the programs that tests start would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Whichever test imports TensorFlow first, it must come with Keras 2 (see watchword.train.tensorflow).
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")

@@ -233,6 +233,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: object) -> 
     return benchmark.main()
 
 
+@pytest.mark.slow
 def test_side_by_side_on_one_command(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

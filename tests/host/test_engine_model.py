@@ -61,6 +61,7 @@ def test_real_speech_equals_whole_windows(real_data: Path) -> None:
     assert len(seen) > 10, "the scores hardly vary: the test would prove nothing"
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1))
 def test_random_stacks_equal_whole_windows(seed: int) -> None:
     """Random depth, kernels, dilations, strides, residuals and heads."""

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +205,7 @@ class TestErrors:
         assert "holds no results.json" in self.fails(capsys, "report", tmp_path)
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_processes_work_ends_at_once_and_writes_nothing(model: Path, tmp_path: Path) -> None:
     for i in range(4):
         audio.save(tmp_path / "no" / f"{i}.wav", noise(900.0, i))
@@ -219,8 +219,10 @@ def test_ctrl_c_while_processes_work_ends_at_once_and_writes_nothing(model: Path
         start_new_session=True,
     )
     assert process.stderr is not None
-    assert "4 recordings" in process.stderr.readline()
-    time.sleep(1.0)
+    seen = ""
+    while "s of audio" not in seen:  # the bar of the work that has begun
+        seen += process.stderr.read(1) or pytest.fail(seen)
+    assert "4 recordings" in seen
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130, said

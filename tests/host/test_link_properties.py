@@ -14,6 +14,7 @@ rates = st.floats(0.0, 0.06)
 error_mixes = st.builds(Errors, rates, rates, rates, rates, rates, st.floats(0.0, 0.02))
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(
     seed=st.integers(0, 2**32),

@@ -86,6 +86,7 @@ def test_several_files_go_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFi
     assert run("scan", files[0], "--model", "m") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [1, 100, 319, 320, 8_000])
 def test_very_short_sounds_can_be_drawn(samples: int, model: Path) -> None:
     content = (model / "model.bin").read_bytes()

@@ -58,6 +58,7 @@ def parent(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
         os.close(descriptor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "whole_group", "status"),
     [

@@ -427,6 +427,7 @@ def chromium(tmp_path: Path, width: int, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this computer")
 class TestInABrowser:
     @pytest.mark.parametrize("width", [500, 1200])  # 500: no window of this browser is narrower

@@ -46,6 +46,7 @@ def test_distance_follows_the_ear() -> None:
     assert phonemes.of(["light house"])[0] == phonemes.of(["lighthouse!"])[0]
 
 
+@pytest.mark.slow
 @needs_espeak
 @pytest.mark.parametrize("phrase", [PHRASE, "alexa", "computer"])
 def test_near_misses_are_near_and_miss(phrase: str) -> None:
