@@ -76,7 +76,7 @@ def results(port: str, place: Path, model_dir: Path) -> dict[str, Any]:
     assert "PASS" in done.stdout and "FAIL" not in done.stdout
     assert {p.name for p in out.iterdir()} == {"results.json", "report.html", "log.txt"}
     content: dict[str, Any] = json.loads((out / "results.json").read_text())
-    jsonschema.validate(content, json.loads(reference.schema_path(reference.DOCUMENTS[0]).read_text()))
+    jsonschema.validate(content, reference.schema_of("results.json"))
     return content
 
 

@@ -42,18 +42,13 @@ def test_a_key_without_a_word_on_null_is_found() -> None:
     assert found == ["Silent.unknown does not say when it is null", "Silent.bare has no comment"]
 
 
-def schema_of(name: str) -> dict[str, Any]:
-    (document,) = [d for d in reference.DOCUMENTS if d.name == name]
-    return json.loads(reference.schema_path(document).read_text())
-
-
 @pytest.mark.parametrize("board", ["emu-c3", "host"])
 def test_results_fit_their_schema(board: str) -> None:
     content = json.loads(to_json(synthetic.make_results(synthetic.make_streams(), board)))
-    jsonschema.validate(content, schema_of("results.json"))
+    jsonschema.validate(content, reference.schema_of("results.json"))
     content["latency_ms"]["p50"] = "fast"
     with pytest.raises(jsonschema.ValidationError, match="fast"):
-        jsonschema.validate(content, schema_of("results.json"))
+        jsonschema.validate(content, reference.schema_of("results.json"))
 
 
 @dataclass(frozen=True)

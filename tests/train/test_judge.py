@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -28,6 +29,8 @@ from watchword.export.settings import ModelSettings
 pytestmark = pytest.mark.train
 
 from board_model import WORD, noise, write_model  # noqa: E402
+
+from tools.generate import results as reference
 
 CLI = [sys.executable, "-c", "from watchword.cli.main import main; main()"]
 
@@ -67,7 +70,9 @@ def judged(run: Path, place: Path, *more: object) -> tuple[str, dict[str, Any]]:
     arguments += ["--negatives", place / "no", "--workers", 1, "--out", place / "judge.json", *more]
     result = CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.stdout, json.loads((place / "judge.json").read_text())
+    content = json.loads((place / "judge.json").read_text())
+    jsonschema.validate(content, reference.schema_of("judge.json"))
+    return result.stdout, content
 
 
 @pytest.mark.parametrize("arch", TINY_JUDGES)

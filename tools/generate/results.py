@@ -21,6 +21,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 from watchword.evaluate.results import Results
 from watchword.files import write_atomic
+from watchword.judge.results import CascadeResults
 
 from tools.generate.settings import effects
 
@@ -45,7 +46,10 @@ class Document:
     about: str
 
 
-DOCUMENTS = (Document("results.json", Results, "Of a session folder: what `bench` and `evaluate` measured."),)
+DOCUMENTS = (
+    Document("results.json", Results, "Of a session folder: what `bench` and `evaluate` measured."),
+    Document("judge.json", CascadeResults, "What `watchword judge --out FILE` writes, under any name."),
+)
 
 
 def parts(root: type) -> list[type]:
@@ -77,7 +81,11 @@ def meanings(kind: type) -> dict[str, str]:
     module = inspect.getmodule(kind)
     assert module is not None
     told = effects(inspect.getsource(module))
-    return {field.name: told.get((kind.__name__, field.name), "") for field in fields(kind)}
+    owners = [base.__name__ for base in kind.__mro__]  # a field may be inherited
+    return {
+        field.name: next((told[o, field.name] for o in owners if told.get((o, field.name))), "")
+        for field in fields(kind)
+    }
 
 
 def faults(document: Document) -> list[str]:
@@ -150,6 +158,12 @@ def schema(document: Document) -> str:
 
 def schema_path(document: Document) -> Path:
     return SCHEMAS / f"{document.name.removesuffix('.json')}.schema.json"
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """The schema of a file, as it is shipped."""
+    (document,) = [document for document in DOCUMENTS if document.name == name]
+    return dict(json.loads(schema_path(document).read_text(encoding="utf-8")))
 
 
 def contents() -> dict[Path, str]:

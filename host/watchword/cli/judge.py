@@ -61,13 +61,12 @@ def command(
       watchword judge --judge runs/teacher --model models/alexa --port emu:c3 --data eve/ --sentry-high 0.4
       watchword judge --judge runs/teacher --serve 127.0.0.1:8750
     """
-    import json
-
     from watchword.data.recordings import select
     from watchword.export.image import load_image
     from watchword.files import check_file, write_atomic
     from watchword.judge.cascade import table
     from watchword.judge.commands import CascadeSettings, judge_recordings, serve_snippets
+    from watchword.typed_json import to_json
 
     note = functools.partial(click.echo, err=True)
     if serve is not None:
@@ -94,4 +93,4 @@ def command(
     results = judge_recordings(settings, image, selection, lambda ruling: click.echo(ruling.line()), note)
     click.echo(table(results))
     if out is not None:
-        write_atomic(out, json.dumps(results, indent=1) + "\n")
+        write_atomic(out, to_json(results))

@@ -16,6 +16,14 @@ from watchword.errors import WatchwordError
 from watchword.evaluate import metrics
 from watchword.evaluate.metrics import Accuracy, ScoredStream
 from watchword.judge.network import Judge
+from watchword.judge.results import (
+    CascadeResults,
+    JudgeSettings,
+    OperatingPoint,
+    RulingRecord,
+    SentryThreshold,
+    SweptPoint,
+)
 
 SWEPT = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
@@ -38,15 +46,10 @@ class Ruling:
         name = self.recording.name or self.recording.path.name
         return f"{verdict}  judge {self.score:.3f}  sentry {self.sentry:.3f}  {name} at {at:.2f} s"
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        time_s = (self.sample - LEAD_SAMPLES) / spec.SAMPLE_RATE_HZ
-        found = {
-            "path": str(self.recording.path),
-            "time_s": round(time_s, 3),
-            "sentry": self.sentry,
-        }
-        return {**found, "score": self.score, "accepted": self.accepted}
+    def record(self) -> RulingRecord:
+        """For the results."""
+        time_s = round((self.sample - LEAD_SAMPLES) / spec.SAMPLE_RATE_HZ, 3)
+        return RulingRecord(str(self.recording.path), time_s, self.sentry, self.score, self.accepted)
 
 
 @dataclass(frozen=True)
@@ -87,21 +90,24 @@ class Cascade:
             )
         return JudgedStream(stream, tuple(rulings))
 
-    def results(self, judged: Sequence[JudgedStream], own: core.DetectorConfig) -> dict[str, Any]:
-        """JSON-able figures: the sentry with its own settings and as it was, the cascade, its curve."""
+    def figures(self, judged: Sequence[JudgedStream], own: core.DetectorConfig) -> dict[str, Any]:
+        """Fields of CascadeResults: the sentry as stored and as it was, the cascade, its curve."""
         rulings = [ruling for one in judged for ruling in one.rulings]
         seconds = [ruling.seconds for ruling in rulings]
+        as_stored = [redetected(one.stream, own) for one in judged]
+        swept = {threshold: self._accuracy(judged, threshold) for threshold in SWEPT}
         return {
             "word": self.judge.word,
-            "judge": {"arch": self.judge.arch, "threshold": self.judge.threshold, "after_s": self.after_s},
-            "sentry_high": {"own": own.high, "used": self.detector.high},
+            "judge": JudgeSettings(self.judge.arch, self.judge.threshold, self.after_s),
+            "sentry_high": SentryThreshold(own.high, self.detector.high),
             "detections": len(rulings),
             "accepted": sum(ruling.accepted for ruling in rulings),
             "judging_ms_p50": 1000.0 * float(np.median(seconds)) if seconds else None,
-            "sentry_own_settings": figures(metrics.measure([redetected(one.stream, own) for one in judged])),
-            "sentry": figures(metrics.measure([one.stream for one in judged])),
-            "cascade": figures(self._accuracy(judged, self.judge.threshold)),
-            "curve": [{"threshold": t, **figures(self._accuracy(judged, t))} for t in SWEPT],
+            "sentry_own_settings": OperatingPoint(**_rates(metrics.measure(as_stored))),
+            "sentry": OperatingPoint(**_rates(metrics.measure([one.stream for one in judged]))),
+            "cascade": OperatingPoint(**_rates(self._accuracy(judged, self.judge.threshold))),
+            "curve": tuple(SweptPoint(**_rates(found), threshold=at) for at, found in swept.items()),
+            "rulings": tuple(ruling.record() for ruling in rulings),
         }
 
     def _accuracy(self, judged: Iterable[JudgedStream], threshold: float) -> Accuracy:
@@ -113,8 +119,8 @@ class Cascade:
         return metrics.measure(streams)
 
 
-def figures(accuracy: Accuracy) -> dict[str, Any]:
-    """The counts, rates and 95 % bounds of one operating point."""
+def _rates(accuracy: Accuracy) -> dict[str, Any]:
+    """The fields of an OperatingPoint."""
     return {
         "frr": accuracy.frr,
         "frr_upper95": accuracy.frr_upper95,
@@ -148,37 +154,37 @@ def check_words(judge: Judge, image: bytes, model: Path) -> None:
         raise WatchwordError(what, model, "use a model and a run of the same word")
 
 
-def table(results: dict[str, Any]) -> str:
+def table(results: CascadeResults) -> str:
     """The figures as text."""
-    own, used = results["sentry_high"]["own"], results["sentry_high"]["used"]
-    rows = [(f"sentry alone, at {own:.3f}", results["sentry_own_settings"])]
+    own, used = results.sentry_high.own, results.sentry_high.used
+    rows: list[tuple[str, OperatingPoint]] = [(f"sentry alone, at {own:.3f}", results.sentry_own_settings)]
     if used != own:
-        rows.append((f"sentry alone, at {used:.3f}", results["sentry"]))
-    rows += [(f"cascade, judge at {results['judge']['threshold']:.2f}", results["cascade"])]
-    rows += [(f"cascade, judge at {point['threshold']:.2f}", point) for point in results["curve"]]
+        rows.append((f"sentry alone, at {used:.3f}", results.sentry))
+    rows += [(f"cascade, judge at {results.judge.threshold:.2f}", results.cascade)]
+    rows += [(f"cascade, judge at {point.threshold:.2f}", point) for point in results.curve]
     head = f"{'':<28}{'missed':>14}{'FRR':>8}{'<=':>8}{'alarms':>8}{'FAH':>8}{'<=':>8}{'latency':>10}"
     lines = [
-        f"'{results['word']}', judge {results['judge']['arch']}: {results['accepted']} of "
-        f"{results['detections']} detections accepted; <= are 95 % bounds",
+        f"'{results.word}', judge {results.judge.arch}: {results.accepted} of "
+        f"{results.detections} detections accepted; <= are 95 % bounds",
         head,
         *(_row(name, point) for name, point in rows),
     ]
-    if results["judging_ms_p50"] is not None:
+    if results.judging_ms_p50 is not None:
         lines.append(
-            f"judging took {results['judging_ms_p50']:.0f} ms (median, this computer); the latencies of the "
-            f"cascade include {1000 * results['judge']['after_s']:.0f} ms of waiting for sound, not that"
+            f"judging took {results.judging_ms_p50:.0f} ms (median, this computer); the latencies of the "
+            f"cascade include {1000 * results.judge.after_s:.0f} ms of waiting for sound, not that"
         )
     return "\n".join(lines)
 
 
-def _row(name: str, point: dict[str, Any]) -> str:
+def _row(name: str, point: OperatingPoint) -> str:
     def shown(value: float | None, scale: float, digits: int, unit: str = "") -> str:
         return "-" if value is None else f"{scale * value:.{digits}f}{unit}"
 
-    missed = f"{point['misses']}/{point['positives']}"
+    missed = f"{point.misses}/{point.positives}"
     return (
-        f"{name:<28}{missed:>14}{shown(point['frr'], 100, 1, ' %'):>8}"
-        f"{shown(point['frr_upper95'], 100, 1, ' %'):>8}{point['false_alarms']:>8}"
-        f"{shown(point['fah'], 1, 2):>8}{shown(point['fah_upper95'], 1, 2):>8}"
-        f"{shown(point['latency_ms_p50'], 1, 0, ' ms'):>10}"
+        f"{name:<28}{missed:>14}{shown(point.frr, 100, 1, ' %'):>8}"
+        f"{shown(point.frr_upper95, 100, 1, ' %'):>8}{point.false_alarms:>8}"
+        f"{shown(point.fah, 1, 2):>8}{shown(point.fah_upper95, 1, 2):>8}"
+        f"{shown(point.latency_ms_p50, 1, 0, ' ms'):>10}"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from watchword import core
 from watchword.data.recordings import Selection
@@ -13,6 +12,7 @@ from watchword.evaluate.metrics import ScoredStream
 from watchword.judge import cascade
 from watchword.judge.cascade import Cascade, JudgedStream, Ruling
 from watchword.judge.network import Judge
+from watchword.judge.results import CascadeResults
 from watchword.judge.sentries import board_streams, host_streams
 
 Say = Callable[[str], None]
@@ -38,7 +38,7 @@ def judge_recordings(
     selection: Selection,
     on_ruling: Callable[[Ruling], None],
     say: Say,
-) -> dict[str, Any]:
+) -> CascadeResults:
     """Run the cascade on recordings; `on_ruling` gets each ruling as it is made. Returns the figures.
 
     image: the sentry's, from `settings.model`.
@@ -54,15 +54,14 @@ def judge_recordings(
         judged.append(pair.judge_stream(stream))
         for ruling in judged[-1].rulings:
             on_ruling(ruling)
-    return {
-        **pair.results(judged, cascade.sentry_settings(image, None)),
-        "model": str(settings.model),
-        "run": str(settings.run),
-        "port": settings.port or "host",
-        "origin": selection.origin,
-        "notes": list(selection.notes),
-        "rulings": [ruling.to_dict() for one in judged for ruling in one.rulings],
-    }
+    return CascadeResults(
+        **pair.figures(judged, cascade.sentry_settings(image, None)),
+        model=str(settings.model),
+        run=str(settings.run),
+        port=settings.port or "host",
+        origin=selection.origin,
+        notes=selection.notes,
+    )
 
 
 def _sentry_streams(
