@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -30,6 +31,8 @@ from ds_tcn import ds_tcn, feature_like_rows, settings
 from tflite_builder import SAME, TfliteBuilder, schema
 from watchword.export.graph import read_network
 from watchword.export.image import build_image, seal
+
+from tools.generate import results as reference
 
 CORE = Path(core.__file__).resolve().parents[2] / "firmware" / "core"
 FILES = {"model.tflite", "model.bin", "model.c", "model.h", "golden.npz", "card.json"}
@@ -111,6 +114,7 @@ def test_card_names_every_source_and_its_licence() -> None:
 
 def test_card_describes_the_image(folder: Path) -> None:
     card = json.loads((folder / "card.json").read_text())
+    jsonschema.validate(card, reference.schema_of("card.json"))
     image = load_image(folder)
     assert card["training"] == {"frr": 0.25}
     assert card["attribution"] == []

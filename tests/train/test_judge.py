@@ -30,7 +30,7 @@ pytestmark = pytest.mark.train
 
 from board_model import WORD, noise, write_model  # noqa: E402
 
-from tools.generate import results as reference
+from tools.generate import results as reference  # noqa: E402
 
 CLI = [sys.executable, "-c", "from watchword.cli.main import main; main()"]
 

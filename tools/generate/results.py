@@ -20,6 +20,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from watchword.evaluate.results import Results
+from watchword.export.card import Card
 from watchword.files import write_atomic
 from watchword.judge.results import CascadeResults
 
@@ -48,6 +49,7 @@ class Document:
 
 DOCUMENTS = (
     Document("results.json", Results, "Of a session folder: what `bench` and `evaluate` measured."),
+    Document("card.json", Card, "Of a model folder: what `export` knows of the model."),
     Document("judge.json", CascadeResults, "What `watchword judge --out FILE` writes, under any name."),
 )
 

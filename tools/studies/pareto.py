@@ -26,6 +26,7 @@ from watchword.config import FeaturesConfig, ModelConfig, RunConfig, config_from
 from watchword.core import Geometry
 from watchword.device import firmware
 from watchword.errors import WatchwordError
+from watchword.export.card import read_card
 from watchword.export.folder import export_model
 from watchword.export.settings import ModelSettings
 from watchword.export.size_target import SizeTarget
@@ -130,12 +131,12 @@ def read_metrics(run: Path) -> dict[str, Any]:
 
 def measured(name: str, folder: Path, pcm: np.ndarray) -> Row:
     """The figures of an exported model: from its card, and from the emulated board."""
-    card = json.loads((folder / "card.json").read_text())
+    card = read_card(folder)
     board = measure.board_costs(BOARD, folder, pcm)
     counts = board["counts"]
-    scores_per_second = spec.SAMPLE_RATE_HZ / (card["settings"]["hop_samples"] * card["stride_rows"])
+    scores_per_second = spec.SAMPLE_RATE_HZ / (card.settings["hop_samples"] * card.stride_rows)
     return Row(
-        name, card["sizes"]["parameters"], card["sizes"]["products_per_score"] * scores_per_second,
+        name, card.sizes.parameters, card.sizes.products_per_score * scores_per_second,
         board["arena_bytes"], counts["model per hop, mean"], counts["model per hop, most"],
         counts["pipeline per second"] / 1e6,
     )  # fmt: skip

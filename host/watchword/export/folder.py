@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from watchword import spec
 from watchword.errors import WatchwordError
+from watchword.export.card import FILE as CARD
+from watchword.export.card import Card, Checks, Sizes, Source, read_card
 from watchword.export.size_target import SizeTarget
 from watchword.files import write_atomic
+from watchword.typed_json import to_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,15 +56,14 @@ def export_model(
     warnings = size_target.check(len(image), network.arena_bytes, f"model '{settings.word}'")
     vectors = golden.make_golden(tflite, network, golden_rows)
     compared = golden.check_golden(image, vectors)
-    content = _card(tflite, image, network, settings, card)
-    content["checks"] = {"windows_equal_to_tflite_micro": compared, "size_warnings": warnings}
+    content = _card(tflite, image, network, settings, card, Checks(compared, tuple(warnings)))
     files: dict[str, bytes | str] = {
         "model.tflite": tflite,
         "model.bin": image,
         "model.h": c_writer.render_header(image, network, settings.word),
-        "model.c": c_writer.render_source(image, content["sha256"]["model.tflite"]),
+        "model.c": c_writer.render_source(image, content.sha256["model.tflite"]),
         "golden.npz": vectors.to_npz(),
-        "card.json": json.dumps(content, indent=2) + "\n",
+        CARD: to_json(content),
     }
     for name, text in files.items():
         write_atomic(Path(out_dir) / name, text)
@@ -70,25 +72,25 @@ def export_model(
 
 def summary(folder: Path) -> str:
     """What was exported, for a terminal: the layer table, the sizes and the checks."""
-    card = json.loads((folder / "card.json").read_text())
-    sizes, checks = card["sizes"], card["checks"]
+    card = read_card(folder)
+    sizes, checks = card.sizes, card.checks
     lines = [
-        *card["layers"],
-        f"one score every {card['stride_rows']} rows from {card['receptive_rows']} rows of context; "
-        f"{sizes['parameters']} parameters, {sizes['products_per_score']} multiply-accumulates a score",
-        f"image {sizes['image_bytes']} bytes (flash), arena {sizes['arena_bytes']} bytes (RAM)",
-        f"{checks['windows_equal_to_tflite_micro']} windows: every score equal to TFLite Micro's",
-        *(f"warning: {text}" for text in checks["size_warnings"]),
-        *_licences(card["attribution"]),
+        *card.layers,
+        f"one score every {card.stride_rows} rows from {card.receptive_rows} rows of context; "
+        f"{sizes.parameters} parameters, {sizes.products_per_score} multiply-accumulates a score",
+        f"image {sizes.image_bytes} bytes (flash), arena {sizes.arena_bytes} bytes (RAM)",
+        f"{checks.windows_equal_to_tflite_micro} windows: every score equal to TFLite Micro's",
+        *(f"warning: {text}" for text in checks.size_warnings),
+        *_licences(card.attribution),
         f"wrote {folder}",
     ]
     return "\n".join(lines)
 
 
-def _licences(attribution: Sequence[dict[str, str]]) -> list[str]:
+def _licences(attribution: Sequence[Source]) -> list[str]:
     """One line: the licences of what the model learnt from, and how many sources tell none."""
-    told = sorted({entry["licence"] for entry in attribution} - {_NO_LICENCE})
-    silent = sum(entry["licence"] == _NO_LICENCE for entry in attribution)
+    told = sorted({entry.licence for entry in attribution} - {_NO_LICENCE})
+    silent = sum(entry.licence == _NO_LICENCE for entry in attribution)
     parts = [", ".join(told)] if told else []
     parts += [f"{silent} sources tell none (column licence of a manifest)"] if silent else []
     return (
@@ -99,36 +101,33 @@ def _licences(attribution: Sequence[dict[str, str]]) -> list[str]:
 
 
 def _card(
-    tflite: bytes, image: bytes, network: Network, settings: ModelSettings, training: dict[str, Any]
-) -> dict[str, Any]:
+    tflite: bytes, image: bytes, network: Network, settings: ModelSettings, training: dict[str, Any],
+    checks: Checks,
+) -> Card:  # fmt: skip
     header_crc = int.from_bytes(image[spec.MODEL_CRC_FROM - 4 : spec.MODEL_CRC_FROM], "little")
-    return {
-        "word": settings.word,
-        "sha256": {name: hashlib.sha256(b).hexdigest() for name, b in _hashed(tflite, image)},
-        "crc32": f"{header_crc:08x}",
-        "frontend_id": f"{spec.FRONTEND_ID:08x}",
-        "model_format_id": f"{spec.MODEL_FORMAT_ID:08x}",
-        "settings": json.loads(settings.to_json()),
-        "sizes": {
-            "image_bytes": len(image),
-            "arena_bytes": network.arena_bytes,
-            "parameters": _parameters(network),
-            "products_per_score": network.products_per_score,
-        },
-        "receptive_rows": network.window_rows,
-        "stride_rows": network.stride_rows,
-        "layers": network.table().splitlines(),
-        "tools": _tool_versions(),
-        "attribution": attribution(training),
-        "training": training,
-    }
+    return Card(
+        word=settings.word,
+        sha256={name: hashlib.sha256(b).hexdigest() for name, b in _hashed(tflite, image)},
+        crc32=f"{header_crc:08x}",
+        frontend_id=f"{spec.FRONTEND_ID:08x}",
+        model_format_id=f"{spec.MODEL_FORMAT_ID:08x}",
+        settings=json.loads(settings.to_json()),
+        sizes=Sizes(len(image), network.arena_bytes, _parameters(network), network.products_per_score),
+        receptive_rows=network.window_rows,
+        stride_rows=network.stride_rows,
+        layers=tuple(network.table().splitlines()),
+        tools=_tool_versions(),
+        attribution=attribution(training),
+        training=training,
+        checks=checks,
+    )
 
 
-def attribution(training: dict[str, Any]) -> list[dict[str, str]]:
+def attribution(training: dict[str, Any]) -> tuple[Source, ...]:
     """Every source that the model was trained or validated on, with its licence if the manifest tells it."""
     sources = training.get("data", {}).get("sources", [])
     told = {(s["source"] or "(no source told)", s.get("licence") or _NO_LICENCE) for s in sources}
-    return [{"source": source, "licence": licence} for source, licence in sorted(told)]
+    return tuple(Source(source, licence) for source, licence in sorted(told))
 
 
 def _hashed(tflite: bytes, image: bytes) -> tuple[tuple[str, bytes], ...]:
