@@ -19,6 +19,7 @@ from watchword import core, spec
 from watchword.cli.export import command
 from watchword.data.plots import normalisation_of
 from watchword.errors import WatchwordError
+from watchword.export.card import Source
 from watchword.export.folder import attribution, export_model
 from watchword.export.image import load_image
 from watchword.export.layers import Network
@@ -74,7 +75,15 @@ def test_c_array_compiles_and_equals_the_image(folder: Path, tmp_path: Path) -> 
         "    return fwrite(ww_model_image, 1, ww_model_image_bytes, stdout) != ww_model_image_bytes;\n}\n"
     )
     program = tmp_path / "dump"
-    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{folder}", f"-I{CORE / 'gen'}"]
+    flags = [
+        "-std=c99",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        f"-I{folder}",
+        f"-I{CORE / 'gen'}",
+        f"-I{CORE / 'include'}",
+    ]
     subprocess.run(["gcc", *flags, "-o", program, main, folder / "model.c"], check=True)
     dumped = subprocess.run([program], check=True, capture_output=True).stdout
     assert dumped == (folder / "model.bin").read_bytes()
@@ -85,7 +94,8 @@ def test_c_array_refuses_another_front_end(folder: Path, tmp_path: Path) -> None
         text = (CORE / "gen" / header).read_text()
         text = text.replace(f"WW_FRONTEND_ID 0x{spec.FRONTEND_ID:08x}u", "WW_FRONTEND_ID 0x1u")
         (tmp_path / header).write_text(text)
-    command_line = ["gcc", "-fsyntax-only", f"-I{folder}", f"-I{tmp_path}", folder / "model.c"]
+    folders = [f"-I{part}" for part in (folder, tmp_path, CORE / "include")]
+    command_line = ["gcc", "-fsyntax-only", *folders, folder / "model.c"]
     result = subprocess.run(command_line, capture_output=True, text=True)
     assert result.returncode != 0
     assert "another front end" in result.stderr
@@ -106,10 +116,10 @@ def test_card_names_every_source_and_its_licence() -> None:
         for split in ("train", "val")
         for source, licence in (("digits", "CC BY-SA 4.0"), ("home", ""))
     ]
-    assert attribution({"data": {"sources": sources}}) == [
-        {"source": "digits", "licence": "CC BY-SA 4.0"},
-        {"source": "home", "licence": "not told"},
-    ]
+    assert attribution({"data": {"sources": sources}}) == (
+        Source("digits", "CC BY-SA 4.0"),
+        Source("home", "not told"),
+    )
 
 
 def test_card_describes_the_image(folder: Path) -> None:
