@@ -16,7 +16,7 @@ from watchword.data.jobs import CONDITIONS
 from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 from watchword.errors import WatchwordError
 from watchword.evaluate import conditions
-from watchword.evaluate.conditions import AS_IT_IS, Heard, hear_again
+from watchword.evaluate.conditions import AS_IT_IS, SoundInCondition, hear_again
 from watchword.evaluate.metrics import ScoredStream
 from watchword.evaluate.results import read_results
 
@@ -52,7 +52,7 @@ def test_every_recording_in_every_condition(selection: recordings.Selection) -> 
 def test_a_long_recording_is_heard_in_parts_that_join(selection: recordings.Selection) -> None:
     more = conditions.with_conditions(selection, conditions.read_scenes(selection, 1, 1))
     parts = [r.sound for r in more.recordings if r.condition == "10 dB" and r.path.name == "long.wav"]
-    pieces = [part.job.piece for part in parts if isinstance(part, Heard)]
+    pieces = [part.job.piece for part in parts if isinstance(part, SoundInCondition)]
     assert len(pieces) == 2
     assert pieces[0].start == 0 and pieces[0].stop == pieces[1].start and pieces[1].stop == 130 * 16_000
 

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from watchword import audio
 from watchword.cli.record import command
 from watchword.data import capture, record
-from watchword.data.capture import Heard, Meter, Microphone
 from watchword.data.clip_sources import find
 from watchword.data.endpoint import utterances, word_bounds
+from watchword.data.microphone import Meter, Microphone, Take
 from watchword.data.scan import scan
 from watchword.data.tables import read_table
 from watchword.errors import WatchwordError
@@ -51,25 +51,25 @@ GOOD = mixed(3.0, (1.0, say()))
 class FileSource:
     """The stand-in for a microphone: plays recorded takes one after the other."""
 
-    def __init__(self, takes: Sequence[Heard | np.ndarray]) -> None:
+    def __init__(self, takes: Sequence[Take | np.ndarray]) -> None:
         self.takes = iter(takes)
         self.levels: list[float] = []
 
-    def take(self, seconds: float, meter: Meter) -> Heard:
+    def take(self, seconds: float, meter: Meter) -> Take:
         heard = next(self.takes)
-        heard = heard if isinstance(heard, Heard) else Heard(heard)
+        heard = heard if isinstance(heard, Take) else Take(heard)
         meter(capture.level_dbfs(heard.pcm))
         return heard
 
 
 def run_guided(
-    takes: Sequence[Heard | np.ndarray], out: Path, count: int, label: str = "positive"
+    takes: Sequence[Take | np.ndarray], out: Path, count: int, label: str = "positive"
 ) -> tuple[list[Path], str]:
     """Saved clips, and all that was told."""
     told: list[str] = []
-    shelf = record.shelf(out, "hey you", "ann", label)
+    target = record.clip_folder(out, "hey you", "ann", label)
     saved = record.guided(
-        FileSource(takes), shelf, record.word_prompts("hey you"), label, count, told.append, lambda _: None,
+        FileSource(takes), target, record.word_prompts("hey you"), label, count, told.append, lambda _: None,
         pause=lambda _: None,
     )  # fmt: skip
     return list(saved), "\n".join(told)
@@ -77,9 +77,9 @@ def run_guided(
 
 class TestJudge:
     def test_a_good_take(self) -> None:
-        verdict = record.judge(GOOD, "positive")
-        assert verdict.fault == "" and verdict.seconds == pytest.approx(0.55, abs=0.06)
-        assert -30 < verdict.dbfs < -10
+        check = record.check_take(GOOD, "positive")
+        assert check.fault == "" and check.seconds == pytest.approx(0.55, abs=0.06)
+        assert -30 < check.dbfs < -10
 
     @pytest.mark.parametrize(
         ("pcm", "fault"),
@@ -94,12 +94,12 @@ class TestJudge:
         ],
     )
     def test_a_bad_one_and_why(self, pcm: np.ndarray, fault: str) -> None:
-        assert fault in record.judge(pcm, "positive").fault
+        assert fault in record.check_take(pcm, "positive").fault
 
     def test_speech_over_the_whole_take_is_fine_as_a_negative(self) -> None:
         talk = mixed(6.0, *((at, say(pitch=120 + 20 * at)) for at in np.arange(0.0, 6.0, 0.75)))
-        assert record.judge(talk, "negative").fault == ""
-        assert "nobody" in record.judge(mixed(6.0), "negative").fault
+        assert record.check_take(talk, "negative").fault == ""
+        assert "nobody" in record.check_take(mixed(6.0), "negative").fault
 
 
 class TestGuided:
@@ -116,7 +116,7 @@ class TestGuided:
         ]  # fmt: skip
 
     def test_a_bad_take_is_asked_for_again(self, tmp_path: Path) -> None:
-        lost = Heard(GOOD, lost=True)
+        lost = Take(GOOD, lost=True)
         saved, told = run_guided([mixed(3.0), lost, GOOD, GOOD], tmp_path, 2)
         assert len(saved) == 2
         assert told.count("1/2") == 3 and told.count("2/2") == 1
@@ -147,11 +147,11 @@ class TestGuided:
     @pytest.mark.parametrize("speaker", ["", "test", "Negative", "unknown", "a/b", "../x", "dev", "a b"])
     def test_a_speaker_that_a_scan_would_misread_is_refused(self, speaker: str, tmp_path: Path) -> None:
         with pytest.raises(WatchwordError, match="cannot name a speaker"):
-            record.shelf(tmp_path, "hey", speaker, "positive")
+            record.clip_folder(tmp_path, "hey", speaker, "positive")
 
     def test_a_word_without_letters_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(WatchwordError, match="is not a word"):
-            record.shelf(tmp_path, "!?", "ann", "positive")
+            record.clip_folder(tmp_path, "!?", "ann", "positive")
 
 
 class TestCut:
@@ -164,7 +164,7 @@ class TestCut:
         return audio.save(tmp_path / "long.wav", mixed(21.0, *said))
 
     def test_every_good_utterance_becomes_a_clip(self, long: Path, tmp_path: Path) -> None:
-        found = record.cut(long, record.shelf(tmp_path, "hey", "bob", "positive"), "positive")
+        found = record.cut(long, record.clip_folder(tmp_path, "hey", "bob", "positive"), "positive")
         assert len(found.saved) == 8
         assert [round(at) for at, _ in found.rejected] == [16, 18]
         assert "others last" in found.rejected[0][1] or "of sound" in found.rejected[0][1]
@@ -184,7 +184,7 @@ class TestCut:
     def test_silence_is_an_error(self, tmp_path: Path) -> None:
         path = audio.save(tmp_path / "a.wav", mixed(5.0))
         with pytest.raises(WatchwordError, match="nobody is heard"):
-            record.cut(path, record.shelf(tmp_path, "hey", "bob", "positive"), "positive")
+            record.cut(path, record.clip_folder(tmp_path, "hey", "bob", "positive"), "positive")
         assert utterances(np.zeros(100, np.int16)) == []
 
     @pytest.mark.real
@@ -301,7 +301,7 @@ class TestMicrophone:
 
     def test_the_command_records(self, sound: Callable, tmp_path: Path, monkeypatch: Any) -> None:
         sound(FakeSound())
-        monkeypatch.setattr(Microphone, "take", lambda *_: Heard(GOOD))
+        monkeypatch.setattr(Microphone, "take", lambda *_: Take(GOOD))
         monkeypatch.setattr(record, "_READING_S", 0.0)
         result = CliRunner().invoke(command, ["hey you", "--out", str(tmp_path), "--count", "2"])
         assert result.exit_code == 0 and "2 clips saved" in result.output, result.output
@@ -313,10 +313,10 @@ def test_recordings_of_three_people_are_a_corpus(tmp_path: Path) -> None:
     for number, speaker in enumerate(("ann", "bob", "cid")):
         for label in ("positive", "negative"):
             takes = [mixed(3.0, (1.0, say(pitch=130 + 30 * number)), seed=10 * number + i) for i in range(2)]
-            shelf = record.shelf(tmp_path, "hey you", speaker, label)
+            target = record.clip_folder(tmp_path, "hey you", speaker, label)
             prompts = repeat("say it")
             done = record.guided(
-                FileSource(takes), shelf, prompts, label, 2, lambda _: None, lambda _: None, lambda _: None
+                FileSource(takes), target, prompts, label, 2, lambda _: None, lambda _: None, lambda _: None
             )
             assert len(list(done)) == 2
     found = scan([tmp_path], "hey you")

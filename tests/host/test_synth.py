@@ -204,8 +204,8 @@ def test_the_training_part_alone_is_that_of_the_whole(
 
 @needs_espeak
 def test_clips_of_a_bigger_run_contain_those_of_a_smaller() -> None:
-    caster = synth.Caster(voices.open_engines(["espeak"]), 1)
-    few, many = ([u for u in synth._positives(PHRASE, n, caster, 1) if u.split == "test"] for n in (40, 80))
+    chooser = synth.VoiceChooser(voices.open_engines(["espeak"]), 1)
+    few, many = ([u for u in synth._positives(PHRASE, n, chooser, 1) if u.split == "test"] for n in (40, 80))
     assert many[: len(few)] == few
 
 

@@ -24,7 +24,7 @@ _ADDED_S = ADDED_SAMPLES / spec.SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True)
-class Heard:
+class ScoredTrial:
     """What became of one trial."""
 
     trial: Trial
@@ -33,7 +33,7 @@ class Heard:
     peer: Trace | None
 
 
-def listen(plan: Plan, image: bytes, peer: Peer | None) -> list[Heard]:
+def listen(plan: Plan, image: bytes, peer: Peer | None) -> list[ScoredTrial]:
     """Every trial through both detectors, the very same samples, over all cores; in the plan's order."""
     # Threads suffice: the C core releases the interpreter lock and the peer is a process of its own.
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
@@ -49,7 +49,7 @@ def listen(plan: Plan, image: bytes, peer: Peer | None) -> list[Heard]:
     return results
 
 
-def on_board(heard: Sequence[Heard], image: bytes, model: Path, port: str) -> None:
+def on_board(heard: Sequence[ScoredTrial], image: bytes, model: Path, port: str) -> None:
     """Our side once more on the board at `port`; raises if a single score differs from the host's."""
     bar = Progress(port, sum(_seconds(h.trial) for h in heard))
     try:
@@ -64,25 +64,25 @@ def on_board(heard: Sequence[Heard], image: bytes, model: Path, port: str) -> No
         bar.close()
 
 
-def our_scores(heard: Sequence[Heard]) -> Scores:
+def our_scores(heard: Sequence[ScoredTrial]) -> Scores:
     return _scores([(h.trial, h.ours) for h in heard])
 
 
-def peer_scores(heard: Sequence[Heard]) -> Scores | None:
+def peer_scores(heard: Sequence[ScoredTrial]) -> Scores | None:
     """None if there was no peer."""
     found = [(h.trial, h.peer) for h in heard if h.peer is not None]
     return _scores(found) if found else None
 
 
-def _listen_one(trial: Trial, image: bytes, peer: Peer | None) -> Heard:
+def _listen_one(trial: Trial, image: bytes, peer: Peer | None) -> ScoredTrial:
     pcm = stream_pcm(trial.recording)
     run = core.run_pipeline(image, pcm)
     levels = core.unit(run.smoothed_q15)
     other = peer.trace(pcm) if peer else None
-    return Heard(trial, run.scores, Trace(levels, run.score_samples), other)
+    return ScoredTrial(trial, run.scores, Trace(levels, run.score_samples), other)
 
 
-def _pcm(heard: Sequence[Heard]) -> Iterator[np.ndarray]:
+def _pcm(heard: Sequence[ScoredTrial]) -> Iterator[np.ndarray]:
     for one in heard:
         yield stream_pcm(one.trial.recording)
 

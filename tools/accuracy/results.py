@@ -10,7 +10,7 @@ from watchword.data.corpus import NOBODY
 from watchword.data.jobs import CONDITIONS
 from watchword.evaluate.equal_alarms import BUDGETS, Rate, Scores, Trace, alarm_rate, curve, rate, verdict
 
-from tools.accuracy.listen import Heard
+from tools.accuracy.listen import ScoredTrial
 from tools.accuracy.trials import POOLS, Plan, Trial, source_name
 
 MOST_PER_HOUR = 30.0  # false alarms, at the right edge of the curves
@@ -22,7 +22,7 @@ Results = dict[str, Any]
 
 
 def summarise(
-    plan: Plan, heard: Sequence[Heard], sides: dict[str, Scores], thresholds: dict[str, float]
+    plan: Plan, heard: Sequence[ScoredTrial], sides: dict[str, Scores], thresholds: dict[str, float]
 ) -> Results:
     """sides: ours and, if there is one, the peer; thresholds: what each detects from as shipped."""
     return {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from watchword.data.capture import Microphone
+    from watchword.data.microphone import Microphone
     from watchword.device.capture import BoardMicrophone
 
 _PATH = click.Path(path_type=Path)
@@ -58,9 +58,9 @@ def command(
     from watchword.data import record
 
     label = "negative" if negative else "positive"
-    shelf = record.shelf(out, word, speaker, label)
+    target = record.clip_folder(out, word, speaker, label)
     if recording is not None:
-        found = record.cut(recording, shelf, label)
+        found = record.cut(recording, target, label)
         for at_s, fault in found.rejected:
             click.echo(f"left out at {at_s:.1f} s: {fault}", err=True)
         saved = len(found.saved)
@@ -68,15 +68,15 @@ def command(
         prompts = record.other_prompts(word) if negative else record.word_prompts(word)
         with _source(device, port) as microphone:
             click.echo(f"listening to {microphone.name}; Ctrl-C ends, what was kept stays", err=True)
-            saved = sum(1 for _ in record.guided(microphone, shelf, prompts, label, count, _say, _meter))
-    click.echo(f"{saved} clips saved in {shelf.folder}")
+            saved = sum(1 for _ in record.guided(microphone, target, prompts, label, count, _say, _meter))
+    click.echo(f"{saved} clips saved in {target.folder}")
 
 
 @contextmanager
 def _source(device: int | None, port: str | None) -> Iterator[Microphone | BoardMicrophone]:
     """A board's microphone, or this computer's."""
     if port is None:
-        from watchword.data.capture import Microphone
+        from watchword.data.microphone import Microphone
 
         yield Microphone(device)
         return

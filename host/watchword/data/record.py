@@ -16,10 +16,10 @@ import numpy as np
 
 from watchword import audio, spec, words
 from watchword.data import phrases
-from watchword.data.capture import Meter, Source, level_dbfs
 from watchword.data.clip_sources import LABEL_FOLDERS
 from watchword.data.corpus import NOBODY, SPLIT_NAMES
 from watchword.data.endpoint import utterances, word_bounds
+from watchword.data.microphone import Meter, Source, level_dbfs
 from watchword.errors import WatchwordError
 from watchword.files import numbered
 
@@ -40,7 +40,7 @@ _MARGIN_S = 0.5  # kept around an utterance of a long recording
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TakeCheck:
     """Whether a take is of use: what is wrong with it (empty = nothing), its length and its level."""
 
     fault: str
@@ -57,7 +57,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ClipFolder:
     """Where the clips of one speaker go."""
 
     folder: Path
@@ -70,17 +70,17 @@ class Shelf:
         return audio.save_new(names, pcm)
 
 
-def shelf(out: Path, word: str, speaker: str, label: str) -> Shelf:
+def clip_folder(out: Path, word: str, speaker: str, label: str) -> ClipFolder:
     """The folder for a speaker's clips, in a name that a scan reads as theirs."""
     if not re.fullmatch(r"\w[\w-]*", speaker) or speaker.lower() in {*LABEL_FOLDERS, *SPLIT_NAMES, *NOBODY}:
         raise WatchwordError(
             f"'{speaker}' cannot name a speaker", "--speaker", "use letters and digits, such as ann2"
         )
     slug = words.folder_name(word)
-    return Shelf(out / label / speaker, slug if label == "positive" else f"not_{slug}")
+    return ClipFolder(out / label / speaker, slug if label == "positive" else f"not_{slug}")
 
 
-def judge(pcm: np.ndarray, label: str) -> Verdict:
+def check_take(pcm: np.ndarray, label: str) -> TakeCheck:
     """Look at one take, int16 [samples]: does it hold one word (positive), or speech (negative)?"""
     start, end = word_bounds(pcm)
     spoken = pcm[start:end]
@@ -99,12 +99,12 @@ def judge(pcm: np.ndarray, label: str) -> Verdict:
             return f"cut off at the {'beginning' if start < _EDGE else 'end'}"
         return ""
 
-    return Verdict(fault(), seconds, dbfs)
+    return TakeCheck(fault(), seconds, dbfs)
 
 
 # ── Guided ───────────────────────────────────────────────────────────────────────────────────
 def guided(
-    source: Source, target: Shelf, prompts: Iterator[str], label: str, count: int,
+    source: Source, target: ClipFolder, prompts: Iterator[str], label: str, count: int,
     say: Callable[[str], None], meter: Meter, pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[Path]:  # fmt: skip
     """Record `count` good takes, one a prompt; each is saved before the next begins."""
@@ -115,8 +115,8 @@ def guided(
             pause(_READING_S)
             say("now")
             heard = source.take(TAKE_S[label], meter)
-            verdict = judge(heard.pcm, label)
-            fault = "the computer was too slow to record it all" if heard.lost else verdict.fault
+            check = check_take(heard.pcm, label)
+            fault = "the computer was too slow to record it all" if heard.lost else check.fault
             if not fault:
                 break
             say(f"again: {fault}")
@@ -124,7 +124,7 @@ def guided(
             raise WatchwordError(f"{_ATTEMPTS} takes in a row were of no use; the last: {fault}", "",
                                  "check the microphone and its level")  # fmt: skip
         path = target.save(heard.pcm)
-        say(f"kept: {verdict.seconds:.2f} s, {verdict.dbfs:.0f} dBFS")
+        say(f"kept: {check.seconds:.2f} s, {check.dbfs:.0f} dBFS")
         yield path
 
 
@@ -144,7 +144,7 @@ def other_prompts(word: str, seed: int = 1) -> Iterator[str]:
 
 
 # ── From a long recording ────────────────────────────────────────────────────────────────────
-def cut(recording: Path, target: Shelf, label: str) -> Cut:
+def cut(recording: Path, target: ClipFolder, label: str) -> Cut:
     """Save every usable utterance of a long recording as a clip of its own."""
     pcm = audio.load(recording)
     spans = utterances(pcm)
@@ -155,7 +155,7 @@ def cut(recording: Path, target: Shelf, label: str) -> Cut:
     rejected: list[tuple[float, str]] = []
     for (start, end), (first, last) in zip(spans, _with_margins(spans, pcm.size), strict=True):
         seconds = (end - start) / RATE
-        fault = judge(pcm[first:last], label).fault
+        fault = check_take(pcm[first:last], label).fault
         if label == "positive" and seconds < _SHORTEST_OF_MEDIAN * usual_s:
             fault = f"{seconds:.2f} s, while the others last {usual_s:.2f} s"
         if fault:

@@ -82,25 +82,25 @@ class Synthesis:
     manifest: Path
 
 
-class Caster:
+class VoiceChooser:
     """Chooses who says a text, and how: engines and speakers in turn, deliveries at random."""
 
     def __init__(self, engines: Sequence[Engine], seed: int) -> None:
-        self._casts: dict[str, list[tuple[Engine, list[str]]]] = {split: [] for split in SPLITS}
+        self._voices: dict[str, list[tuple[Engine, list[str]]]] = {split: [] for split in SPLITS}
         for engine in engines:
             for split, speakers in split_speakers(engine.name, engine.speakers, seed).items():
                 if speakers:
-                    self._casts[split].append((engine, speakers))
-        for split, casts in self._casts.items():
-            if not casts:
+                    self._voices[split].append((engine, speakers))
+        for split, voices in self._voices.items():
+            if not voices:
                 names = ", ".join(engine.name for engine in engines)
                 what = f"no voice is left for {split}: {names} has too few speakers"
                 raise WatchwordError(what, "", "add another engine, for instance espeak")
 
-    def cast(
+    def utterances(
         self, texts: Iterator[str], label: str, split: str, kind: str, rng: np.random.Generator
     ) -> Iterator[Utterance]:
-        turns = cycle(_turns(self._casts[split]))
+        turns = cycle(_turns(self._voices[split]))
         for text, (engine, speakers) in zip(texts, turns, strict=False):
             speaker = next(speakers)
             yield Utterance(
@@ -110,12 +110,12 @@ class Caster:
             )  # fmt: skip
 
 
-def _turns(casts: Sequence[tuple[Engine, list[str]]]) -> list[tuple[Engine, Iterator[str]]]:
+def _turns(voices: Sequence[tuple[Engine, list[str]]]) -> list[tuple[Engine, Iterator[str]]]:
     """One round of engines, each as often as the square root of its number of speakers: an engine of
     two voices must not fill half of the training, nor one of seventy all of it.
     """
     rounds = []
-    for engine, speakers in casts:
+    for engine, speakers in voices:
         count = round(math.sqrt(len(speakers)))
         endless = cycle(speakers)
         rounds += [((i + 0.5) / count, engine, endless) for i in range(count)]
@@ -155,20 +155,20 @@ def synthesise(
         raise WatchwordError("a negative amount of speech", "", "give a count and minutes of zero or more")
     phrase = phrases.check_phrase(phrase)
     opened = open_engines(engines)
-    caster = Caster(opened, seed)
-    studio = _Studio(out, opened, jobs or os.cpu_count() or 1, progress)
+    chooser = VoiceChooser(opened, seed)
+    renderer = _Renderer(out, opened, jobs or os.cpu_count() or 1, progress)
     try:
-        words = [u for u in _positives(phrase, positives, caster, seed) if u.split in splits]
-        clips = studio.record_all(iter(words), len(words))
+        words = [u for u in _positives(phrase, positives, chooser, seed) if u.split in splits]
+        clips = renderer.render_all(iter(words), len(words))
         for split in splits:
             for kind, minutes in _negative_minutes(split, negative_minutes).items():
                 texts = _negative_texts(phrase, kind, _rng(seed, split, kind, "texts"))
-                utterances = caster.cast(texts, "negative", split, kind, _rng(seed, split, kind))
-                clips += studio.record_minutes(utterances, minutes, f"{split} {kind}")
+                utterances = chooser.utterances(texts, "negative", split, kind, _rng(seed, split, kind))
+                clips += renderer.render_minutes(utterances, minutes, f"{split} {kind}")
         clips += _noise_beds(out, clips, splits, seed)
     finally:
-        studio.close()
-    return Synthesis(clips, studio.made, _publish(out, clips))
+        renderer.close()
+    return Synthesis(clips, renderer.made, _publish(out, clips))
 
 
 # ── Planning ─────────────────────────────────────────────────────────────────────────────────
@@ -177,12 +177,12 @@ def _rng(seed: int, *purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32("/".join(purpose).encode())])
 
 
-def _positives(phrase: str, count: int, caster: Caster, seed: int) -> Iterator[Utterance]:
+def _positives(phrase: str, count: int, chooser: VoiceChooser, seed: int) -> Iterator[Utterance]:
     held_out = {split: round(POSITIVE_SHARES[split] * count) for split in ("val", "test")}
     for split, share in {"train": count - sum(held_out.values()), **held_out}.items():
         rng = _rng(seed, split, "wake")
         texts = (phrase + _ENDINGS[int(rng.integers(len(_ENDINGS)))] for _ in range(share))
-        yield from caster.cast(texts, "positive", split, "wake", _rng(seed, split, "wake", "delivery"))
+        yield from chooser.utterances(texts, "positive", split, "wake", _rng(seed, split, "wake", "delivery"))
 
 
 def _negative_minutes(split: str, total: float) -> dict[str, float]:
@@ -202,7 +202,7 @@ def _negative_texts(phrase: str, kind: str, rng: np.random.Generator) -> Iterato
 
 
 # ── Making ───────────────────────────────────────────────────────────────────────────────────
-class _Studio:
+class _Renderer:
     """Speaks utterances in parallel, or finds them spoken."""
 
     def __init__(self, folder: Path, engines: Sequence[Engine], jobs: int, progress: bool) -> None:
@@ -214,22 +214,22 @@ class _Studio:
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def record_all(self, utterances: Iterator[Utterance], total: int) -> list[Clip]:
+    def render_all(self, utterances: Iterator[Utterance], total: int) -> list[Clip]:
         clips: list[Clip] = []
         with tqdm(total=total, desc="wake word", unit="clip", disable=not self._progress) as bar:
-            while batch := self._record_next(utterances, _BATCH):
+            while batch := self._render_next(utterances, _BATCH):
                 clips += batch
                 bar.update(len(batch))
         return clips
 
-    def record_minutes(self, utterances: Iterator[Utterance], minutes: float, what: str) -> list[Clip]:
+    def render_minutes(self, utterances: Iterator[Utterance], minutes: float, what: str) -> list[Clip]:
         """Utterances in order until together they last `minutes`; the same ones whatever the batches."""
         clips: list[Clip] = []
         goal_s, held_s = minutes * 60.0, 0.0
         with tqdm(total=round(goal_s), desc=what, unit="s", disable=not self._progress) as bar:
             while held_s < goal_s:
                 mean_s = held_s / len(clips) if clips else 10.0
-                batch = self._record_next(utterances, min(_BATCH, int((goal_s - held_s) / mean_s) + 1))
+                batch = self._render_next(utterances, min(_BATCH, int((goal_s - held_s) / mean_s) + 1))
                 for clip in batch:
                     if held_s < goal_s:
                         clips.append(clip)
@@ -239,10 +239,10 @@ class _Studio:
                 bar.update(min(round(held_s), bar.total) - bar.n)
         return clips
 
-    def _record_next(self, utterances: Iterator[Utterance], count: int) -> list[Clip]:
-        return list(self._pool.map(self._record, islice(utterances, count)))
+    def _render_next(self, utterances: Iterator[Utterance], count: int) -> list[Clip]:
+        return list(self._pool.map(self._rendered, islice(utterances, count)))
 
-    def _record(self, utterance: Utterance) -> Clip:
+    def _rendered(self, utterance: Utterance) -> Clip:
         engine = self._engines[utterance.engine]
         path = utterance.path(self._folder, engine.version)
         if path.is_file():

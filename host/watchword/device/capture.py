@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from watchword import audio, core, spec
 from watchword.core import DetectorConfig
-from watchword.data.capture import Heard, Meter, level_dbfs
+from watchword.data.microphone import Meter, Take, level_dbfs
 from watchword.device.client import DEFECT_REMEDY, Board, BoardDetection, Deadline, check_model, detection_of
 from watchword.device.messages import Received
 from watchword.device.recording import check_new, growing
@@ -175,13 +175,13 @@ class BoardMicrophone:
         self._board = board
         self.name = f"the microphone of {board.info['board']}"
 
-    def take(self, seconds: float, meter: Meter) -> Heard:
+    def take(self, seconds: float, meter: Meter) -> Take:
         """What the board had heard before is thrown away."""
         heard = capture(
             self._board, _STALE_S + seconds, everything=True, on_audio=lambda pcm: meter(level_dbfs(pcm))
         )
         first = round(_STALE_S * spec.SAMPLE_RATE_HZ)
-        return Heard(heard.pcm[first : first + round(seconds * spec.SAMPLE_RATE_HZ)], heard.lost > 0)
+        return Take(heard.pcm[first : first + round(seconds * spec.SAMPLE_RATE_HZ)], heard.lost > 0)
 
 
 def save_detections(

@@ -58,7 +58,7 @@ class Scenes:
 
 
 @dataclass(frozen=True)
-class Heard:
+class SoundInCondition:
     """Part of a recording under a condition.
 
     Room and noise depend on the sound, the condition, the draw and the seed, not on where files lie.
@@ -93,7 +93,7 @@ def hear_again(results: Results, event: EventRecord, start: int, stop: int) -> n
         raise WatchwordError("the results name no conditions", path, "run evaluate again")
     bank = _bank(results.origin["data"], results.origin["split"])
     job = ValidationJob(Piece(path, "", scene.start, scene.stop), scene.condition, scene.draw)
-    return Heard(job, bank, results.conditions.seed)()[max(0, start) : max(0, stop)]
+    return SoundInCondition(job, bank, results.conditions.seed)()[max(0, start) : max(0, stop)]
 
 
 _digest = lru_cache(maxsize=4096)(digest_file)
@@ -174,7 +174,7 @@ def _variants(
     for draw, start_s, stop_s in spans:
         first, last = (round(at * spec.SAMPLE_RATE_HZ) for at in (start_s, stop_s))
         job = ValidationJob(Piece(recording.path, "", first, last), condition, draw)
-        sound = Heard(job, scenes.bank, scenes.seed)
+        sound = SoundInCondition(job, scenes.bank, scenes.seed)
         yield replace(recording, condition=condition, sound=sound, limit_s=None), stop_s - start_s
 
 

@@ -19,7 +19,7 @@ _FLOOR_DBFS = -96.0
 
 
 @dataclass(frozen=True)
-class Heard:
+class Take:
     """One take: int16 [samples] at 16 kHz, and whether the computer was too slow to get all of it."""
 
     pcm: np.ndarray
@@ -29,7 +29,7 @@ class Heard:
 class Source(Protocol):
     """Where takes come from."""
 
-    def take(self, seconds: float, meter: Meter) -> Heard:
+    def take(self, seconds: float, meter: Meter) -> Take:
         """Listen for `seconds`, starting now."""
         ...
 
@@ -47,7 +47,7 @@ class Microphone:
         self.name = str(info["name"])
         self._rate_hz = self._usable_rate(float(info["default_samplerate"]))
 
-    def take(self, seconds: float, meter: Meter) -> Heard:
+    def take(self, seconds: float, meter: Meter) -> Take:
         """Record mono; another rate than 16 kHz is resampled as in any sound file."""
         blocks, lost = [], False
         size = round(_BLOCK_S * self._rate_hz)
@@ -67,7 +67,7 @@ class Microphone:
         if self._rate_hz != spec.SAMPLE_RATE_HZ:
             signal = pcm.astype(np.float32) / np.float32(audio.FULL_SCALE)
             pcm = audio.to_int16(soxr.resample(signal, self._rate_hz, spec.SAMPLE_RATE_HZ, quality="HQ"))
-        return Heard(pcm, lost)
+        return Take(pcm, lost)
 
     def _usable_rate(self, default_hz: float) -> int:
         """16 kHz if the input can, else what it does by default."""
