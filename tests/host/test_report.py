@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import soundfile
 import synthetic
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib import image as images
 from sounds_of_rooms import corpus
 from watchword import audio
@@ -23,6 +25,7 @@ from watchword.errors import WatchwordError
 from watchword.evaluate import report, session
 from watchword.evaluate.events import MAX_TRACES
 from watchword.evaluate.excerpts import make_excerpts
+from watchword.evaluate.plots import log_ticks
 from watchword.evaluate.results import (
     SCHEMA,
     ConditionFigures,
@@ -92,6 +95,15 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text[self.section] += data.replace("\xa0", " ")
+
+
+@given(st.floats(1e-3, 1e3), st.floats(1.3, 1e5))
+def test_a_logarithmic_axis_has_enough_ticks_to_be_read(low: float, ratio: float) -> None:
+    high = low * ratio
+    ticks = log_ticks(low, high)
+    assert ticks == sorted(ticks) and all(low <= tick <= high for tick in ticks) and len(ticks) <= 9
+    assert ratio < 10 or len(ticks) >= 2
+    assert ratio < 50 or ratio > 1000 or len(ticks) >= 3, "no value is read by guessing between two decades"
 
 
 @pytest.fixture(scope="module")

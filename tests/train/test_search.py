@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,9 +34,9 @@ from watchword.errors import WatchwordError
 from watchword.export.graph import read_network
 from watchword.export.image import build_image
 from watchword.export.settings import ModelSettings
-from watchword.train.search.results import outcome, trained, write_results
+from watchword.train.search.results import best_of, outcome, trained, write_results
 from watchword.train.search.space import Space, load_space
-from watchword.train.search.study import StudyPlan, finished, open_study, search
+from watchword.train.search.study import StudyPlan, finished, open_study, search, with_target
 
 pytest.importorskip("optuna")
 
@@ -87,7 +88,7 @@ def test_it_finds_better_settings_and_writes_them(space: Space, tmp_path: Path) 
     assert search_stub.frr_of(best) < 0.5 * search_stub.frr_of(BASE)
     assert replace(best, model=BASE.model, train=BASE.train) == BASE  # nothing but the space varied
     assert best.model.dilations in ((1, 2), (1, 2, 4))
-    assert f"best: trial {study.best_trial.number}" in told and "best.toml" in told
+    assert f"best: trial {best_of(done).number}" in told and "best.toml" in told
     rows = list(csv.DictReader((folder / "trials.csv").open()))
     assert len(rows) == len(study.get_trials())
     assert sum(row["outcome"] in ("trained", "cut short") for row in rows) == 20
@@ -317,3 +318,29 @@ def test_a_real_search(tmp_path: Path) -> None:
         results = json.loads((run_folder / "metrics.json").read_text())["validation"]["results"]
         assert float(row["frr"]) == pytest.approx(mean(results["int8"]["frr_at_high"].values()), abs=1e-6)
     assert int(rows[0]["flash_bytes"]) > int(rows[1]["flash_bytes"])  # 16 channels, then 8
+
+
+def trial(number: int, frr: float, instructions: float, flash: int = 1000) -> Any:
+    found = {"instructions": instructions, "flash_bytes": flash}
+    return SimpleNamespace(number=number, value=frr, user_attrs=found)
+
+
+def test_of_equal_trials_the_cheaper_is_best() -> None:
+    done = [trial(0, 0.2, 3e6), trial(1, 0.1, 3e6), trial(2, 0.1, 2e6, 900), trial(3, 0.1, 2e6, 800)]
+    assert best_of(done).number == 3
+
+
+def test_a_study_that_hears_no_word_names_no_best(
+    space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_stub, "frr_of", lambda config: 2.0)  # clean 1.0, reverb 3.0: over the whole
+    study = run(plan(space, tmp_path / "study", 2))
+    told = "\n".join(write_results(study, BASE, space, tmp_path / "study"))
+    assert "of the 2 trained ones hears a word" in told
+    assert not (tmp_path / "study" / "best.toml").exists()
+
+
+def test_a_configuration_that_train_wrote_has_a_target_to_search_for() -> None:
+    assert with_target(RunConfig(), None).detector.target_fah == 0.5
+    assert with_target(BASE, None).detector.target_fah == 1.0
+    assert with_target(BASE, 2.0).detector.target_fah == 2.0

@@ -36,7 +36,10 @@ Examples:
 @click.option(
     "--storage", default="", help="URL of a database that other machines reach [default: in the study]."
 )
-@click.option("--target-fah", type=float, help="Compare misses at this many false alarms per hour.")
+@click.option(
+    "--target-fah", type=float,
+    help="Compare misses at this many false alarms per hour [default: the configuration's, or 0.5].",
+)  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Print only what was found.")
 def command(
     config: Path, space_name: str, folder: Path, trials: int, timeout_min: float | None, jobs: int,
@@ -50,12 +53,12 @@ def command(
 
     Writes best.toml, trials.csv, history.png, importance.png, pareto.png and a run folder for each trial.
     """
-    from watchword.config import adjusted, load_config
+    from watchword.config import load_config
     from watchword.train.search.results import write_results
     from watchword.train.search.space import load_space
-    from watchword.train.search.study import StudyPlan, open_study, search
+    from watchword.train.search.study import StudyPlan, open_study, search, with_target
 
-    base = adjusted(load_config(config), {("detector", "target_fah"): target_fah})
+    base = with_target(load_config(config), target_fah)
     space = load_space(space_name)
     timeout_s = None if timeout_min is None else 60.0 * timeout_min
     plan = StudyPlan(base, space, folder, trials, storage, timeout_s, not quiet)

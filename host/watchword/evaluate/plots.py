@@ -44,6 +44,9 @@ _STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 
+_MOST_TICKS = 9  # with a label, on one axis
+_NINE = tuple(range(1, 10))
+
 
 def styled(draw: Callable[..., str | None]) -> Callable[..., str | None]:
     """Draw with the report's style, and leave matplotlib's own settings as they were."""
@@ -96,12 +99,15 @@ def curve_svg(results: Results, max_frr: float | None, max_fah: float | None) ->
     axes.set(
         xlim=(-0.12 * one, right),
         ylim=(-0.03 * top, top),
-        xlabel="false alarms per hour (FAH)",
+        xlabel="false alarms per hour (FAH), logarithmic",
         ylabel="missed wakes (FRR), %",
     )
-    axes.set_xticks([0, *_decades(one, right)])
-    axes.set_xticklabels([f"{t:g}" for t in [0, *_decades(one, right)]])
-    axes.minorticks_off()
+    ticks = [0.0, *log_ticks(one, right)]
+    if max_fah and 0.3 * one < max_fah < right and all(not 2 / 3 < tick / max_fah < 3 / 2 for tick in ticks):
+        ticks.append(max_fah)  # the edge of the budget can be read
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks(log_ticks(one, right, _NINE), minor=True)
+    axes.tick_params(axis="x", which="minor", length=2, labelbottom=False)
     axes.legend(loc="upper right", fontsize=9)
     return figure_svg(drawing)
 
@@ -201,10 +207,18 @@ def trace_svg(trace: Trace, high: float, width: int = 380, height: int = 64) -> 
     return f'<svg class="trace" {size} role="img" aria-label="scores around the event">{"".join(parts)}</svg>'
 
 
-def _decades(low: float, high: float) -> list[float]:
-    """1, 10, 100 … between low and high; always at least one tick."""
-    exponents = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
-    return [float(10.0**e) for e in exponents] or [low]
+def log_ticks(low: float, high: float, steps: Sequence[int] = ()) -> list[float]:
+    """Ticks of a logarithmic axis from `low` to `high`: 1, 2, 5, 10 …; on a long axis 1, 10, 100 …
+
+    `steps`: these multiples of every power of ten. On an axis shorter than any step, its lower end.
+    """
+    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
+    for tried in [steps] if steps else [(1, 2, 5), (1, 5), (1,)]:
+        ticks = [step * 10.0**e for e in range(first, last + 1) for step in tried]
+        inside = [float(f"{tick:g}") for tick in ticks if low <= tick <= high]
+        if len(inside) <= _MOST_TICKS:
+            break
+    return inside or [low]
 
 
 def figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:

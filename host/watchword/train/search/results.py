@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,17 @@ def trained(study: Study) -> list[FrozenTrial]:
     return [t for t in study.get_trials(deepcopy=False) if outcome(t) == "trained"]
 
 
+def best_of(done: Sequence[FrozenTrial]) -> FrozenTrial:
+    """The trained trial that misses fewest; of equals the one with fewer instructions, then less flash."""
+
+    def order(trial: FrozenTrial) -> tuple[float, float, float, int]:
+        found = trial.user_attrs
+        missed = 1.0 if trial.value is None else trial.value
+        return missed, found["instructions"], found["flash_bytes"], trial.number
+
+    return min(done, key=order)
+
+
 def write_results(study: Study, base: RunConfig, space: Space, folder: Path) -> list[str]:
     """Write the study folder's files; returns what to tell about them."""
     trials = study.get_trials(deepcopy=False)
@@ -48,7 +60,9 @@ def write_results(study: Study, base: RunConfig, space: Space, folder: Path) -> 
     draw_pareto(done, base, folder / "pareto.png")
     if not draw_importance(study, len(done), folder / "importance.png"):
         lines.append("too few results that differ to say which settings matter: no importance.png")
-    best = study.best_trial
+    best = best_of(done)
+    if best.value is None or best.value >= 1.0:
+        return [*lines, f"none of the {len(done)} trained ones hears a word: train longer; no best.toml"]
     path = save_config(space.apply(base, best.params), folder / "best.toml")
     return [*lines, *_describe(best), f"its settings, for watchword train --config: {path}"]
 

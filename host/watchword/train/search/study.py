@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from watchword.config import RunConfig
+from watchword.config import RunConfig, adjusted
 from watchword.errors import WatchwordError
 from watchword.files import check_folder
 from watchword.processes import end_with_parent
@@ -43,6 +43,7 @@ _SETTINGS = "settings"  # study attribute: what every process that joins must ag
 _MOST_FAILURES = 3  # in a row: then it is not the trial's settings
 _MOST_REJECTIONS = 100  # in a row: then hardly anything in the space fits
 _RETRIES = 2  # of a trial whose process was killed
+DEFAULT_TARGET_FAH = 0.5
 _OPENING_TRIES = 5  # two processes that create the same tables at the same moment
 
 
@@ -137,6 +138,13 @@ def finished(study: Study) -> int:
         "rejected" not in t.user_attrs and (t.state != TrialState.FAIL or "error" in t.user_attrs)
         for t in trials
     )
+
+
+def with_target(config: RunConfig, target_fah: float | None) -> RunConfig:
+    """The configuration with a false-alarm target: the given one, its own, or DEFAULT_TARGET_FAH."""
+    if target_fah is None and config.detector.target_fah == 0:
+        target_fah = DEFAULT_TARGET_FAH
+    return adjusted(config, {("detector", "target_fah"): target_fah})
 
 
 def _check(plan: StudyPlan) -> None:
