@@ -8,16 +8,16 @@ from watchword import core, spec
 from watchword.core import Geometry
 from watchword.data.plan import ValidationStream
 from watchword.evaluate.metrics import stretch_peaks
-from watchword.train.validation import Accuracy, ValidationSet, calibrate
+from watchword.train.validation import ValidationScores, ValidationSet, calibrate
 
 GEOMETRY = Geometry(320, 69, 2)
 ONE = 1 << 15
 
 
-def accuracy(words: list[float], alarms: list[float], hours: float = 2.0) -> Accuracy:
+def accuracy(words: list[float], alarms: list[float], hours: float = 2.0) -> ValidationScores:
     peaks = np.round(np.array(words) * ONE).astype(int)
     sorted_alarms = np.sort(np.round(np.array(alarms) * ONE).astype(int))[::-1]
-    return Accuracy({"clean": peaks}, sorted_alarms, hours, np.array([0.1]))
+    return ValidationScores({"clean": peaks}, sorted_alarms, hours, np.array([0.1]))
 
 
 def test_frr_at_false_alarms() -> None:

@@ -15,7 +15,7 @@ from watchword.device import ports
 from watchword.device.client import Board
 from watchword.errors import WatchwordError
 from watchword.evaluate.equal_alarms import Scores, Trace, Word, pooled, separated_peaks, word_peak
-from watchword.evaluate.progress import Progress
+from watchword.evaluate.progress import AudioProgress
 
 from tools.accuracy.peer import Peer
 from tools.accuracy.trials import POOLS, Plan, Trial
@@ -37,7 +37,7 @@ def listen(plan: Plan, image: bytes, peer: Peer | None) -> list[ScoredTrial]:
     """Every trial through both detectors, the very same samples, over all cores; in the plan's order."""
     # Threads suffice: the C core releases the interpreter lock and the peer is a process of its own.
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
-    bar = Progress("both detectors" if peer else "our detector", sum(_seconds(t) for t in plan.trials))
+    bar = AudioProgress("both detectors" if peer else "our detector", sum(_seconds(t) for t in plan.trials))
     results = []
     try:
         for heard in pool.map(lambda trial: _listen_one(trial, image, peer), plan.trials):
@@ -51,7 +51,7 @@ def listen(plan: Plan, image: bytes, peer: Peer | None) -> list[ScoredTrial]:
 
 def on_board(heard: Sequence[ScoredTrial], image: bytes, model: Path, port: str) -> None:
     """Our side once more on the board at `port`; raises if a single score differs from the host's."""
-    bar = Progress(port, sum(_seconds(h.trial) for h in heard))
+    bar = AudioProgress(port, sum(_seconds(h.trial) for h in heard))
     try:
         with ports.open_port(port, model) as transport, Board(transport, port) as board:
             for one, result in zip(heard, board.stream_many(_pcm(heard)), strict=True):

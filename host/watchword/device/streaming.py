@@ -13,7 +13,7 @@ from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES, stream_pcm
 from watchword.device.client import Board, BoardDetection, StreamResult
 from watchword.evaluate.ledger import Batch, BoardScores, Ledger, sound_digest
 from watchword.evaluate.metrics import ScoredStream
-from watchword.evaluate.progress import Progress
+from watchword.evaluate.progress import AudioProgress
 from watchword.evaluate.results import LinkFigures
 from watchword.evaluate.session import Session
 
@@ -67,7 +67,7 @@ class BoardStreams:
             return
         batcher = _Batcher(board)
         total_s = sum(_seconds(self.wanted[place]) for place in missing)
-        bar = Progress(str(board.info["board"]), total_s)
+        bar = AudioProgress(str(board.info["board"]), total_s)
         before = board.link_counters.bytes_sent
         board.link.on_sent = lambda count: bar.reach(min((count - before) / BYTES_PER_SECOND, total_s))
         try:

@@ -13,7 +13,7 @@ _FORMAT = (
 _LOG_INTERVAL_S = 10.0  # where the bar cannot be redrawn in place
 
 
-class Progress:
+class AudioProgress:
     """A progress bar in seconds of audio that shows how many times faster than real time it goes."""
 
     def __init__(self, what: str, total_s: float, hidden: bool = False) -> None:

@@ -20,7 +20,7 @@ from watchword.data.recordings import (
 from watchword.errors import WatchwordError
 from watchword.evaluate.ledger import Ledger
 from watchword.evaluate.metrics import Detect, ScoredStream
-from watchword.evaluate.progress import Progress
+from watchword.evaluate.progress import AudioProgress
 from watchword.processes import spread
 
 _Results = Generator[tuple[int, ScoredStream | Skipped], None, None]
@@ -53,7 +53,7 @@ def run_host(
     missing = [i for i in order if i not in known]
     total_s = sum(selection.seconds[i] for i in missing)
     recordings = [selection.recordings[i] for i in missing]
-    bar = Progress("host pipeline", total_s, hidden=not progress)
+    bar = AudioProgress("host pipeline", total_s, hidden=not progress)
     results: dict[int, ScoredStream | Skipped] = {**known}
     try:
         inline = workers == 1 or total_s < _INLINE_S

@@ -9,13 +9,13 @@ import numpy as np
 
 from watchword.files import write_atomic
 from watchword.train.stage import RunLog
-from watchword.train.validation import Accuracy
+from watchword.train.validation import ValidationScores
 
 _FIGURE = (12.0, 3.6)  # inches
 _MOST_ALARMS = 20
 
 
-def draw_curves(log: RunLog, results: dict[str, Accuracy], path: Path) -> Path:
+def draw_curves(log: RunLog, results: dict[str, ValidationScores], path: Path) -> Path:
     """`results`: accuracy on validation by name ("float", "int8")."""
     import matplotlib
 

@@ -19,7 +19,7 @@ from watchword.train.scoring import Scorer
 from watchword.train.stage import Stage, ValidationResult
 from watchword.train.tensorflow import precision
 from watchword.train.trainer import Trainer, load_weights
-from watchword.train.validation import Accuracy, calibrate
+from watchword.train.validation import ValidationScores, calibrate
 
 _RANGE_SEGMENTS = 256  # training segments that set the activations' ranges
 _STEPS_WORTH_FUSING = 1000
@@ -152,7 +152,7 @@ def _fusing_pays(config: RunConfig) -> bool:
 
 
 def validation_result(
-    config: RunConfig, accuracy: Accuracy, detector: core.DetectorConfig
+    config: RunConfig, accuracy: ValidationScores, detector: core.DetectorConfig
 ) -> ValidationResult:
     """The figures of one validation; the operating point is calibrated if `[detector] target_fah` is set."""
     target, by_target = config.detector.target_fah, config.train.best_by == "target_fah"

@@ -25,7 +25,7 @@ from watchword.train.fit import Quantised
 from watchword.train.prepare import Prepared
 from watchword.train.scoring import Scorer
 from watchword.train.state import comparable
-from watchword.train.validation import Accuracy, Score, calibrate
+from watchword.train.validation import Score, ValidationScores, calibrate
 
 _DISTANCE_BATCHES = 20
 
@@ -38,11 +38,11 @@ class Outcome:
     """
 
     settings: ModelSettings
-    accuracy: dict[str, Accuracy]
+    accuracy: dict[str, ValidationScores]
     calibration: dict[str, float] | None
 
     @property
-    def exported(self) -> Accuracy:
+    def exported(self) -> ValidationScores:
         """Accuracy of the model that is exported; of a teacher, which stays float, the float one."""
         return self.accuracy["int8" if "int8" in self.accuracy else "float"]
 
@@ -76,7 +76,7 @@ def validate_models(config: RunConfig, prepared: Prepared, network: Any, models:
         measured = validation.measure(lambda _: exported, detector)
         detector, calibration = calibrate(measured, detector, target)
 
-    def measure(scores: list[np.ndarray]) -> Accuracy:
+    def measure(scores: list[np.ndarray]) -> ValidationScores:
         return validation.measure(lambda _: scores, detector)
 
     accuracy = {name: measure(scores) for name, scores in found.items()}

@@ -24,7 +24,7 @@ Score = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class ValidationScores:
     """Peaks of the averaged score, Q15: one per word, and one per event on the negatives."""
 
     word_peaks: dict[str, np.ndarray]  # by condition
@@ -110,7 +110,7 @@ class ValidationSet:
 
     def measure(
         self, score: Callable[[Sequence[np.ndarray]], list[np.ndarray]], detector: core.DetectorConfig
-    ) -> Accuracy:
+    ) -> ValidationScores:
         """`score` turns int8 rows of the streams into their raw scores, uint8 [n] each."""
         words: dict[str, list[int]] = {name: [] for name in CONDITIONS}
         alarms: list[int] = []
@@ -131,7 +131,7 @@ class ValidationSet:
         peaks = {name: np.array(found) for name, found in words.items() if found}
         descending = np.sort(np.array(alarms, int))[::-1]
         times, highest = np.array(latencies), np.array(quiet, int)
-        return Accuracy(peaks, descending, self.negative_hours, times, detector.low_q15, highest)
+        return ValidationScores(peaks, descending, self.negative_hours, times, detector.low_q15, highest)
 
 
 def make_validation_set(
@@ -142,7 +142,7 @@ def make_validation_set(
 
 
 def calibrate(
-    accuracy: Accuracy, detector: core.DetectorConfig, target_fah: float
+    accuracy: ValidationScores, detector: core.DetectorConfig, target_fah: float
 ) -> tuple[core.DetectorConfig, dict[str, float]]:
     """The lowest high threshold that keeps the validation negatives within `target_fah` per hour.
 

@@ -33,7 +33,7 @@ from watchword.train.scoring import Scorer
 from watchword.train.stage import Stage
 from watchword.train.tensorflow import make_reproducible
 from watchword.train.trainer import Trainer, load_weights, save_weights
-from watchword.train.validation import Accuracy, ValidationSet
+from watchword.train.validation import ValidationScores, ValidationSet
 
 _VERSION = 1  # of how heads are made
 _WEIGHTS, _NOTES = "head.npz", "head.json"
@@ -166,7 +166,7 @@ def _train(
     logits = architectures.logits_of(network)
     trainer = Trainer(network, logits, make_loss(t, detector.smoothing, geometry), stage)
     scorer = Scorer(logits, geometry)
-    best: Accuracy | None = None
+    best: ValidationScores | None = None
     hidden = None if progress else True  # None: hidden unless stderr is a terminal
     for epoch in tqdm(range(_EPOCHS), desc="teacher   ", unit=" epochs", disable=hidden):
         for number, batch in enumerate(batches.take(steps)):
