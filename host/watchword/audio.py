@@ -17,8 +17,21 @@ from watchword.decoders import SUFFIXES, Decoder, Header, open_sound
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic, write_new
 
-__all__ = ["FULL_SCALE", "SUFFIXES", "Header", "blocks", "check_suffix", "count_samples", "load", "load_part",
-           "probe", "resampled_size", "save", "save_new", "to_int16"]  # fmt: skip
+__all__ = [
+    "FULL_SCALE",
+    "SUFFIXES",
+    "Header",
+    "blocks",
+    "check_suffix",
+    "count_samples",
+    "load",
+    "load_part",
+    "probe",
+    "resampled_size",
+    "save",
+    "save_new",
+    "to_int16",
+]
 
 FULL_SCALE = 32768.0
 _BLOCK_FRAMES = 1 << 18  # bounds the memory that a long file needs

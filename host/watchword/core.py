@@ -149,9 +149,14 @@ def frontend_rows(pcm: Pcm, hop_samples: int, coeffs: int, kind: str = "mfcc") -
     pcm = np.ascontiguousarray(pcm, np.int16)
     rows = np.empty((len(pcm) // hop_samples if hop_samples > 0 else 0, coeffs), np.int16)
     count = lib.wwb_frontend_rows(
-        _pointer(pcm, "int16_t *"), len(pcm), spec.FEATURE_KINDS[kind], hop_samples, coeffs,
-        _pointer(rows, "int16_t *"), len(rows),
-    )  # fmt: skip
+        _pointer(pcm, "int16_t *"),
+        len(pcm),
+        spec.FEATURE_KINDS[kind],
+        hop_samples,
+        coeffs,
+        _pointer(rows, "int16_t *"),
+        len(rows),
+    )
     _check(count, f"front end ({kind}, hop {hop_samples}, {coeffs} coefficients)")
     return rows
 
@@ -177,10 +182,16 @@ def normalise(rows: Rows, normalisation: Normalisation) -> InputRows:
         )
     out = np.empty(rows.shape, np.int8)
     status = lib.wwb_normalise(
-        _pointer(rows, "int16_t *"), len(rows), rows.shape[1], spec.CMVN_MODES[normalisation.mode],
-        normalisation.alpha_q15, _pointer(mean, "int16_t *"), _pointer(gain, "uint16_t *"),
-        ffi.NULL if spread is None else _pointer(spread, "uint16_t *"), _pointer(out, "int8_t *"),
-    )  # fmt: skip
+        _pointer(rows, "int16_t *"),
+        len(rows),
+        rows.shape[1],
+        spec.CMVN_MODES[normalisation.mode],
+        normalisation.alpha_q15,
+        _pointer(mean, "int16_t *"),
+        _pointer(gain, "uint16_t *"),
+        ffi.NULL if spread is None else _pointer(spread, "uint16_t *"),
+        _pointer(out, "int8_t *"),
+    )
     _check(status, "normalisation")
     return out
 
@@ -193,9 +204,13 @@ def detect(
     samples = np.ascontiguousarray(score_samples, np.uint64)
     smoothed, fired = np.zeros(len(scores), np.uint16), np.zeros(len(scores), np.uint8)
     status = lib.wwb_detect(
-        _pointer(scores, "uint8_t *"), _pointer(samples, "uint64_t *"), len(scores), _settings(config),
-        _pointer(smoothed, "uint16_t *"), _pointer(fired, "uint8_t *"),
-    )  # fmt: skip
+        _pointer(scores, "uint8_t *"),
+        _pointer(samples, "uint64_t *"),
+        len(scores),
+        _settings(config),
+        _pointer(smoothed, "uint16_t *"),
+        _pointer(fired, "uint8_t *"),
+    )
     _check(status, "detector settings")
     return smoothed, np.flatnonzero(fired)
 
@@ -255,9 +270,13 @@ class ModelImage:
         rows = np.ascontiguousarray(rows, np.int8)
         out = np.empty(len(rows), np.uint8)
         count = lib.wwb_model_scores(
-            self.content, len(self.content), _pointer(rows, "int8_t *"), len(rows),
-            _pointer(out, "uint8_t *"), len(out),
-        )  # fmt: skip
+            self.content,
+            len(self.content),
+            _pointer(rows, "int8_t *"),
+            len(rows),
+            _pointer(out, "uint8_t *"),
+            len(out),
+        )
         return out[: _check(count, "model image")]
 
     @property
@@ -320,10 +339,16 @@ class Pipeline:
         scores, smoothed = np.empty(capacity, np.uint8), np.empty(capacity, np.uint16)
         samples, fired = np.empty(capacity, np.uint64), np.empty(capacity, np.uint8)
         n = lib.wwb_pipeline_feed(
-            self._pipeline, _pointer(pcm, "int16_t *"), len(pcm), chunk_samples,
-            _pointer(scores, "uint8_t *"), _pointer(smoothed, "uint16_t *"), _pointer(samples, "uint64_t *"),
-            _pointer(fired, "uint8_t *"), capacity,
-        )  # fmt: skip
+            self._pipeline,
+            _pointer(pcm, "int16_t *"),
+            len(pcm),
+            chunk_samples,
+            _pointer(scores, "uint8_t *"),
+            _pointer(smoothed, "uint16_t *"),
+            _pointer(samples, "uint64_t *"),
+            _pointer(fired, "uint8_t *"),
+            capacity,
+        )
         ends = samples[:n].astype(np.int64)
         events = [Detection(int(ends[i]), int(smoothed[i])) for i in np.flatnonzero(fired[:n])]
         rows = int(lib.wwb_pipeline_rows(self._pipeline))

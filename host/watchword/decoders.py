@@ -24,14 +24,56 @@ from watchword.errors import WatchwordError
 
 # What phones, recorders and editors write. One list for all commands.
 _SNDFILE_SUFFIXES = frozenset(
-    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
-     ".w64", ".rf64")
-)  # fmt: skip
+    (
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".au",
+        ".snd",
+        ".caf",
+        ".w64",
+        ".rf64",
+    )
+)
 _FFMPEG_SUFFIXES = frozenset(
-    (".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".aac", ".webm", ".weba", ".mkv", ".mka", ".3gp", ".3gpp",
-     ".3ga", ".3g2", ".amr", ".awb", ".wma", ".asf", ".avi", ".mp2", ".ac3", ".ape", ".wv", ".tta", ".spx",
-     ".gsm", ".qcp", ".dss", ".ts")
-)  # fmt: skip
+    (
+        ".m4a",
+        ".m4b",
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".aac",
+        ".webm",
+        ".weba",
+        ".mkv",
+        ".mka",
+        ".3gp",
+        ".3gpp",
+        ".3ga",
+        ".3g2",
+        ".amr",
+        ".awb",
+        ".wma",
+        ".asf",
+        ".avi",
+        ".mp2",
+        ".ac3",
+        ".ape",
+        ".wv",
+        ".tta",
+        ".spx",
+        ".gsm",
+        ".qcp",
+        ".dss",
+        ".ts",
+    )
+)
 SUFFIXES = _SNDFILE_SUFFIXES | _FFMPEG_SUFFIXES
 
 _STREAMED_BYTES = 0x7FFF0000  # a data size from here on stands for "not known when the header was written"
@@ -211,9 +253,10 @@ def _open_with_ffmpeg(path: Path, error: Exception) -> _Ffmpeg:
                 raise
     elif suffix in _FFMPEG_SUFFIXES:
         raise WatchwordError(
-            f"{suffix} files are read with ffmpeg, which is not installed", path,
+            f"{suffix} files are read with ffmpeg, which is not installed",
+            path,
             "apt install ffmpeg, or convert it to wav or flac",
-        )  # fmt: skip
+        )
     raise _unreadable(path, error)
 
 

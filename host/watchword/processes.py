@@ -24,9 +24,14 @@ _HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 def spread(
-    work: Callable[..., T], jobs: Sequence[tuple[Any, ...]], workers: int,
-    prepare: Callable[..., None], arguments: tuple[Any, ...], where: str, remedy: str,
-) -> Generator[tuple[int, T], None, None]:  # fmt: skip
+    work: Callable[..., T],
+    jobs: Sequence[tuple[Any, ...]],
+    workers: int,
+    prepare: Callable[..., None],
+    arguments: tuple[Any, ...],
+    where: str,
+    remedy: str,
+) -> Generator[tuple[int, T], None, None]:
     """(index, work(*job)) of every job, as each is done; every process calls prepare(*arguments) first.
 
     When the caller gives up, the jobs in work are given up too; close the generator to wait for that.

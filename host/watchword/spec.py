@@ -404,4 +404,4 @@ def _fingerprint(*parts: object) -> int:
 FRONTEND_ID = _fingerprint(
     "frontend-1", SAMPLE_RATE_HZ, WINDOW_SAMPLES, MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ,
     FLOOR_DBFS, MFCC_FRAC_BITS, NORM_GAIN_FRAC_BITS, CMVN_ALPHA_FRAC_BITS, INPUT_SCALE,
-)  # fmt: skip
+)  # fmt: skip # a list of names

@@ -124,10 +124,20 @@ class RandomNetwork:
         fields = {"inputs": (value,), "first_row": first + (taps - 1) * dilation * step, **fields}
         stride = int(rng.choice([1, 1, 2, 3])) if op not in ("ADD", "LUT") else 1
         self.layers.append(
-            Layer(op, op, in_channels=channels, out_channels=outputs, row_step=step * stride, taps=taps,
-                  stride=stride, dilation=dilation, zero_out=int(rng.integers(-128, 128)),
-                  out_range=(low, high) if narrow else (-128, 127), **fields)
-        )  # fmt: skip
+            Layer(
+                op,
+                op,
+                in_channels=channels,
+                out_channels=outputs,
+                row_step=step * stride,
+                taps=taps,
+                stride=stride,
+                dilation=dilation,
+                zero_out=int(rng.integers(-128, 128)),
+                out_range=(low, high) if narrow else (-128, 127),
+                **fields,
+            )
+        )
 
     def conv(self, outputs: int | None = None) -> None:
         rng, channels = self.rng, self.timing(len(self.layers))[0]
@@ -136,8 +146,16 @@ class RandomNetwork:
         taps = int(rng.integers(1, 7))
         weights, bias = int8(rng, (outputs, taps, channels // groups)), random_bias(rng, outputs)
         zeros = (int(rng.integers(-128, 128)), 0)
-        self.append("CONV", outputs, taps, groups=groups, weights=weights, bias=bias, zeros=zeros,
-                    **random_scales(rng, outputs, 30))  # fmt: skip
+        self.append(
+            "CONV",
+            outputs,
+            taps,
+            groups=groups,
+            weights=weights,
+            bias=bias,
+            zeros=zeros,
+            **random_scales(rng, outputs, 30),
+        )
 
     def depthwise(self) -> None:
         rng = self.rng
@@ -168,19 +186,28 @@ class RandomNetwork:
         firsts = [self.timing(v)[1] for v in inputs]
         start = max(firsts) + step * int(rng.integers(0, 3))
         self.append(
-            "ADD", channels, inputs=tuple(inputs), first_row=start,
+            "ADD",
+            channels,
+            inputs=tuple(inputs),
+            first_row=start,
             lags=tuple((start - f) // step for f in firsts),
-            zeros=tuple(int(z) for z in rng.integers(-128, 128, 2)), **random_scales(rng, 2, 0),
-        )  # fmt: skip
+            zeros=tuple(int(z) for z in rng.integers(-128, 128, 2)),
+            **random_scales(rng, 2, 0),
+        )
 
 
 def streamed(lib: Any, image: bytes, value: int, channels: int, rows: np.ndarray) -> np.ndarray:
     """All rows int8 [n, channels] that one value takes while `rows` stream through the engine."""
     out = np.zeros((len(rows), channels), np.int8)
     count = lib.wwb_model_values(
-        image, len(image), ffi.from_buffer("int8_t[]", rows), len(rows), value,
-        ffi.from_buffer("int8_t[]", out), len(out),
-    )  # fmt: skip
+        image,
+        len(image),
+        ffi.from_buffer("int8_t[]", rows),
+        len(rows),
+        value,
+        ffi.from_buffer("int8_t[]", out),
+        len(out),
+    )
     assert count > 0, f"nothing came out: {count}"
     return out[:count]
 
@@ -210,9 +237,14 @@ def test_kernels(both: tuple[Any, Any], seed: int) -> None:
 def frontend_rows(lib: Any, pcm: np.ndarray, kind: int, hop: int, coeffs: int) -> np.ndarray:
     rows = np.empty((len(pcm) // hop, coeffs), np.int16)
     count = lib.wwb_frontend_rows(
-        ffi.from_buffer("int16_t[]", pcm), len(pcm), kind, hop, coeffs,
-        ffi.from_buffer("int16_t[]", rows), len(rows),
-    )  # fmt: skip
+        ffi.from_buffer("int16_t[]", pcm),
+        len(pcm),
+        kind,
+        hop,
+        coeffs,
+        ffi.from_buffer("int16_t[]", rows),
+        len(rows),
+    )
     assert count == len(rows)
     return rows
 
@@ -260,10 +292,16 @@ def test_normaliser(both: tuple[Any, Any], seed: int, mode: int, alpha: int) -> 
     for lib in both:
         out = np.empty((30, 40), np.int8)
         status = lib.wwb_normalise(
-            ffi.from_buffer("int16_t[]", rows), 30, 40, mode, alpha, ffi.from_buffer("int16_t[]", mean),
-            ffi.from_buffer("uint16_t[]", gain), ffi.from_buffer("uint16_t[]", spread),
+            ffi.from_buffer("int16_t[]", rows),
+            30,
+            40,
+            mode,
+            alpha,
+            ffi.from_buffer("int16_t[]", mean),
+            ffi.from_buffer("uint16_t[]", gain),
+            ffi.from_buffer("uint16_t[]", spread),
             ffi.from_buffer("int8_t[]", out),
-        )  # fmt: skip
+        )
         assert status == 0
         results.append(out)
     np.testing.assert_array_equal(*results)

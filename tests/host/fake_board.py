@@ -19,10 +19,19 @@ from watchword.device import messages
 
 SAMPLES_PER_SCORE = 640
 INFO = {
-    "frontend_id": spec.FRONTEND_ID, "model_crc32": 1, "model_bytes": 2, "arena_bytes": 3, "clock_hz": 0,
-    "hop_samples": 320, "coeffs": 40, "receptive_rows": 50, "stride_rows": 2,
-    "firmware": "fake", "board": "in-process", "word": "änything",
-}  # fmt: skip
+    "frontend_id": spec.FRONTEND_ID,
+    "model_crc32": 1,
+    "model_bytes": 2,
+    "arena_bytes": 3,
+    "clock_hz": 0,
+    "hop_samples": 320,
+    "coeffs": 40,
+    "receptive_rows": 50,
+    "stride_rows": 2,
+    "firmware": "fake",
+    "board": "in-process",
+    "word": "änything",
+}
 
 
 def expected_scores(pcm: np.ndarray) -> np.ndarray:

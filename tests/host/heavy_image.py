@@ -46,14 +46,14 @@ def heavy_image(light: bytes) -> bytes:
             "out_min": -128, "out_max": 127, "ring_offset": ring, "weights_offset": offsets[0],
             "bias_offset": offsets[1], "multiplier_offset": offsets[2], "shift_offset": offsets[3],
             "reserved": b"",
-        }  # fmt: skip
+        }  # fmt: skip # a table of fields
         layers += struct.pack(layer_format, *(values[name] for name, _ in spec.LAYER_FIELDS))
         ring += _up(1 if last else OUTPUTS)
     header |= {
         "arena_bytes": ring, "layers_offset": layers_at, "layer_count": LAYERS, "receptive_rows": TAPS,
         "stride_rows": 1, "norm_mean_offset": norm_at, "norm_gain_offset": norm_at + len(_padded(mean)),
         "weights_offset": weights_at, "weights_bytes": len(blob), "image_bytes": weights_at + len(blob),
-    }  # fmt: skip
+    }  # fmt: skip # a table of fields
     body = layers + norm + blob
     image = struct.pack(header_format, *(header[name] for name in names)) + body
     crc = zlib.crc32(image[spec.MODEL_CRC_FROM :])

@@ -73,10 +73,18 @@ def board_run(counters: dict[str, int], clock_hz: int = 0, **info: Any) -> bench
 
 # Two seconds of sound, and the silence around it.
 COUNTED = stats(
-    samples=32_000 + bench.ADDED_SAMPLES, hops=100, frontend_total=300, frontend_min=1, frontend_max=3,
-    model_total=4_000_000_000_000, model_min=0, model_max=2**32 - 1,
-    detector_total=30, detector_min=0, detector_max=1,
-)  # fmt: skip
+    samples=32_000 + bench.ADDED_SAMPLES,
+    hops=100,
+    frontend_total=300,
+    frontend_min=1,
+    frontend_max=3,
+    model_total=4_000_000_000_000,
+    model_min=0,
+    model_max=2**32 - 1,
+    detector_total=30,
+    detector_min=0,
+    detector_max=1,
+)
 SILENCE = stats(samples=bench.ADDED_SAMPLES, hops=125, frontend_total=100, detector_total=10)
 
 
@@ -85,8 +93,11 @@ def test_cost_per_second_of_sound_and_per_hop() -> None:
     cost = bench.cost_of(board_run(COUNTED))
     assert cost.unit == "instructions"
     assert cost.instructions_per_audio_second == {
-        "frontend": 100, "model": 2_000_000_000_000, "detector": 10, "total": 2_000_000_000_110,
-    }  # fmt: skip
+        "frontend": 100,
+        "model": 2_000_000_000_000,
+        "detector": 10,
+        "total": 2_000_000_000_110,
+    }
     assert cost.instructions_per_hop is not None
     assert cost.instructions_per_hop["frontend"] == Spread(1, 3.0, 3)
     assert cost.detection_instructions == DetectionCost(2_000.0, 3_000)

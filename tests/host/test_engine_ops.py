@@ -29,9 +29,14 @@ def engine_values(image: bytes, value: int, channels: int, rows: np.ndarray) -> 
     """All rows int8 [n, channels] of one value while `rows` stream through the engine."""
     out = np.empty((len(rows), channels), np.int8)
     count = core.lib.wwb_model_values(
-        image, len(image), core.ffi.from_buffer("int8_t[]", rows.tobytes()), len(rows), value,
-        core.ffi.cast("int8_t *", out.ctypes.data), len(out),
-    )  # fmt: skip
+        image,
+        len(image),
+        core.ffi.from_buffer("int8_t[]", rows.tobytes()),
+        len(rows),
+        value,
+        core.ffi.cast("int8_t *", out.ctypes.data),
+        len(out),
+    )
     assert count >= 0, f"engine refused the image: status {-count}"
     return out[:count]
 

@@ -87,15 +87,31 @@ class TestEvaluate:
     def test_stable_keys(self, results: dict[str, Any]) -> None:
         """What other programs may rely on."""
         assert {
-            "frr", "positives", "fah", "fah_upper95", "false_alarms", "negative_hours", "latency_ms", "cost",
-            "memory", "budgets", "parity", "link", "hashes", "board",
-        } <= results.keys()  # fmt: skip
+            "frr",
+            "positives",
+            "fah",
+            "fah_upper95",
+            "false_alarms",
+            "negative_hours",
+            "latency_ms",
+            "cost",
+            "memory",
+            "budgets",
+            "parity",
+            "link",
+            "hashes",
+            "board",
+        } <= results.keys()
         assert results["latency_ms"].keys() >= {"p50", "p95"}
         stages = results["cost"]["instructions_per_audio_second"]
         assert stages == {"frontend": None, "model": None, "detector": None, "total": None}
         assert results["memory"].keys() == {
-            "ram_bytes", "arena_bytes", "stack_bytes", "code_bytes", "model_bytes",
-        }  # fmt: skip
+            "ram_bytes",
+            "arena_bytes",
+            "stack_bytes",
+            "code_bytes",
+            "model_bytes",
+        }
         assert results["parity"].keys() >= {"checked_scores", "mismatches"}
         assert results["link"].keys() >= {"bytes", "retransmissions", "lost_samples"}
         assert results["hashes"].keys() == {"firmware", "model", "spec"}
@@ -194,9 +210,13 @@ class TestErrors:
 
     @pytest.mark.parametrize("port", ["emu:z80", "/dev/ttyNOWHERE"])
     def test_bench_without_a_board(
-        self, port: str, model: Path, sounds: tuple[Path, Path], tmp_path: Path,
+        self,
+        port: str,
+        model: Path,
+        sounds: tuple[Path, Path],
+        tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         arguments = ("--port", port, "--model", model, "--positives", sounds[0], "--out", tmp_path / "out")
         assert port in self.fails(capsys, "bench", *arguments)
         assert not (tmp_path / "out").exists()

@@ -21,9 +21,15 @@ def float_logmel(pcm: np.ndarray, hop: int) -> np.ndarray:
     padded = np.concatenate([np.zeros(spec.WINDOW_SAMPLES - hop), pcm.astype(np.float64)])
     spectrum = librosa.stft(padded, n_fft=spec.WINDOW_SAMPLES, hop_length=hop, window="hann", center=False)
     filters = librosa.filters.mel(
-        sr=spec.SAMPLE_RATE_HZ, n_fft=spec.WINDOW_SAMPLES, n_mels=spec.MEL_BANDS, fmin=spec.MEL_LOW_HZ,
-        fmax=spec.MEL_HIGH_HZ, htk=True, norm=None, dtype=np.float64,
-    )  # fmt: skip
+        sr=spec.SAMPLE_RATE_HZ,
+        n_fft=spec.WINDOW_SAMPLES,
+        n_mels=spec.MEL_BANDS,
+        fmin=spec.MEL_LOW_HZ,
+        fmax=spec.MEL_HIGH_HZ,
+        htk=True,
+        norm=None,
+        dtype=np.float64,
+    )
     filters /= filters.sum(axis=1, keepdims=True)
     levels: np.ndarray = np.log2(1 + filters @ np.abs(spectrum) ** 2 / spec.floor_power())
     return levels
@@ -124,9 +130,15 @@ def test_fewer_coefficients_are_a_prefix() -> None:
 
 @pytest.mark.parametrize(
     ("hop", "coeffs", "kind"),
-    [(0, 40, "mfcc"), (200, 40, "mfcc"), (320, 12, "mfcc"), (320, 41, "mfcc"), (320, 39, "logmel"),
-     (200, 40, "logmel")],
-)  # fmt: skip
+    [
+        (0, 40, "mfcc"),
+        (200, 40, "mfcc"),
+        (320, 12, "mfcc"),
+        (320, 41, "mfcc"),
+        (320, 39, "logmel"),
+        (200, 40, "logmel"),
+    ],
+)
 def test_unsupported_settings_are_refused(hop: int, coeffs: int, kind: str) -> None:
     with pytest.raises(WatchwordError, match="ERR_ARGUMENT"):
         core.frontend_rows(np.zeros(640, np.int16), hop, coeffs, kind)

@@ -52,10 +52,19 @@ def test_crc_equals_zlib_in_one_go_and_in_pieces() -> None:
         assert lib.wwb_crc32(half, content[cut:], length - cut) == zlib.crc32(content, start)
 
 
-@pytest.mark.parametrize("payload", [
-    b"", b"\0", b"\1", bytes(656), b"\xff" * 656, b"\1" * 246 + b"\0" * 3,
-    *(b"\1" * n for n in range(244, 252)), *(b"\2" * n + b"\0" for n in range(498, 506)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\0",
+        b"\1",
+        bytes(656),
+        b"\xff" * 656,
+        b"\1" * 246 + b"\0" * 3,
+        *(b"\1" * n for n in range(244, 252)),
+        *(b"\2" * n + b"\0" for n in range(498, 506)),
+    ],
+)
 def test_frames_on_the_wire_are_cobs_and_zlib_crc(payload: bytes) -> None:
     device = open_device()
     assert device.send(SCORES, payload)

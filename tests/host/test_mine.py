@@ -121,8 +121,9 @@ class TestAudio:
     def test_of_a_manifest_only_training_negatives_and_noise(self, corpus: Path) -> None:
         heard = training_audio([corpus], "alexa").selection.recordings
         assert [(r.path.parent.name, r.path.name) for r in heard] == [
-            ("train", "negative.wav"), ("train", "noise.wav"),
-        ]  # fmt: skip
+            ("train", "negative.wav"),
+            ("train", "noise.wav"),
+        ]
 
     def test_what_says_the_word_is_left_out_whatever_its_label(self, corpus: Path) -> None:
         clips = read_manifest(corpus)
@@ -145,8 +146,10 @@ class TestAudio:
         single = sound(tmp_path / "c.wav")
         audio_ = training_audio([tmp_path / "evening", single, single], "alexa")
         assert {r.path.name: r.speaker for r in audio_.selection.recordings} == {
-            "a.wav": "ann", "b.flac": "", "c.wav": "",
-        }  # fmt: skip
+            "a.wav": "ann",
+            "b.flac": "",
+            "c.wav": "",
+        }
 
     def test_a_truth_file_keeps_its_words(self, tmp_path: Path) -> None:
         sound(tmp_path / "evening.wav")

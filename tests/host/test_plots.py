@@ -35,9 +35,14 @@ def test_the_mel_spectrogram_is_the_one_behind_the_mfccs() -> None:
     window = np.hanning(spec.WINDOW_SAMPLES + 1)[:-1]
     power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
     mel = librosa.filters.mel(
-        sr=RATE, n_fft=spec.WINDOW_SAMPLES, n_mels=spec.MEL_BANDS, fmin=spec.MEL_LOW_HZ,
-        fmax=spec.MEL_HIGH_HZ, htk=True, norm=None,
-    )  # fmt: skip
+        sr=RATE,
+        n_fft=spec.WINDOW_SAMPLES,
+        n_mels=spec.MEL_BANDS,
+        fmin=spec.MEL_LOW_HZ,
+        fmax=spec.MEL_HIGH_HZ,
+        htk=True,
+        norm=None,
+    )
     floor = spec.floor_power() * mel.sum(axis=1)
     expected = 10 * np.log10(1 + power @ mel.T / floor)
     found = log_mel(pcm, hop)

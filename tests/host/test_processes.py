@@ -47,8 +47,11 @@ def parent(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     (tmp_path / "work").mkdir()
     process = subprocess.Popen(
         [sys.executable, str(script), str(tmp_path / "work")],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     assert process.stdout is not None
     workers = [os.pidfd_open(int(process.stdout.readline())) for _ in range(2)]
     yield process, workers
@@ -70,9 +73,12 @@ def parent(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     ids=lambda value: value.name if isinstance(value, signal.Signals) else "",
 )
 def test_workers_end_with_their_parent(
-    parent: tuple[subprocess.Popen[str], list[int]], tmp_path: Path, number: signal.Signals,
-    whole_group: bool, status: int | None,
-) -> None:  # fmt: skip
+    parent: tuple[subprocess.Popen[str], list[int]],
+    tmp_path: Path,
+    number: signal.Signals,
+    whole_group: bool,
+    status: int | None,
+) -> None:
     process, workers = parent
     (os.killpg if whole_group else os.kill)(process.pid, number)
     found = process.wait(timeout=30)

@@ -38,10 +38,16 @@ from watchword.evaluate.results import (
 )
 
 LIMITS = {
-    "max_frr": 0.2, "max_fah": 1.0, "latency_p95_ms": 600, "instructions_per_audio_second": 12e6,
-    "ram_bytes": 48_000, "arena_bytes": 16_000, "stack_bytes": 2_048, "code_bytes": 32_000,
+    "max_frr": 0.2,
+    "max_fah": 1.0,
+    "latency_p95_ms": 600,
+    "instructions_per_audio_second": 12e6,
+    "ram_bytes": 48_000,
+    "arena_bytes": 16_000,
+    "stack_bytes": 2_048,
+    "code_bytes": 32_000,
     "model_bytes": 40_000,
-}  # fmt: skip
+}
 VOID = {
     "meta",
     "br",
@@ -195,12 +201,18 @@ def test_same_results_same_page(results: Results) -> None:
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
-        (None, "ms", "not measured"), (0.0238, "share", "2.38 %"), (0.0, "share", "0 %"),
+        (None, "ms", "not measured"),
+        (0.0238, "share", "2.38 %"),
+        (0.0, "share", "0 %"),
         (1.0, "share", "100 %"),
-        (0.123, "per hour", "0.123"), (0, "per hour", "0"), (2768.4, "per hour", "2,768"),
-        (212.4, "ms", "212 ms"), (18432, "bytes", "18,432 B"), (9_119_955, "count", "9.12 M"),
+        (0.123, "per hour", "0.123"),
+        (0, "per hour", "0"),
+        (2768.4, "per hour", "2,768"),
+        (212.4, "ms", "212 ms"),
+        (18432, "bytes", "18,432 B"),
+        (9_119_955, "count", "9.12 M"),
     ],
-)  # fmt: skip
+)
 def test_figures_in_words(value: float | None, unit: str, text: str) -> None:
     assert report.format_value(value, unit) == text
 
@@ -357,12 +369,21 @@ def conditions_block(results: Results) -> Conditions:
     """Made-up figures of every acoustic condition, and its misses."""
     rows = tuple(
         ConditionFigures(
-            condition=name, positives=114, misses=misses, frr=misses / 114, frr_upper95=0.2,
-            frr_at_false_alarms={"1": 0.05, "3": 0.02}, frr_by_false_alarms=(0.08, 0.05, 0.03, 0.02),
-            negative_hours=1.25, false_alarms=2, fah=1.6, fah_upper95=5.04, latency_ms=Latency(100.0, 180.0),
+            condition=name,
+            positives=114,
+            misses=misses,
+            frr=misses / 114,
+            frr_upper95=0.2,
+            frr_at_false_alarms={"1": 0.05, "3": 0.02},
+            frr_by_false_alarms=(0.08, 0.05, 0.03, 0.02),
+            negative_hours=1.25,
+            false_alarms=2,
+            fah=1.6,
+            fah_upper95=5.04,
+            latency_ms=Latency(100.0, 180.0),
         )
         for name, misses in (("clean", 1), ("reverb", 4), ("10 dB", 5), ("5 dB", 13), ("reverb + 10 dB", 9))
-    )  # fmt: skip
+    )
     scene = Scene("5 dB", 0, 0, 240 * 16_000)
     misses = tuple(replace(event, sound=scene) for event in results.details.misses)
     return Conditions(3, 1, 10, 6, {"1": 0.4, "3": 0.3}, rows, misses, ())
@@ -432,10 +453,18 @@ def test_report_with_the_run_that_made_the_model(tmp_path: Path, results: Result
 
 def chromium(tmp_path: Path, width: int, *arguments: str) -> str:
     command = [
-        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--no-first-run", "--disable-quic", "--hide-scrollbars", f"--user-data-dir={tmp_path / 'profile'}",
-        f"--window-size={width},3000", *arguments,
-    ]  # fmt: skip
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--no-first-run",
+        "--disable-quic",
+        "--hide-scrollbars",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--window-size={width},3000",
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
 
 

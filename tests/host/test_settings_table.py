@@ -27,9 +27,17 @@ def test_every_setting_says_its_effect() -> None:
 def test_every_effect_can_be_read_alone() -> None:
     """A whole sentence that names what it is about, and the unit of what has one."""
     units = {
-        "_s": "seconds", "_ms": "milliseconds", "_db": "dB", "_dbfs": "dBFS", "_semitones": "semitones",
-        "_kb": "1024 bytes", "_rows": "rows", "_samples": "Samples", "_fah": "per hour", "_p": "Share",
-    }  # fmt: skip
+        "_s": "seconds",
+        "_ms": "milliseconds",
+        "_db": "dB",
+        "_dbfs": "dBFS",
+        "_semitones": "semitones",
+        "_kb": "1024 bytes",
+        "_rows": "rows",
+        "_samples": "Samples",
+        "_fah": "per hour",
+        "_p": "Share",
+    }
     fragments = []
     for row in settings_table.settings():
         whole = (

@@ -97,8 +97,18 @@ class TfliteBuilder:
         return constants, out_scale
 
     # ── ops ─────────────────────────────────────────────────────────────────────────────────
-    def conv(self, x: T, out: int, k: int, stride: int = 1, dilation: int = 1, groups: int = 1,
-             act: int = NONE, per_channel: bool = True, padding: int = VALID) -> T:  # fmt: skip
+    def conv(
+        self,
+        x: T,
+        out: int,
+        k: int,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        act: int = NONE,
+        per_channel: bool = True,
+        padding: int = VALID,
+    ) -> T:
         _, rows, _, channels = x.shape
         shape = (out, k, 1, channels // groups)
         constants, scale = self._weights(shape, x, out, k * channels // groups, per_channel, 0)
@@ -107,8 +117,16 @@ class TfliteBuilder:
         y = self.tensor((1, rows, 1, out), scale, self._random_zero())
         return self.op("CONV_2D", [x.index, *constants], y, options)
 
-    def depthwise(self, x: T, k: int, stride: int = 1, dilation: int = 1, multiplier: int = 1,
-                  act: int = NONE, per_channel: bool = True) -> T:  # fmt: skip
+    def depthwise(
+        self,
+        x: T,
+        k: int,
+        stride: int = 1,
+        dilation: int = 1,
+        multiplier: int = 1,
+        act: int = NONE,
+        per_channel: bool = True,
+    ) -> T:
         _, rows, _, channels = x.shape
         out = channels * multiplier
         constants, scale = self._weights((1, k, 1, out), x, out, k, per_channel, 3)

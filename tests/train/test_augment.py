@@ -13,9 +13,20 @@ from watchword.config import AugmentConfig
 from watchword.data import augment
 
 OFF = AugmentConfig(
-    rir_p=0, noise_p=0, speed_p=0, tilt_db=0, narrow_p=0, context_p=0, silent_lead_p=0,
-    pitch_p=0, stretch_p=0, shift_s=0, mic_p=0, codec_p=0, clip_p=0,
-)  # fmt: skip
+    rir_p=0,
+    noise_p=0,
+    speed_p=0,
+    tilt_db=0,
+    narrow_p=0,
+    context_p=0,
+    silent_lead_p=0,
+    pitch_p=0,
+    stretch_p=0,
+    shift_s=0,
+    mic_p=0,
+    codec_p=0,
+    clip_p=0,
+)
 EMPTY = augment.Bank()
 
 
@@ -65,8 +76,16 @@ def test_signal_to_noise_ratio(snr_db: float, tmp_path: Path) -> None:
     """The part before the speech is noise alone."""
     hiss = tmp_path / "hiss.wav"
     soundfile.write(hiss, 0.1 * np.random.default_rng(0).standard_normal(4 * RATE), RATE)
-    config = replace(OFF, noise_p=1.0, babble_p=0.0, coloured_p=0.0, snr_db_min=snr_db, snr_db_max=snr_db,
-                     level_dbfs_min=-20.0, level_dbfs_max=-20.0)  # fmt: skip
+    config = replace(
+        OFF,
+        noise_p=1.0,
+        babble_p=0.0,
+        coloured_p=0.0,
+        snr_db_min=snr_db,
+        snr_db_max=snr_db,
+        level_dbfs_min=-20.0,
+        level_dbfs_max=-20.0,
+    )
     clip = np.concatenate([np.zeros(RATE), np.sin(np.arange(RATE) * 0.3)]).astype(np.float32)
     pcm = augment.negative_stream([clip], config, augment.Bank(noises=(hiss,)), np.random.default_rng(5))
     assert level_db(pcm[: RATE - 400] / 32768.0) == pytest.approx(-20.0 - snr_db, abs=1.5)

@@ -23,9 +23,12 @@ STUDENT = Geometry(hop_samples=320, receptive_rows=69, stride_rows=2)
 
 
 @given(
-    hop=st.sampled_from([160, 320, 640, 1280]), receptive=st.integers(1, 40), stride=st.integers(1, 4),
-    student_hop=st.sampled_from([160, 320]), samples=st.integers(20_000, 60_000),
-)  # fmt: skip
+    hop=st.sampled_from([160, 320, 640, 1280]),
+    receptive=st.integers(1, 40),
+    stride=st.integers(1, 4),
+    student_hop=st.sampled_from([160, 320]),
+    samples=st.integers(20_000, 60_000),
+)
 def test_opinions_stay_at_their_time(
     hop: int, receptive: int, stride: int, student_hop: int, samples: int
 ) -> None:
@@ -95,9 +98,13 @@ class LoudnessTeacher:
 def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     folder = tmp_path_factory.mktemp("toy")
     data = DataConfig(
-        manifest=str(write_corpus(folder, words=4, others=6)), cache=str(folder / "cache"), positive_draws=2,
-        synthetic_draws=2, negative_draws=2, workers=1,
-    )  # fmt: skip
+        manifest=str(write_corpus(folder, words=4, others=6)),
+        cache=str(folder / "cache"),
+        positive_draws=2,
+        synthetic_draws=2,
+        negative_draws=2,
+        workers=1,
+    )
     all_taught = DistillConfig(negative_share=1.0)
     return RunConfig(data=data, features=FeaturesConfig(coeffs=16), distill=all_taught)
 

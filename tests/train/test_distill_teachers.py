@@ -73,9 +73,14 @@ def wav2vec2(tmp_path_factory: pytest.TempPathFactory) -> Wav2Vec2:
 
     torch.manual_seed(0)
     config = Wav2Vec2Config(
-        hidden_size=24, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32,
-        conv_dim=(16,) * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2,
-    )  # fmt: skip
+        hidden_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=32,
+        conv_dim=(16,) * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2,
+    )
     folder = tmp_path_factory.mktemp("wav2vec2")
     Wav2Vec2Model(config).save_pretrained(folder)
     return Wav2Vec2(str(folder))

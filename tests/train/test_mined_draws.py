@@ -31,9 +31,14 @@ def with_mined(plain: Path) -> Path:
 
 def config_for(manifest: Path, draws: int) -> RunConfig:
     data = DataConfig(
-        str(manifest), str(manifest.parent / "cache"), positive_draws=2, synthetic_draws=2, negative_draws=2,
-        workers=1, mined_draws=draws,
-    )  # fmt: skip
+        str(manifest),
+        str(manifest.parent / "cache"),
+        positive_draws=2,
+        synthetic_draws=2,
+        negative_draws=2,
+        workers=1,
+        mined_draws=draws,
+    )
     return RunConfig(data=data, features=FeaturesConfig(coeffs=16))
 
 

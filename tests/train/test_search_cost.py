@@ -50,9 +50,13 @@ def test_more_work_never_costs_less(op: str, inputs: int, outputs: int) -> None:
 
 LAYER = {"op": "CONV", "first": True, "inputs": 20, "products": 80, "instructions": 100}
 TABLE = {
-    "schema": 1, "board": "emu-c3", "model": {}, "front_end_per_row": {"160": 5, "320": 6}, "rest_per_row": 7,
+    "schema": 1,
+    "board": "emu-c3",
+    "model": {},
+    "front_end_per_row": {"160": 5, "320": 6},
+    "rest_per_row": 7,
     "layers": [LAYER],
-}  # fmt: skip
+}
 
 
 def test_a_table_of_one_layer_is_enough(tmp_path: Path) -> None:

@@ -155,8 +155,10 @@ def test_soft_clipping_bends_the_peaks() -> None:
 def test_microphone_has_its_resonance_and_low_cut() -> None:
     clip = noise(4.0)
     heard = acoustics.colour(clip, 0.0, False, [(1000.0, 6.0, 0.3)], low_cut_hz=200.0)
-    gain = {hz: power_db(heard, hz * 0.97, hz * 1.03) - power_db(clip, hz * 0.97, hz * 1.03) for hz in
-            (50, 200, 1000, 5000)}  # fmt: skip
+    gain = {
+        hz: power_db(heard, hz * 0.97, hz * 1.03) - power_db(clip, hz * 0.97, hz * 1.03)
+        for hz in (50, 200, 1000, 5000)
+    }
     assert gain[1000] == pytest.approx(6.0, abs=0.4) and gain[5000] == pytest.approx(0.0, abs=0.2)
     assert gain[200] == pytest.approx(-3.0, abs=0.6) and gain[50] == pytest.approx(-24.0, abs=1.5)
 

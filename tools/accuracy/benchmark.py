@@ -88,9 +88,12 @@ def run(arguments: argparse.Namespace) -> Results:
         "detector": f"threshold {detector.high:.3f}, mean of {detector.smoothing} scores",
         "peer": {"title": info.title if info and info.model else "", "reason": reason}
         | (asdict(info) if info else {}),
-        "splits": list(arguments.splits), "draws": arguments.draws, "seed": arguments.seed, "board": board,
+        "splits": list(arguments.splits),
+        "draws": arguments.draws,
+        "seed": arguments.seed,
+        "board": board,
         **summarise(plan, heard, sides, thresholds),
-    }  # fmt: skip
+    }
 
 
 def _parser() -> argparse.ArgumentParser:

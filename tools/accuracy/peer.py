@@ -56,9 +56,18 @@ def install(folder: Path) -> Path:
     print(f"installing {PACKAGES[0]} into {home}", file=sys.stderr)
     commands = (
         [sys.executable, "-m", "venv", "--clear", "--without-pip", str(home)],
-        [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "install",
-         "--quiet", *PACKAGES],
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            str(python),
+            "--disable-pip-version-check",
+            "install",
+            "--quiet",
+            *PACKAGES,
+        ],
+    )
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
@@ -77,8 +86,11 @@ class PeerProcess:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
             [str(python), str(WORKER), word],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,
+        )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._in: IO[bytes] = self._process.stdin
         self._out: IO[bytes] = self._process.stdout

@@ -13,10 +13,18 @@ from tools.accuracy.trials import POOLS
 
 _COLOURS = {OURS: BLUE, PEER: ORANGE}
 _STYLE = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": QUIET,
-    "axes.labelcolor": INK, "text.color": INK, "xtick.color": QUIET, "ytick.color": QUIET,
-    "axes.grid": True, "grid.color": GRID, "figure.constrained_layout.use": True,
-}  # fmt: skip
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "figure.constrained_layout.use": True,
+}
 
 
 def draw(results: Results) -> bytes:

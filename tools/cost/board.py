@@ -130,8 +130,20 @@ def _microfrontend_sources(folder: Path) -> Path:
     unpacked = folder / name
     if not unpacked.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation",
-                   "--no-binary", ":all:", "--dest", str(folder), MICROFRONTEND]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--no-binary",
+            ":all:",
+            "--dest",
+            str(folder),
+            MICROFRONTEND,
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise WatchwordError(f"cannot download it: {done.stderr.strip()[-300:]}", MICROFRONTEND)

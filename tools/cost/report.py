@@ -95,9 +95,15 @@ def _comparison(counts: dict[str, int], other: dict[str, int] | str) -> str:
     for hop, per_second in ROWS_PER_SECOND.items():
         ours, theirs = counts[f"frontend row, hop {hop} ms"], other[f"micro frontend row, hop {hop} ms"]
         rows.append(
-            (f"hop {hop} ms", _count(ours), _count(theirs), _millions(ours * per_second),
-             _millions(theirs * per_second), f"{theirs / ours:.1f}")
-        )  # fmt: skip
+            (
+                f"hop {hop} ms",
+                _count(ours),
+                _count(theirs),
+                _millions(ours * per_second),
+                _millions(theirs * per_second),
+                f"{theirs / ours:.1f}",
+            )
+        )
     head = ("front end", "Watchword, a row", "TensorFlow micro, a row", "a second", "a second", "ratio")
     note = (
         "TensorFlow's micro frontend (noise reduction, PCAN and log on, 40 channels, 30 ms window, as "

@@ -52,11 +52,20 @@ def render_message(message: spec.Message) -> str:
             decode.append(f"    m->{field} = ({ctype})ww_get_le(payload + {offset}, {size});")
         offset += size
     lines.append(f"}} {name};\n")
-    lines += [f"static inline size_t {name}_encode(const {name} *m, uint8_t *out) {{", *encode,
-              f"    return {offset};", "}\n"]  # fmt: skip
+    lines += [
+        f"static inline size_t {name}_encode(const {name} *m, uint8_t *out) {{",
+        *encode,
+        f"    return {offset};",
+        "}\n",
+    ]
     too_short = f"length < {offset}" if message.tail else f"length != {offset}"
-    lines += [f"static inline bool {name}_decode({name} *m, const uint8_t *payload, size_t length) {{",
-              f"    if ({too_short}) return false;", *decode, "    return true;", "}"]  # fmt: skip
+    lines += [
+        f"static inline bool {name}_decode({name} *m, const uint8_t *payload, size_t length) {{",
+        f"    if ({too_short}) return false;",
+        *decode,
+        "    return true;",
+        "}",
+    ]
     return "\n".join(lines) + "\n"
 
 

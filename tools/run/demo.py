@@ -65,7 +65,7 @@ def steps(phrase: str, folder: Path) -> list[Step]:
             folder / "session" / "results.json",
             repeat=True,
         ),
-    ]  # fmt: skip
+    ]  # fmt: skip # the arguments of a verb in one line
 
 
 def run_step(step: Step, number: int, total: int, key: str, stamps: Path) -> int:

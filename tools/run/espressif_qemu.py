@@ -57,8 +57,10 @@ def flash_image(build: Path, chip: Chip) -> bytes:
     """The whole flash, as esptool would write it; 0xff where nothing is."""
     _, application, _ = firmware.partitions()["app"]
     parts = {
-        "bootloader.bin": chip.boot_loader, "partitions.bin": PARTITION_TABLE, "firmware.bin": application,
-    }  # fmt: skip
+        "bootloader.bin": chip.boot_loader,
+        "partitions.bin": PARTITION_TABLE,
+        "firmware.bin": application,
+    }
     flash = bytearray(b"\xff" * FLASH_BYTES)
     for name, offset in parts.items():
         if not (build / name).is_file():
@@ -86,10 +88,19 @@ def emulator(chip: Chip) -> str:
 def running(chip: Chip, flash: Path) -> Iterator[str]:
     """QEMU while the block runs; yields the terminal that is the board's UART0."""
     command = [
-        emulator(chip), "-M", chip.machine, "-nographic", "-monitor", "none", "-serial", "pty",
-        "-drive", f"file={flash},if=mtd,format=raw",
-        "-global", f"driver=timer.{chip.machine}.timg,property=wdt_disable,value=true",
-    ]  # fmt: skip
+        emulator(chip),
+        "-M",
+        chip.machine,
+        "-nographic",
+        "-monitor",
+        "none",
+        "-serial",
+        "pty",
+        "-drive",
+        f"file={flash},if=mtd,format=raw",
+        "-global",
+        f"driver=timer.{chip.machine}.timg,property=wdt_disable,value=true",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert process.stdout is not None

@@ -71,8 +71,11 @@ def run(trial: Trial, threads: int) -> None:
     with (trial.out / "train.log").open("w") as log:
         done = subprocess.run(
             [WATCHWORD, "train", "--config", config, "--out", trial.out],
-            stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **limits}, check=False,
-        )  # fmt: skip
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **limits},
+            check=False,
+        )
     if done.returncode:
         raise WatchwordError(
             f"training ended with status {done.returncode}", trial.out / "train.log", "read its last lines"
@@ -92,9 +95,12 @@ def table(trials: Sequence[Trial], base: str) -> str:
     head = ["variant", "seeds", *words, "mean", "range", "mean @3", "mean @10", "float mean", "PTQ mean"]
     lines = [
         f"FRR in % at 1 false alarm in {hours:.1f} h; words per condition: "
-        + ", ".join(f"{name} {count}" for name, count in words.items()) + ".",
-        "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head),
-    ]  # fmt: skip
+        + ", ".join(f"{name} {count}" for name, count in words.items())
+        + ".",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+    ]
     lines += [_row(name, runs, list(words)) for name, runs in found.items()]
     return "\n".join(lines) + "\n"
 
@@ -104,9 +110,10 @@ def _row(name: str, runs: list[dict[str, Any]], conditions: list[str]) -> str:
     cells = [f"{100 * mean(r[c] for r in one):.1f}" for c in conditions]
     means = [100 * mean(r.values()) for r in one]
     rest = [
-        f"{mean(means):.2f}", f"{min(means):.1f}–{max(means):.1f}",
+        f"{mean(means):.2f}",
+        f"{min(means):.1f}–{max(means):.1f}",
         *(f"{100 * mean(mean(r.values()) for r in found):.2f}" for found in (three, ten)),
-    ]  # fmt: skip
+    ]
     for kind in ("float", "int8 PTQ"):
         rest.append(f"{100 * mean(mean(_frr(r, kind, '1').values()) for r in runs):.2f}")
     return "| " + " | ".join([name, str(len(runs)), *cells, *rest]) + " |"

@@ -78,8 +78,10 @@ class Soak:
     def finish(self) -> None:
         """Everything must have come."""
         done = self.ask("stream_end", "stream_done", stream=1)
-        self._complain({"samples": done.number("samples")} if done.number("samples") != self.samples else {},
-                       f"not the {self.samples} that were sent")  # fmt: skip
+        self._complain(
+            {"samples": done.number("samples")} if done.number("samples") != self.samples else {},
+            f"not the {self.samples} that were sent",
+        )
         missing = {"scores": len(self.scores), "detections": len(self.detections)}
         self._complain({name: count for name, count in missing.items() if count}, "missing at the end")
 
@@ -128,9 +130,13 @@ def noise(samples: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def soak(
-    board: Board, image: bytes, seconds: float, folder: Path | None = None, seed: int = 1,
+    board: Board,
+    image: bytes,
+    seconds: float,
+    folder: Path | None = None,
+    seed: int = 1,
     say: Callable[[str], None] = print,
-) -> Soak:  # fmt: skip
+) -> Soak:
     """Stream, compare, look; raises at the first thing that is not as it should be."""
     run = Soak(board, core.Pipeline(image, board.config_get()))
     board.stats(reset=True)
@@ -140,8 +146,10 @@ def soak(
         run.feed(block)
         if number % LOOK_BLOCKS == 0:
             speed = run.samples / RATE / (time.monotonic() - started)
-            say(f"{run.samples / RATE / 3600:7.2f} h  {run.taken} scores and {run.fired} detections equal, "
-                f"{run.look()}, {speed:.0f} x real time")  # fmt: skip
+            say(
+                f"{run.samples / RATE / 3600:7.2f} h  {run.taken} scores and {run.fired} detections equal, "
+                f"{run.look()}, {speed:.0f} x real time"
+            )
     run.finish()
     counters = board.link_counters
     run._complain({"retransmissions": counters.retransmissions} if counters.retransmissions else {}, "not 0")
@@ -163,8 +171,10 @@ def main() -> int:
     except WatchwordError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{run.samples / RATE / 3600:.2f} h: {run.taken} scores and {run.fired} detections as on the host,"
-          f" {run.samples} samples, none missing; stack, heap and cost as at first")  # fmt: skip
+    print(
+        f"{run.samples / RATE / 3600:.2f} h: {run.taken} scores and {run.fired} detections as on the host,"
+        f" {run.samples} samples, none missing; stack, heap and cost as at first"
+    )
     return 0
 
 

@@ -19,9 +19,15 @@ _PATH = click.Path(path_type=Path)
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Same seed, same samples.")
 @click.option("--negative", is_flag=True, help="Treat the clips as other speech, not as the wake word.")
 def command(
-    clips: tuple[Path, ...], config: Path | None, preset: str | None, manifest: Path | None, out: Path,
-    count: int, seed: int, negative: bool,
-) -> None:  # fmt: skip
+    clips: tuple[Path, ...],
+    config: Path | None,
+    preset: str | None,
+    manifest: Path | None,
+    out: Path,
+    count: int,
+    seed: int,
+    negative: bool,
+) -> None:
     """Write augmented versions of each CLIP, as training would hear them.
 
     previews.txt says what was drawn for each file: room, noise and its level, pitch, microphone.

@@ -19,24 +19,36 @@ _SHOWN = 5
 @click.command()
 @click.argument("model", type=_PATH)
 @click.option(
-    "--data", type=_PATH, multiple=True, required=True,
+    "--data",
+    type=_PATH,
+    multiple=True,
+    required=True,
     help="Manifest, folder or sound file without the word; can be given again.",
-)  # fmt: skip
+)
 @click.option("--split", default="train", show_default=True, help="Of manifests; only train is allowed.")
 @click.option(
     "--out", type=_PATH, required=True, help="Folder for clips and manifest.csv; kept and added to."
 )
 @click.option(
-    "--threshold", default=0.3, show_default=True, type=click.FloatRange(0.01, spec.DETECTOR_MAX_HIGH),
+    "--threshold",
+    default=0.3,
+    show_default=True,
+    type=click.FloatRange(0.01, spec.DETECTOR_MAX_HIGH),
     help="Smoothed score from which a peak is mined.",
-)  # fmt: skip
+)
 @click.option("--max-minutes", type=click.FloatRange(min=0.0), help="Write at most this much, worst first.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes [one per core].")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run in --out.")
 def command(
-    model: Path, data: tuple[Path, ...], split: str, out: Path, threshold: float,
-    max_minutes: float | None, workers: int | None, resume: bool,
-) -> None:  # fmt: skip
+    model: Path,
+    data: tuple[Path, ...],
+    split: str,
+    out: Path,
+    threshold: float,
+    max_minutes: float | None,
+    workers: int | None,
+    resume: bool,
+) -> None:
     """Let MODEL listen to training audio without its word and cut out what it takes for it.
 
     Give long recordings as they are: an evening of television, a meeting, the room where the board

@@ -21,9 +21,15 @@ import click
 @click.option("--train-only", is_flag=True, help="Leave out val and test: real people test the model.")
 @click.option("--jobs", type=click.IntRange(1), help="Clips made at a time; default one per core.")
 def command(
-    phrase: str, out: Path, engines: str, count: int, negatives_minutes: float, seed: int,
-    train_only: bool, jobs: int | None,
-) -> None:  # fmt: skip
+    phrase: str,
+    out: Path,
+    engines: str,
+    count: int,
+    negatives_minutes: float,
+    seed: int,
+    train_only: bool,
+    jobs: int | None,
+) -> None:
     """Make clips of PHRASE, near misses, unrelated speech and noise beds, split by voice.
 
     \b

@@ -35,10 +35,21 @@ Examples:
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run in --out.")
 @click.option("--quiet", is_flag=True, help="Print only the final figures.")
 def command(
-    config: Path | None, preset: str | None, manifest: Path | None, word: str | None, out: Path | None,
-    epochs: int | None, steps: int | None, seed: int | None, cache: Path | None, target_fah: float | None,
-    teacher: str | None, rebuild: bool, resume: bool, quiet: bool,
-) -> None:  # fmt: skip
+    config: Path | None,
+    preset: str | None,
+    manifest: Path | None,
+    word: str | None,
+    out: Path | None,
+    epochs: int | None,
+    steps: int | None,
+    seed: int | None,
+    cache: Path | None,
+    target_fah: float | None,
+    teacher: str | None,
+    rebuild: bool,
+    resume: bool,
+    quiet: bool,
+) -> None:
     """Train a model for a wake word and convert it to int8.
 
     Writes a run folder: config.toml, log.csv, curves.png, metrics.json, model.tflite, settings.json,

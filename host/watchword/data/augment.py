@@ -181,12 +181,13 @@ def describe(scene: Scene, word: bool) -> str:
         f"{CODECS.get(scene.codec or '')} codec": scene.codec is not None,
         f"tilt {scene.tilt_db:+.1f} dB": scene.tilt_db != 0.0,
         "telephone band": scene.narrow,
-        "microphone " + " ".join(f"{db:+.1f} dB at {hz:.0f} Hz" for hz, db, _ in scene.peaks)
+        "microphone "
+        + " ".join(f"{db:+.1f} dB at {hz:.0f} Hz" for hz, db, _ in scene.peaks)
         + f" above {scene.low_cut_hz:.0f} Hz": bool(scene.peaks),
         f"hiss {scene.hiss_dbfs or 0.0:.0f} dBFS": scene.hiss_dbfs is not None,
         f"{'soft' if scene.soft else 'hard'} clipping {scene.overload_db:.1f} dB": scene.overload_db > 0.0,
         f"level {scene.level_dbfs:.0f} dBFS": True,
-    }  # fmt: skip
+    }
     return ", ".join(text for text, drawn in told.items() if drawn)
 
 

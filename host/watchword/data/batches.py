@@ -125,9 +125,11 @@ class Batches:
         """All that decides the batches to come, for `restore`: plain values and arrays."""
         hard = np.zeros(0) if self._hard is None else self._hard
         return {
-            "rng": self._rng.bit_generator.state, "queue": list(self._queue), "hard_share": self._hard_share,
+            "rng": self._rng.bit_generator.state,
+            "queue": list(self._queue),
+            "hard_share": self._hard_share,
             "hard": hard,
-        }  # fmt: skip
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on as the one would have that gave this `state`."""

@@ -22,9 +22,15 @@ from watchword.data.tables import read_table
 from watchword.errors import WatchwordError
 
 LABEL_FOLDERS = {
-    "positive": "positive", "positives": "positive", "negative": "negative", "negatives": "negative",
-    "noise": "noise", "noises": "noise", "rir": "rir", "rirs": "rir",
-}  # fmt: skip
+    "positive": "positive",
+    "positives": "positive",
+    "negative": "negative",
+    "negatives": "negative",
+    "noise": "noise",
+    "noises": "noise",
+    "rir": "rir",
+    "rirs": "rir",
+}
 _SPEECH_KINDS = frozenset(("keyword", "tts-keyword", "speech", "other-word", "speech-stream"))
 _NO_LABEL = "no folder above it tells what it is: positive/, negative/, noise/ or rir/"
 

@@ -18,16 +18,31 @@ TIME_TOLERANCE_S = 0.05  # times in manifests are rounded, and resampling moves 
 SPLITS = ("train", "val", "test")
 LABELS = ("positive", "negative", "noise", "rir")
 SPLIT_NAMES = {  # what folders and other people's manifests call them
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test", "eval": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+}
 TIME_TOLERANCE_S = 0.05  # times in manifests are rounded, and resampling moves an end
 NOBODY = frozenset(("", "unknown"))  # speaker names that name no one
 COLUMNS = (
-    "path", "split", "label", "phrase", "speaker", "source", "seconds",
-    "word_start_s", "word_end_s", "synthetic", "licence",
-)  # fmt: skip
+    "path",
+    "split",
+    "label",
+    "phrase",
+    "speaker",
+    "source",
+    "seconds",
+    "word_start_s",
+    "word_end_s",
+    "synthetic",
+    "licence",
+)
 
 
 @dataclass(frozen=True)
@@ -88,10 +103,11 @@ def require_word(manifest: Path, word: str) -> None:
         said = others.most_common(1)[0][0]
         count = sum(clip.label == "positive" for clip in clips)
         raise WatchwordError(
-            f"{others.total()} of {count} positives say '{said}', not '{word}'", manifest,
+            f"{others.total()} of {count} positives say '{said}', not '{word}'",
+            manifest,
             f"give --word '{said}'; or let their label follow the word: watchword scan {manifest} --word "
             f"'{word}' --out FILE",
-        )  # fmt: skip
+        )
 
 
 def write_manifest(path: Path | str, clips: Iterable[Clip]) -> Path:
@@ -111,9 +127,17 @@ def _cells(clip: Clip, folder: Path) -> list[str]:
     shown = absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute
     bounds = ["" if value is None else f"{value:.4f}" for value in (clip.word_start_s, clip.word_end_s)]
     return [
-        shown.as_posix(), clip.split, clip.label, clip.phrase, clip.speaker, clip.source,
-        f"{clip.seconds:.4f}", *bounds, str(int(clip.synthetic)), clip.licence,
-    ]  # fmt: skip
+        shown.as_posix(),
+        clip.split,
+        clip.label,
+        clip.phrase,
+        clip.speaker,
+        clip.source,
+        f"{clip.seconds:.4f}",
+        *bounds,
+        str(int(clip.synthetic)),
+        clip.licence,
+    ]
 
 
 def _clip(row: dict[str, str], manifest: Path, line: int) -> Clip:

@@ -20,10 +20,36 @@ _TABLES = frozenset((MANIFEST, TRUTH, MINED_LOG))
 _RESOURCE_FORK = "._"  # what macOS leaves beside a file on a foreign disk
 # What people and programs keep beside recordings; named together, by suffix, not one by one.
 _DOCUMENTS = frozenset(
-    ("", ".csv", ".tsv", ".txt", ".md", ".json", ".jsonl", ".toml", ".yaml", ".yml", ".xml", ".html", ".pdf",
-     ".png", ".jpg", ".jpeg", ".svg", ".log", ".npz", ".npy", ".py", ".zip", ".ini", ".db", ".lab", ".trn",
-     ".textgrid")
-)  # fmt: skip
+    (
+        "",
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".md",
+        ".json",
+        ".jsonl",
+        ".toml",
+        ".yaml",
+        ".yml",
+        ".xml",
+        ".html",
+        ".pdf",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".svg",
+        ".log",
+        ".npz",
+        ".npy",
+        ".py",
+        ".zip",
+        ".ini",
+        ".db",
+        ".lab",
+        ".trn",
+        ".textgrid",
+    )
+)
 _SHOWN_NAMES = 3
 
 

@@ -82,10 +82,20 @@ class Kokoro:
     _MOST_TOKENS = 500
     # espeak-ng's IPA to the symbols the network learned; longer ones first. "\u200d" ties two letters.
     _SYMBOLS = (
-        ("e\u200dɪ", "A"), ("a\u200dɪ", "I"), ("a\u200dʊ", "W"), ("ɔ\u200dɪ", "Y"), ("o\u200dʊ", "O"),
-        ("ə\u200dʊ", "Q"), ("t\u200dʃ", "ʧ"), ("d\u200dʒ", "ʤ"), ("ɚ", "əɹ"), ("ɐ", "ə"), ("r", "ɹ"),
-        ("ɾ", "T"), ("\u200d", ""),
-    )  # fmt: skip
+        ("e\u200dɪ", "A"),
+        ("a\u200dɪ", "I"),
+        ("a\u200dʊ", "W"),
+        ("ɔ\u200dɪ", "Y"),
+        ("o\u200dʊ", "O"),
+        ("ə\u200dʊ", "Q"),
+        ("t\u200dʃ", "ʧ"),
+        ("d\u200dʒ", "ʤ"),
+        ("ɚ", "əɹ"),
+        ("ɐ", "ə"),
+        ("r", "ɹ"),
+        ("ɾ", "T"),
+        ("\u200d", ""),
+    )
 
     def __init__(self) -> None:
         for package in (*self._MODEL, self._VOCABULARY):

@@ -64,9 +64,10 @@ def _require_readable(phrase: str) -> None:
     if spelt is not None:
         script = unicodedata.name(spelt, "unknown").split()[0].split("-")[0].capitalize()
         raise WatchwordError(
-            f"'{phrase}' holds '{spelt}' ({script}), which the English voices cannot read, only spell", "",
+            f"'{phrase}' holds '{spelt}' ({script}), which the English voices cannot read, only spell",
+            "",
             "write it as an English speaker would read it aloud, or record people: watchword record",
-        )  # fmt: skip
+        )
 
 
 @lru_cache(maxsize=1)

@@ -143,11 +143,18 @@ def _provenance(*parts: _Split) -> dict[str, Any]:
     return {
         "digest": hashlib.sha256(repr(digests).encode()).hexdigest(),
         "sources": [
-            {"split": split, "label": label, "source": source, "licence": licence, "synthetic": synthetic,
-             "clips": len(found), "hours": round(sum(found), 4)}
+            {
+                "split": split,
+                "label": label,
+                "source": source,
+                "licence": licence,
+                "synthetic": synthetic,
+                "clips": len(found),
+                "hours": round(sum(found), 4),
+            }
             for (split, label, source, synthetic, licence), found in sorted(hours.items())
         ],
-    }  # fmt: skip
+    }
 
 
 def _seconds(rows: np.ndarray, hop_samples: int) -> float:

@@ -180,9 +180,15 @@ def _image(axes: Axes, views: Views, rows: np.ndarray, colours: str, low: float,
     seconds = len(rows) * views.hop_samples / spec.SAMPLE_RATE_HZ
     extent = (0.0, seconds, -0.5, rows.shape[1] - 0.5)
     return axes.imshow(
-        rows.T, origin="lower", aspect="auto", extent=extent, cmap=colours, vmin=low, vmax=high,
+        rows.T,
+        origin="lower",
+        aspect="auto",
+        extent=extent,
+        cmap=colours,
+        vmin=low,
+        vmax=high,
         interpolation="nearest",
-    )  # fmt: skip
+    )
 
 
 def _scores(axes: Axes, views: Views) -> None:

@@ -113,9 +113,14 @@ def _contact_sheet(rows: Sequence[Sequence[Preview]]) -> bytes:
     for axes, panel in zip(figure.subplots(lines, columns, squeeze=False).flat, panels, strict=False):
         level_db = log_mel(panel.pcm)
         axes.imshow(
-            level_db.T, origin="lower", aspect="auto", cmap="magma", vmin=level_db.max() - _SHOWN_DB,
-            vmax=level_db.max(), extent=(0.0, len(panel.pcm) / spec.SAMPLE_RATE_HZ, 0, spec.MEL_BANDS),
-        )  # fmt: skip
+            level_db.T,
+            origin="lower",
+            aspect="auto",
+            cmap="magma",
+            vmin=level_db.max() - _SHOWN_DB,
+            vmax=level_db.max(),
+            extent=(0.0, len(panel.pcm) / spec.SAMPLE_RATE_HZ, 0, spec.MEL_BANDS),
+        )
         axes.set_title(textwrap.fill(panel.line, 56), fontsize=6, loc="left")
         axes.set_xlabel("s", fontsize=6)
         axes.set_ylabel("mel band", fontsize=6)

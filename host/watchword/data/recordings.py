@@ -303,9 +303,11 @@ def _manifest_row(clip: Clip, folder: Path) -> tuple[Recording, bool]:
 
 
 def probe(
-    rows: Iterable[tuple[Recording, bool]], origin: dict[str, str], left_out: Iterable[Found] = (),
+    rows: Iterable[tuple[Recording, bool]],
+    origin: dict[str, str],
+    left_out: Iterable[Found] = (),
     with_word: Sequence[Path] = (),
-) -> Selection:  # fmt: skip
+) -> Selection:
     """Read each header (and the word's bounds where asked); files that fail are listed, not fatal.
 
     So is what was passed over when the recordings were looked for: `left_out`. What holds the same samples

@@ -36,9 +36,10 @@ def simulate(folder: Path, numbers: Sequence[int], seed: int, progress: bool = T
         version = metadata.version("pyroomacoustics")
     except metadata.PackageNotFoundError as error:
         raise WatchwordError(
-            "the manifest has no rir, and simulated rooms need pyroomacoustics", "[augment] simulated_rooms",
+            "the manifest has no rir, and simulated rooms need pyroomacoustics",
+            "[augment] simulated_rooms",
             "pip install 'watchword[train]', or set it to 0",
-        ) from error  # fmt: skip
+        ) from error
     paths = {}
     for number in numbers:
         recipe = hashlib.sha256(repr((RECIPE, version, seed, number)).encode()).hexdigest()
@@ -58,9 +59,13 @@ def room_response(rng: np.random.Generator) -> np.ndarray:
     absorption = _absorption(size_m, float(rng.uniform(*_REVERBERATION_S)), rng)
     pyroomacoustics.random.seed(numpy=int(rng.integers(2**32)), libroom=int(rng.integers(2**32)))
     room = pyroomacoustics.ShoeBox(
-        size_m, fs=spec.SAMPLE_RATE_HZ, materials=_material(absorption), max_order=_IMAGE_ORDER,
-        ray_tracing=True, air_absorption=True,
-    )  # fmt: skip
+        size_m,
+        fs=spec.SAMPLE_RATE_HZ,
+        materials=_material(absorption),
+        max_order=_IMAGE_ORDER,
+        ray_tracing=True,
+        air_absorption=True,
+    )
     room.set_ray_tracing(n_rays=_RAYS, receiver_radius=0.3)
     for place in (room.add_source, room.add_microphone):
         place(rng.uniform(_TO_WALL_M, size_m - _TO_WALL_M))

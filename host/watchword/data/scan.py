@@ -34,9 +34,12 @@ class Scan:
 
 
 def scan(
-    sources: Sequence[Path], word: str | None = None, seed: int = 1, progress: bool = False,
+    sources: Sequence[Path],
+    word: str | None = None,
+    seed: int = 1,
+    progress: bool = False,
     tell: Callable[[list[Skipped]], None] = lambda skipped: None,
-) -> Scan:  # fmt: skip
+) -> Scan:
     """Look at every recording of `sources` (folders or manifests) and put each in a split.
 
     Bad files are listed, never fatal; `tell` gets them before anything else can fail. Clips that have no

@@ -61,9 +61,14 @@ def make_masks(
     basis = bands if kind == "logmel" else fft.dct(bands, axis=0, norm="ortho")[: len(gain)]
     time_rows = round(config.time_mask_s * spec.SAMPLE_RATE_HZ / hop_samples)
     return Masks(
-        config.specaugment_p, config.time_masks, time_rows, config.band_masks, config.band_mask_width,
-        (basis / gain).astype(np.float32), (gain * basis).T.astype(np.float32),
-    )  # fmt: skip
+        config.specaugment_p,
+        config.time_masks,
+        time_rows,
+        config.band_masks,
+        config.band_mask_width,
+        (basis / gain).astype(np.float32),
+        (gain * basis).T.astype(np.float32),
+    )
 
 
 def _union(length: int, count: int, longest: int, rng: np.random.Generator) -> np.ndarray:

@@ -63,27 +63,37 @@ def voice_warnings(clips: Sequence[Clip]) -> list[SplitWarning]:
     real = [clip for clip in words if not clip.synthetic]
     speakers = len({clip.speaker for clip in real if clip.has_speaker})
     warnings = []
-    without = [s for s in ("val", "test") if any(clip.split == s for clip in words)
-               and not any(clip.split == s for clip in real)]  # fmt: skip
+    without = [
+        s
+        for s in ("val", "test")
+        if any(clip.split == s for clip in words) and not any(clip.split == s for clip in real)
+    ]
     if without:
         there = f"though {speakers or len(real)} are there" if real else "all words are synthetic"
-        warnings.append(SplitWarning(
-            "real voices",
-            f"no real voice in {' and '.join(without)}, {there}: figures say little about people",
-            "record the word with three people or more, a folder for each",
-        ))  # fmt: skip
+        warnings.append(
+            SplitWarning(
+                "real voices",
+                f"no real voice in {' and '.join(without)}, {there}: figures say little about people",
+                "record the word with three people or more, a folder for each",
+            )
+        )
     if real and not any(clip.split == "train" for clip in real) and len(real) < len(words):
-        warnings.append(SplitWarning(
-            "training voices", "the real voices judge and none of them trains",
-            "record more people, or put recordings into a folder train/",
-        ))  # fmt: skip
+        warnings.append(
+            SplitWarning(
+                "training voices",
+                "the real voices judge and none of them trains",
+                "record more people, or put recordings into a folder train/",
+            )
+        )
     nameless = [clip for clip in real if not clip.has_speaker]
     if len({clip.split for clip in nameless}) > 1:
-        warnings.append(SplitWarning(
-            "speakers",
-            f"{len(nameless)} recordings of the word name no speaker: one voice may be in several splits",
-            "make a folder for each person, or fill the column speaker",
-        ))  # fmt: skip
+        warnings.append(
+            SplitWarning(
+                "speakers",
+                f"{len(nameless)} recordings of the word name no speaker: one voice may be in several splits",
+                "make a folder for each person, or fill the column speaker",
+            )
+        )
     return warnings
 
 

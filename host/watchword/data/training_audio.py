@@ -111,9 +111,10 @@ def _from_corpus(source: Path, word: str) -> list[Clip]:
     unsplit = next((clip for clip in negatives if not clip.split), None)
     if unsplit:
         raise WatchwordError(
-            f"{unsplit.path.name} is in no split yet: it may become val or test", source,
+            f"{unsplit.path.name} is in no split yet: it may become val or test",
+            source,
             "run `watchword scan` on it and mine the manifest it writes",
-        )  # fmt: skip
+        )
     train = [clip for clip in negatives if clip.split == "train"]
     return [clip for clip in train if not is_mined(clip) and not words.says(clip.phrase, word)]
 

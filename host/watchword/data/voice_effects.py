@@ -55,8 +55,9 @@ def _stretcher() -> Any:
     except ImportError as error:
         raise WatchwordError(
             "pitch shift and time stretch need python-stretch",
-            "[augment] pitch_p, stretch_p", "pip install 'watchword[train]', or set both to 0",
-        ) from error  # fmt: skip
+            "[augment] pitch_p, stretch_p",
+            "pip install 'watchword[train]', or set both to 0",
+        ) from error
     stretch = Stretch(1)
     stretch.preset(1, RATE)
     return stretch

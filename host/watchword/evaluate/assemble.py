@@ -92,9 +92,12 @@ class Limits:
 
 
 def build_results(
-    heard: Heard, limits: Limits, board: BoardFigures | None = None, conditions: Conditions | None = None,
+    heard: Heard,
+    limits: Limits,
+    board: BoardFigures | None = None,
+    conditions: Conditions | None = None,
     notes: Sequence[str] = (),
-) -> Results:  # fmt: skip
+) -> Results:
     """Everything that a session found, with the verdict on its limits."""
     if not heard.streams:
         raise WatchwordError("none of the recordings could be read", "", "see the skipped files above")

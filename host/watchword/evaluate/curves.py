@@ -54,16 +54,23 @@ def det_svg(results: Results) -> str | None:
         [low, high], [low, high], color=QUIET, lw=0.8, ls=":", label=f"equal: EER {100 * found.eer:.2g} %"
     )
     axes.plot(
-        _deviate(max(found.fpr, least_fpr)), _deviate(max(found.fnr, least_fnr)),
-        marker="o", ms=9, color=RED, ls="none", label="as set",
-    )  # fmt: skip
+        _deviate(max(found.fpr, least_fpr)),
+        _deviate(max(found.fnr, least_fnr)),
+        marker="o",
+        ms=9,
+        color=RED,
+        ls="none",
+        label="as set",
+    )
     for axis, least in ((axes.xaxis, least_fpr), (axes.yaxis, least_fnr)):
         ticks = [t for t in _TICKS if t > 1.5 * least]
         axis.set_ticks(_deviate(np.array([least, *ticks])), ["0", *(f"{100 * t:g}" for t in ticks)])
     axes.set(
-        xlim=(_deviate(least_fpr) - 0.1, high), ylim=(_deviate(least_fnr) - 0.1, high),
-        xlabel="seconds without the word that would wake it, %", ylabel="words missed, %",
-    )  # fmt: skip
+        xlim=(_deviate(least_fpr) - 0.1, high),
+        ylim=(_deviate(least_fnr) - 0.1, high),
+        xlabel="seconds without the word that would wake it, %",
+        ylabel="words missed, %",
+    )
     axes.legend(loc="upper right", fontsize=9)
     return figure_svg(drawing)
 
@@ -81,8 +88,9 @@ def conditions_svg(conditions: Conditions | None) -> str | None:
     hours = rows[0].negative_hours
     axes.set(
         xlim=(0, len(rows[0].frr_by_false_alarms) - 1),
-        xlabel=f"false alarms allowed in {hours:.2f} h of other audio", ylabel="words missed (FRR), %",
-    )  # fmt: skip
+        xlabel=f"false alarms allowed in {hours:.2f} h of other audio",
+        ylabel="words missed (FRR), %",
+    )
     axes.locator_params(axis="x", integer=True)
     axes.margins(y=0.12)
     axes.set_ylim(bottom=0)

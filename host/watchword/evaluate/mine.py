@@ -84,9 +84,16 @@ class Mined:
 
 
 def mine(
-    model: Path, data: Sequence[Path], out: Path, split: str = "train", threshold: float = 0.3,
-    max_minutes: float | None = None, workers: int | None = None, progress: bool = True, resume: bool = False,
-) -> Mined:  # fmt: skip
+    model: Path,
+    data: Sequence[Path],
+    out: Path,
+    split: str = "train",
+    threshold: float = 0.3,
+    max_minutes: float | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    resume: bool = False,
+) -> Mined:
     """Let the model folder `model` listen to the training audio of `data`; add its false alarms to `out`.
 
     `threshold`: smoothed score (0..1) from which a peak is mined. `max_minutes` limits what is written,
@@ -109,16 +116,10 @@ def mine(
         _write_log(out / MINED_LOG, [*log, *rows])
         manifest = write_manifest(out / MANIFEST, [*before, *clips])
         ledger.remove()
+    counts = (len(alarms) - len(new), len(new) - len(kept), len(before) + len(clips))
+    skipped = (*heard.selection.skipped, *run.skipped)
     return Mined(
-        manifest,
-        kept,
-        len(alarms) - len(new),
-        len(new) - len(kept),
-        len(before) + len(clips),
-        _false_alarms(run),
-        negative_hours(run.streams),
-        run.times_real_time,
-        (*heard.selection.skipped, *run.skipped),
+        manifest, kept, *counts, _false_alarms(run), negative_hours(run.streams), run.times_real_time, skipped
     )
 
 

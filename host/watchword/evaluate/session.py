@@ -180,12 +180,16 @@ def _condition_table(conditions: Conditions | None) -> list[str]:
     ]
     rows = [
         [
-            row.condition, str(row.positives), percent(row.frr),
+            row.condition,
+            str(row.positives),
+            percent(row.frr),
             *(percent(row.frr_at_false_alarms[k]) for k in allowed),
-            percent(row.frr_upper95), str(row.false_alarms), hours(row.negative_hours),
+            percent(row.frr_upper95),
+            str(row.false_alarms),
+            hours(row.negative_hours),
         ]
         for row in conditions.rows
-    ]  # fmt: skip
+    ]
     return [
         "",
         *_aligned([heading, *rows]),

@@ -38,9 +38,12 @@ class HostRun:
 
 
 def run_host(
-    image: bytes, selection: Selection, workers: int | None = None, progress: bool = True,
+    image: bytes,
+    selection: Selection,
+    workers: int | None = None,
+    progress: bool = True,
     ledger: Ledger | None = None,
-) -> HostRun:  # fmt: skip
+) -> HostRun:
     """Every recording of the selection through the pipeline; unreadable ones are listed, not fatal.
 
     What the ledger holds already is taken from there, the rest is added to it.

@@ -294,7 +294,7 @@ def _add(builder: _Builder, op: Operator) -> None:
         op, a, "ADD", a.channels, inputs=(a.value, b.value), first_row=max(firsts),
         lags=((max(firsts) - firsts[0]) // step, (max(firsts) - firsts[1]) // step),
         zeros=(operands[0].zero_point, operands[1].zero_point), **fields,
-    )  # fmt: skip
+    )  # fmt: skip # what belongs together in one line
 
 
 def _average(builder: _Builder, op: Operator) -> None:

@@ -33,9 +33,14 @@ def host_streams(
 
 
 def board_streams(
-    port: str, model: Path, image: bytes, selection: Selection, detector: core.DetectorConfig,
-    push_model: bool, say: Say,
-) -> Iterator[ScoredStream]:  # fmt: skip
+    port: str,
+    model: Path,
+    image: bytes,
+    selection: Selection,
+    detector: core.DetectorConfig,
+    push_model: bool,
+    say: Say,
+) -> Iterator[ScoredStream]:
     """Every recording streamed to the board; its scores and detections as they come back.
 
     The board gets `detector` for as long as this runs, and then its own settings again.

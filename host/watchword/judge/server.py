@@ -78,9 +78,7 @@ class JudgeServer(ThreadingHTTPServer):
         """The judge's answer to a snippet."""
         with self._asking:
             score = self.judge.score(pcm)
-        return {
-            "word": self.judge.word, "score": round(score, 6), "accepted": score >= self.judge.threshold
-        }  # fmt: skip
+        return {"word": self.judge.word, "score": round(score, 6), "accepted": score >= self.judge.threshold}
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """One more thread, unless there are enough."""

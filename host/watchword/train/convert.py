@@ -60,8 +60,9 @@ def check_tflite(content: bytes, rows: int, coeffs: int) -> None:
             raise WatchwordError(
                 f"the converted {name} is {tensor['dtype'].__name__} {list(tensor['shape'])} with scale and "
                 f"zero point {tensor['quantization']}, not int8 with {scale:g}, {zero}",
-                "conversion to tflite", "use the TensorFlow version that pyproject.toml names",
-            )  # fmt: skip
+                "conversion to tflite",
+                "use the TensorFlow version that pyproject.toml names",
+            )
 
 
 def reference_interpreter(content: bytes) -> Any:

@@ -117,10 +117,13 @@ class StageLoop:
         if self.bar is not None:
             self.bar.show_loss(mean)
         return {
-            "stage": stage.name, "epoch": epoch, "loss": round(mean, 6), "learning_rate": round(rate, 9),
+            "stage": stage.name,
+            "epoch": epoch,
+            "loss": round(mean, 6),
+            "learning_rate": round(rate, 9),
             "segments_per_s": round(stage.steps_per_epoch * size / seconds),
             "wait_share": round(waited / seconds, 4),
-        }  # fmt: skip
+        }
 
     def _divergence(
         self, epoch: int, step: int, rate: float, result: StepResult, before: float, batch: Batch

@@ -16,9 +16,24 @@ from watchword.data.batches import Batch
 from watchword.files import write_atomic
 
 LOG_COLUMNS = (
-    "stage", "epoch", "loss", "learning_rate", "segments_per_s", "wait_share", "weights", "rank", "target",
-    "frr_clean", "frr_mean", "accuracy", "fpr", "fnr", "fah", "val_loss", "raw_rank",
-)  # fmt: skip
+    "stage",
+    "epoch",
+    "loss",
+    "learning_rate",
+    "segments_per_s",
+    "wait_share",
+    "weights",
+    "rank",
+    "target",
+    "frr_clean",
+    "frr_mean",
+    "accuracy",
+    "fpr",
+    "fnr",
+    "fah",
+    "val_loss",
+    "raw_rank",
+)
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,10 @@ class StateFile:
         arrays, meta = _read(self.path)
         if meta["data"] != self.data:
             raise WatchwordError(
-                "cannot resume: the training data is not what it was when the run began", self.folder,
+                "cannot resume: the training data is not what it was when the run began",
+                self.folder,
                 "start anew without --resume, or restore the clips and the manifest",
-            )  # fmt: skip
+            )
         return SavedState(meta["stage"], arrays, meta)
 
     def remove(self) -> None:
@@ -102,9 +103,10 @@ def check_same_settings(
     if other:
         more = f" and {len(other) - 3} more" if len(other) > 3 else ""
         raise WatchwordError(
-            f"cannot resume with other settings: {'; '.join(other[:3])}{more}", folder,
+            f"cannot resume with other settings: {'; '.join(other[:3])}{more}",
+            folder,
             f"give --config {folder / 'config.toml'}, or start anew without --resume",
-        )  # fmt: skip
+        )
 
 
 def data_digest(*arrays: np.ndarray) -> str:

@@ -22,9 +22,13 @@ def build(model: ModelConfig, coeffs: int, rows: int | None, batch: int | None, 
     layers = load_tensorflow().keras.layers
     first = parts.inputs(rows, coeffs, batch)
     x = parts.convolution(
-        first, model.channels, "stem", batch_norm, kernel=(model.stem_kernel, 1),
+        first,
+        model.channels,
+        "stem",
+        batch_norm,
+        kernel=(model.stem_kernel, 1),
         strides=(model.stem_stride, 1),
-    )  # fmt: skip
+    )
     for number, dilation in enumerate(model.dilations, start=1):
         name = f"block{number}"
         y = parts.depthwise(x, model.kernel, dilation, f"{name}_depthwise", batch_norm)

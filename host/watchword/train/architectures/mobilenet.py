@@ -24,9 +24,13 @@ def build(model: ModelConfig, coeffs: int, rows: int | None, batch: int | None, 
     wide = model.channels * model.expansion
     first = parts.inputs(rows, coeffs, batch)
     x = parts.convolution(
-        first, model.channels, "stem", batch_norm, kernel=(model.stem_kernel, 1),
+        first,
+        model.channels,
+        "stem",
+        batch_norm,
+        kernel=(model.stem_kernel, 1),
         strides=(model.stem_stride, 1),
-    )  # fmt: skip
+    )
     for number, dilation in enumerate(model.dilations, start=1):
         name = f"block{number}"
         y = parts.convolution(x, wide, f"{name}_expand", batch_norm)

@@ -60,9 +60,14 @@ def _block(x: Any, channels: int, stride: int, name: str, batch_norm: bool) -> A
 
 
 def _convolution(
-    x: Any, channels: int, name: str, batch_norm: bool, kernel: tuple[int, int], strides: tuple[int, int],
+    x: Any,
+    channels: int,
+    name: str,
+    batch_norm: bool,
+    kernel: tuple[int, int],
+    strides: tuple[int, int],
     relu: bool = True,
-) -> Any:  # fmt: skip
+) -> Any:
     """Valid in time, padded in frequency; kernel and strides are (time, frequency)."""
     side = kernel[1] // 2
     padded = load_tensorflow().keras.layers.ZeroPadding2D(((0, 0), (side, side)), name=f"{name}_pad")(x)

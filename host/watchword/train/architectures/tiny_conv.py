@@ -21,7 +21,11 @@ def build(model: ModelConfig, coeffs: int, rows: int | None, batch: int | None, 
     """The fully connected layer is a convolution as long as the window, so that it streams."""
     first = parts.inputs(rows, coeffs, batch)
     x = parts.convolution(
-        first, model.channels, "stem", batch_norm, kernel=(model.stem_kernel, 1),
+        first,
+        model.channels,
+        "stem",
+        batch_norm,
+        kernel=(model.stem_kernel, 1),
         strides=(model.stem_stride, 1),
-    )  # fmt: skip
+    )
     return parts.scored(first, x, _steps(model))

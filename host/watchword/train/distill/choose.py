@@ -34,9 +34,10 @@ def check_teacher(config: RunConfig) -> None:
         load_keras_teacher(Path(name), config)
     else:
         raise WatchwordError(
-            f"no teacher '{name}'", "[distill] teacher",
+            f"no teacher '{name}'",
+            "[distill] teacher",
             f"name a run folder, '{SPEECH_EMBEDDING}', or '{WAV2VEC2}' and a folder or hub name",
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True)

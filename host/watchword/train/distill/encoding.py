@@ -92,8 +92,13 @@ def share_of(jobs: Sequence[Job], recipe: Recipe, share: float) -> list[int]:
 
 
 def encode(
-    jobs: Sequence[Job], recipe: Recipe, encoder: Encoder, cache: Path, workers: int, label: str,
+    jobs: Sequence[Job],
+    recipe: Recipe,
+    encoder: Encoder,
+    cache: Path,
+    workers: int,
+    label: str,
     progress: bool = True,
-) -> list[np.ndarray]:  # fmt: skip
+) -> list[np.ndarray]:
     """The encoder's rows of the audio of every job, in order, from the cache or computed."""
     return compute_rows([EncodedJob(j, encoder) for j in jobs], recipe, cache, workers, label, progress)

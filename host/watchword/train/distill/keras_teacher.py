@@ -29,16 +29,18 @@ def load_keras_teacher(folder: Path, student: RunConfig) -> NetworkTeacher:
     for name in _FILES:
         if not (folder / name).is_file():
             raise WatchwordError(
-                f"no {name}: not a finished run of `watchword train`", folder,
+                f"no {name}: not a finished run of `watchword train`",
+                folder,
                 "[distill] teacher names a run folder; train the teacher first",
-            )  # fmt: skip
+            )
     require_finished(folder)
     config = load_config(folder / "config.toml")
     if config.word.phrase != student.word.phrase:
         raise WatchwordError(
-            f"the teacher listens for '{config.word.phrase}', not '{student.word.phrase}'", folder,
+            f"the teacher listens for '{config.word.phrase}', not '{student.word.phrase}'",
+            folder,
             "train a teacher for this word",
-        )  # fmt: skip
+        )
     normalisation = ModelSettings.load(folder / "settings.json").normalisation
     network = architectures.build_model(config.model, config.features.coeffs)
     try:

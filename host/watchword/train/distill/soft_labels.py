@@ -121,11 +121,13 @@ class _Labeller:
         logits = iter(self.teacher.logits([stream for group in streams for stream in group]))
         hop, geometry = self.config.features.hop_samples, self.teacher.geometry
         return [
-            np.stack([
-                at_row_ends(
-                    geometry.score_samples(geometry.scores(len(stream))), next(logits), length, hop
-                )
-                for stream in group
-            ])
+            np.stack(
+                [
+                    at_row_ends(
+                        geometry.score_samples(geometry.scores(len(stream))), next(logits), length, hop
+                    )
+                    for stream in group
+                ]
+            )
             for group, length in zip(streams, lengths, strict=True)
-        ]  # fmt: skip
+        ]

@@ -86,18 +86,20 @@ def _model(source: str) -> Any:
         model = Wav2Vec2Model.from_pretrained(source).eval()
     except (OSError, ValueError) as error:
         raise WatchwordError(
-            f"cannot load wav2vec2 from '{source}': {str(error).splitlines()[0]}", "[distill] teacher",
+            f"cannot load wav2vec2 from '{source}': {str(error).splitlines()[0]}",
+            "[distill] teacher",
             "name a folder made by save_pretrained, or a model of the hub while online",
-        ) from error  # fmt: skip
+        ) from error
     kernels, strides = model.config.conv_kernel, model.config.conv_stride
     frame, hop = 1, 1
     for kernel, stride in zip(kernels, strides, strict=True):
         frame, hop = frame + (kernel - 1) * hop, hop * stride
     if (frame, hop) != (_FRAME, _FRAME_HOP):
         raise WatchwordError(
-            f"frames of {frame} samples every {hop}, not {_FRAME} every {_FRAME_HOP}", source,
+            f"frames of {frame} samples every {hop}, not {_FRAME} every {_FRAME_HOP}",
+            source,
             "take a wav2vec 2.0 with the usual convolutions",
-        )  # fmt: skip
+        )
     return model
 
 

@@ -20,9 +20,14 @@ _INTERVAL_KEYS = {"low", "high", "log", "step"}
 # What trials are compared by, or what cannot make one better than another.
 _FIXED_SECTIONS = ("word", "size", "search")
 _FIXED_KEYS = (
-    ("data", "manifest"), ("data", "cache"), ("data", "workers"), ("data", "validation_draws"),
-    ("train", "seed"), ("train", "best_by"), ("detector", "target_fah"),
-)  # fmt: skip
+    ("data", "manifest"),
+    ("data", "cache"),
+    ("data", "workers"),
+    ("data", "validation_draws"),
+    ("train", "seed"),
+    ("train", "best_by"),
+    ("detector", "target_fah"),
+)
 
 
 @dataclass(frozen=True)
