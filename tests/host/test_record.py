@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from watchword import audio
 from watchword.cli.record import command
-from watchword.data import capture, record
+from watchword.data import microphone, record
 from watchword.data.clip_sources import find
 from watchword.data.endpoint import utterances, word_bounds
 from watchword.data.microphone import Meter, Microphone, Take
@@ -58,7 +58,7 @@ class FileSource:
     def take(self, seconds: float, meter: Meter) -> Take:
         heard = next(self.takes)
         heard = heard if isinstance(heard, Take) else Take(heard)
-        meter(capture.level_dbfs(heard.pcm))
+        meter(microphone.level_dbfs(heard.pcm))
         return heard
 
 
