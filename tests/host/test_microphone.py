@@ -31,7 +31,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
         pytest.skip("gcc is not installed: the ring cannot be built")
     path = tmp_path_factory.mktemp("microphone") / "microphone.so"
     flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-    flags.append(f"-I{BOARD.parent / 'core' / 'include'}")
+    flags += [f"-I{BOARD.parent / 'core' / part}" for part in ("include", "gen")]
     subprocess.run(["gcc", *flags, str(BOARD / "microphone.c"), "-o", str(path)], check=True)
     loaded = ctypes.CDLL(str(path))
     loaded.microphone_take.restype = ctypes.c_size_t
