@@ -1,9 +1,10 @@
-"""Verbs whose disk is full: what was there stays whole, and one line says what happened."""
+"""Verbs that are killed, or whose disk is full: what was there stays whole, and nobody is left behind."""
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -41,6 +42,52 @@ def verb(*arguments: object) -> list[str]:
 def evaluate(sounds: Path, out: Path, *more: str) -> list[str]:
     data = "--positives", sounds / "wakes", "--negatives", sounds / "talk"
     return verb("evaluate", "--model", MODEL, *data, "--out", out, "--workers", 2, *more)
+
+
+def figures(out: Path) -> dict[str, object]:
+    """The results, less when, how fast and by which command they came about."""
+    results: dict[str, object] = json.loads((out / "results.json").read_text())
+    del results["provenance"]
+    return results
+
+
+def group_is_gone(group: int, seconds: float = 10.0) -> bool:
+    """Whether every process of the group ends, given that long."""
+    waiting = subprocess.run(
+        [sys.executable, "-c", "import os,sys,time\nfor _ in range(int(sys.argv[2])):\n"
+         "    try: os.killpg(int(sys.argv[1]), 0)\n    except ProcessLookupError: sys.exit(0)\n"
+         "    time.sleep(0.1)\nsys.exit(1)", str(group), str(int(seconds * 10))]
+    )  # fmt: skip
+    return waiting.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_killed_evaluation_goes_on_where_it_was(
+    sounds: Path, tmp_path: Path, name: str, holds: Holds
+) -> None:
+    subprocess.run(evaluate(sounds, tmp_path / "whole"), check=True, capture_output=True)
+    wanted, rng, rounds = figures(tmp_path / "whole"), random.Random(name), tries(1)
+    for number in range(rounds):
+        out = tmp_path / str(number)
+        process = subprocess.Popen(
+            evaluate(sounds, out), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        try:
+            process.wait(rng.uniform(0.3, 3.0))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, getattr(signal, name))
+        said = process.communicate(timeout=60)[1].decode()
+        assert "Traceback" not in said, said
+        assert group_is_gone(process.pid), f"{name} left processes behind"
+        subprocess.run(evaluate(sounds, out, "--resume"), check=True, capture_output=True)
+        assert figures(out) == wanted
+        assert not list(out.rglob("*.tmp*"))
+    holds(
+        f"An evaluation ended by {name} leaves no process, and --resume ends with the same figures",
+        "`watchword evaluate` on two workers, killed at random moments",
+        f"{rounds} kills",
+        f"{rounds} of {rounds} resumed to equal results",
+    )
 
 
 def limited(command: list[str], limit_bytes: int) -> subprocess.CompletedProcess[str]:

@@ -241,7 +241,7 @@ def _provenance(port: str | None, heard: Heard) -> Provenance:
     versions |= {"python": platform.python_version(), "system": platform.platform(terse=True)}
     return Provenance(
         date=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=shlex.join(["watchword", *sys.argv[1:]]),
         versions=versions,
         port=port,
         seconds=heard.seconds,
