@@ -232,6 +232,16 @@ class TestWhereTheWordIs:
         (skipped,) = recordings.select(tmp_path / "yes").skipped
         assert "constant" in skipped.reason
 
+    def test_a_file_cut_in_two_is_named(self, tmp_path: Path) -> None:
+        for folder in ("yes", "no"):
+            whole = audio.save(tmp_path / folder / "whole.wav", burst(4.0, 2.5, 3.1, len(folder)))
+            content = whole.read_bytes()
+            (tmp_path / folder / "half.wav").write_bytes(content[: len(content) * 2 // 3])
+        found = recordings.select(tmp_path / "yes", tmp_path / "no")
+        (skipped,) = found.skipped
+        assert skipped.path.parent.name == "yes" and "cut off: its header tells 4.00 s" in skipped.reason
+        assert any(note.startswith("half.wav: cut off") for note in found.notes)
+
     def test_a_recording_of_many_words_is_named(self, tmp_path: Path) -> None:
         parts = [burst(2.0, 0.7, 1.2, seed) for seed in range(6)]
         audio.save(tmp_path / "yes" / "six.wav", np.concatenate(parts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -33,16 +34,16 @@ class Checked:
 def check_clip(clip: Clip) -> Checked | Skipped:
     """Decode a clip and look at it."""
     try:
-        pcm, missing_s = audio.load(clip.path), audio.probe(clip.path).missing_s
+        pcm = audio.load(clip.path)
+        cut = cut_off(clip.path, pcm.size / spec.SAMPLE_RATE_HZ)
     except WatchwordError as error:
         return Skipped(clip.path, error.reason)
     seconds = pcm.size / spec.SAMPLE_RATE_HZ
     clip = replace(clip, seconds=seconds)
-    cut = f"cut off: its header tells {seconds + missing_s:.2f} s, the file holds {seconds:.2f} s"
     reason = fault(pcm, clip.label)
-    if not reason and missing_s and clip.label == "positive":
+    if not reason and cut and clip.label == "positive":
         reason = f"{cut} (copy it again)"
-    remark = cut if missing_s else ""
+    remark = cut
     if not reason and clip.label == "positive":
         clip, reason, repeats = _with_word(clip, pcm)
         remark = remark or repeats
@@ -50,6 +51,13 @@ def check_clip(clip: Clip) -> Checked | Skipped:
         return Skipped(clip.path, reason)
     digest = hashlib.blake2b(pcm.tobytes(), digest_size=16).digest()
     return Checked(clip, leaks.fingerprint(pcm), digest, remark)
+
+
+def cut_off(path: Path, seconds: float) -> str:
+    """What is missing of a file of that length whose header tells of more, or an empty string."""
+    missing_s = audio.probe(path).missing_s
+    told = f"cut off: its header tells {seconds + missing_s:.2f} s, the file holds {seconds:.2f} s"
+    return told if missing_s else ""
 
 
 def fault(pcm: np.ndarray, label: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from watchword import audio, spec
-from watchword.data.clip_check import FEWEST_REPEATS, fault
+from watchword.data.clip_check import FEWEST_REPEATS, cut_off, fault
 from watchword.data.copies import count_once, merge_spans
 from watchword.data.corpus import SPLIT_NAMES, TIME_TOLERANCE_S, Clip, Skipped, read_manifest
 from watchword.data.discovery import MANIFEST, TRUTH, Found, describe_documents, find_sounds
@@ -331,9 +331,8 @@ def probe(
     if not good:
         first = f"; first: {bad[0].path.name}: {bad[0].reason}" if bad else ""
         where = origin.get("data") or origin.get("positives") or origin.get("negatives") or ""
-        raise WatchwordError(
-            f"none of {len(bad)} recordings is readable{first}", where, "expected wav or flac"
-        )
+        what = f"none of {len(bad)} recordings is readable{first}"
+        raise WatchwordError(what, where, "expected wav or flac")
     recordings = tuple(one.recording for one in good)
     return Selection(recordings, tuple(one.seconds for one in good), tuple(bad), tuple(notes), origin)
 
@@ -350,15 +349,20 @@ class _Probed:
 def _probe_one(row: tuple[Recording, bool]) -> _Probed | Skipped:
     recording, find = row
     try:
-        if not find:
-            return _checked_words(recording, audio.count_samples(recording.path) / spec.SAMPLE_RATE_HZ)
-        return _found_word(recording, audio.load(recording.path))
+        probed = (_found_word if find else _checked_words)(recording)
+        if isinstance(probed, Skipped):
+            return probed
+        cut = cut_off(recording.path, probed.seconds)
     except WatchwordError as error:
         return Skipped(recording.path, error.reason)
+    if cut and find:  # half a word is none
+        return Skipped(recording.path, f"{cut} (copy it again)")
+    return replace(probed, remark=f"{recording.name}: {cut}") if cut else probed
 
 
-def _found_word(recording: Recording, pcm: np.ndarray) -> _Probed | Skipped:
+def _found_word(recording: Recording) -> _Probed | Skipped:
     """The one word of a positive, found by its energy; all of a recording in which nothing stands out."""
+    pcm = audio.load(recording.path)
     reason = fault(pcm, "positive")
     if reason:
         return Skipped(recording.path, reason)
@@ -373,7 +377,8 @@ def _found_word(recording: Recording, pcm: np.ndarray) -> _Probed | Skipped:
     return _Probed(found, seconds, many if count >= FEWEST_REPEATS else "")
 
 
-def _checked_words(recording: Recording, seconds: float) -> _Probed | Skipped:
+def _checked_words(recording: Recording) -> _Probed | Skipped:
+    seconds = audio.count_samples(recording.path) / spec.SAMPLE_RATE_HZ
     late = [end for _, end in recording.words if end > seconds + TIME_TOLERANCE_S]
     if late:
         what = f"a word is listed to end at {late[0]:g} s, it lasts {seconds:.2f} s (times are in seconds)"
