@@ -216,7 +216,8 @@ def test_a_board_that_stays_away_is_given_up_and_what_there_was_is_reported(
             pass
 
         def stream_many(self, recordings: Any) -> Any:
-            for pcm in recordings:
+            for blocks in recordings:
+                pcm = np.concatenate([*blocks])
                 Board.streams += 1
                 if Board.streams > 1:
                     raise ConnectionLost("the connection broke: pulled", "here")

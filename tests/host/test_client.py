@@ -56,6 +56,23 @@ def test_many_streams_in_order_and_requests_in_between() -> None:
         assert board.lost_samples == 0
 
 
+def test_blocks_of_a_recording_are_read_as_the_board_takes_them() -> None:
+    whole, read = recording(5, 20.0), []
+
+    def blocks() -> Iterator[np.ndarray]:
+        for at in range(0, len(whole), 4_000):
+            read.append(at)
+            yield whole[at : at + 4_000]
+            yield whole[:0]
+
+    with Board(FakeBoard(slots=2, room=3)) as board:
+        results = board.stream_many([blocks(), recording(6, 0.5)])
+        assert not read, "nothing is read before it is asked for"
+        check(next(results), whole)
+        check(next(results), recording(6, 0.5))
+    assert len(read) == 80
+
+
 def test_recordings_are_taken_lazily_and_sent_ahead() -> None:
     taken = []
 

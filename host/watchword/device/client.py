@@ -31,6 +31,9 @@ MODEL_REMEDY = "add --push, or flash it: watchword flash --model MODEL"
 DEFECT_REMEDY = "a defect of the firmware: please report it"
 
 
+Recorded = NDArray[np.int16] | Iterable[NDArray[np.int16]]  # a recording: int16 [samples], or in blocks
+
+
 @dataclass(frozen=True)
 class BoardDetection:
     """sample_index: end (exclusive) of the hop that fired; cost: counter units spent since it came."""
@@ -64,10 +67,11 @@ class MicrophoneState:
 
 @dataclass
 class _Stream:
-    """A recording on its way: `sent` bytes of `pcm` are queued, results come in behind."""
+    """A recording on its way: `sent` bytes are queued, results come in behind."""
 
     number: int
-    pcm: memoryview
+    blocks: Iterator[memoryview]  # of the audio that is not in `waiting` yet
+    waiting: memoryview  # next to be queued; empty at the end
     sent: int = 0
     started: bool = False
     ended: bool = False
@@ -77,12 +81,20 @@ class _Stream:
 
     @property
     def samples(self) -> int:
-        return len(self.pcm) // 2
+        """Queued so far."""
+        return self.sent // 2
 
     @property
     def progress(self) -> int:
         """Grows with what the board took and gave."""
         return self.sent + len(self.scores)
+
+
+def _blocks(recording: Recorded) -> Iterator[memoryview]:
+    """Its audio in non-empty pieces."""
+    for block in [recording] if isinstance(recording, np.ndarray) else recording:
+        if block.size:
+            yield _pcm_bytes(block)
 
 
 def _pcm_bytes(pcm: NDArray[np.int16]) -> memoryview:
@@ -260,8 +272,11 @@ class Board:
         (result,) = self.stream_many([pcm])
         return result
 
-    def stream_many(self, recordings: Iterable[NDArray[np.int16]]) -> Iterator[StreamResult]:
-        """Results in order. Sends ahead while results come back, so the round trip costs nothing."""
+    def stream_many(self, recordings: Iterable[Recorded]) -> Iterator[StreamResult]:
+        """Results in order. Sends ahead while results come back, so the round trip costs nothing.
+
+        A recording given in blocks is read as the board takes it: a long one needs no more memory.
+        """
         source = iter(recordings)
         started: deque[_Stream] = deque()
         more = True
@@ -275,7 +290,9 @@ class Board:
                     if sending:
                         started.append(sending)
                 if started and whole is None:
-                    whole = self._deadline_of(started[0])
+                    whole = Deadline(self.link, f"the board did not finish stream {started[0].number}")
+                if whole:
+                    whole.limit_s = self._limit_s(started[0])  # grows with what was sent
                 self._advance(started, sending, step, *([whole] if whole else []))
                 while started and (result := started[0].result):
                     self._streams.pop(started.popleft().number)
@@ -295,17 +312,17 @@ class Board:
         if sum(stream.progress for stream in started) != before:
             deadlines[0].restart()
 
-    def _deadline_of(self, stream: _Stream) -> Deadline:
+    def _limit_s(self, stream: _Stream) -> float:
         """For the whole of a stream, so that a board which only ever drips does not hold the host."""
-        limit_s = ANSWER_TIMEOUT_S + SLOWEST_STREAM * stream.samples / spec.SAMPLE_RATE_HZ
-        return Deadline(self.link, f"the board did not finish stream {stream.number}", limit_s=limit_s)
+        return ANSWER_TIMEOUT_S + SLOWEST_STREAM * stream.samples / spec.SAMPLE_RATE_HZ
 
-    def _next_stream(self, source: Iterator[NDArray[np.int16]]) -> _Stream | None:
-        pcm = next(source, None)
-        if pcm is None:
+    def _next_stream(self, source: Iterator[Recorded]) -> _Stream | None:
+        recording = next(source, None)
+        if recording is None:
             return None
         self._number += 1
-        stream = _Stream(self._number, _pcm_bytes(pcm))
+        blocks = _blocks(recording)
+        stream = _Stream(self._number, blocks, next(blocks, memoryview(b"")))
         self._streams[stream.number] = stream
         return stream
 
@@ -313,9 +330,11 @@ class Board:
         """Queue as much of a stream as the link takes now."""
         if not stream.started:
             stream.started = self.link.try_send("stream_start", stream=stream.number)
-        if stream.started and stream.sent < len(stream.pcm):
-            stream.sent += self.link.send_pieces("audio", stream.pcm[stream.sent :])
-        if stream.started and stream.sent == len(stream.pcm):
+        if stream.started and stream.waiting:
+            taken = self.link.send_pieces("audio", stream.waiting)
+            stream.sent += taken
+            stream.waiting = stream.waiting[taken:] or next(stream.blocks, memoryview(b""))
+        if stream.started and not stream.waiting:
             stream.ended = self.link.try_send("stream_end", stream=stream.number)
 
     def _sort(self, message: Received) -> None:

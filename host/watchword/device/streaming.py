@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 
 from watchword import core, spec
-from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES, stream_pcm
+from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES, stream_blocks
 from watchword.device.client import Board, BoardDetection, StreamResult
 from watchword.evaluate.ledger import Batch, BoardScores, Ledger, sound_digest
 from watchword.evaluate.metrics import ScoredStream
@@ -105,7 +105,7 @@ class _Batcher:
     def run(self, identity: str, streams: Sequence[ScoredStream], session: Session) -> Batch:
         """What the board made of these streams, with its counters and the link's for them."""
         kept = []
-        pcm = (stream_pcm(stream.recording) for stream in streams)
+        pcm = (stream_blocks(stream.recording) for stream in streams)
         for stream, result in zip(streams, self._board.stream_many(pcm), strict=True):
             session.log(_line(stream, result), show=False)
             kept.append(_scores(stream, result))
