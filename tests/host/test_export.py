@@ -346,8 +346,11 @@ def test_log_mel_rows_are_all_bands() -> None:
 
 def test_spreads_belong_to_running_mv() -> None:
     with_spread = settings(13, mode="running_mv").normalisation
-    for wrong in (replace(with_spread, mode="running"), replace(with_spread, spread=None),
-                  replace(with_spread, spread=np.zeros(13, np.uint16))):  # fmt: skip
+    for wrong in (
+        replace(with_spread, mode="running"),
+        replace(with_spread, spread=None),
+        replace(with_spread, spread=np.zeros(13, np.uint16)),
+    ):
         with pytest.raises(WatchwordError, match="spread"):
             replace(settings(13), normalisation=wrong)
 

@@ -69,9 +69,15 @@ def run_guided(
     told: list[str] = []
     target = record.clip_folder(out, "hey you", "ann", label)
     saved = record.guided(
-        FileSource(takes), target, record.word_prompts("hey you"), label, count, told.append, lambda _: None,
+        FileSource(takes),
+        target,
+        record.word_prompts("hey you"),
+        label,
+        count,
+        told.append,
+        lambda _: None,
         pause=lambda _: None,
-    )  # fmt: skip
+    )
     return list(saved), "\n".join(told)
 
 
@@ -112,8 +118,9 @@ class TestGuided:
         run_guided([GOOD], tmp_path, 1, "negative")
         clips = find(tmp_path, "hey you")
         assert sorted((c.label, c.speaker, c.phrase) for c in clips) == [
-            ("negative", "ann", ""), *[("positive", "ann", "hey you")] * 3,
-        ]  # fmt: skip
+            ("negative", "ann", ""),
+            *[("positive", "ann", "hey you")] * 3,
+        ]
 
     def test_a_bad_take_is_asked_for_again(self, tmp_path: Path) -> None:
         lost = Take(GOOD, lost=True)

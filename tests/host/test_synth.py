@@ -90,10 +90,14 @@ def test_unspeakable_phrases_are_refused(phrase: str) -> None:
 @pytest.mark.parametrize(
     ("phrase", "names"),
     [
-        ("你好小智", "Cjk"), ("привет робот", "Cyrillic"), ("مرحبا يا بيت", "Arabic"),
-        ("ロボット", "Katakana"), ("γεια σου", "Greek"), ("hey Đà Nẵng", "Latin"),
+        ("你好小智", "Cjk"),
+        ("привет робот", "Cyrillic"),
+        ("مرحبا يا بيت", "Arabic"),
+        ("ロボット", "Katakana"),
+        ("γεια σου", "Greek"),
+        ("hey Đà Nẵng", "Latin"),
     ],
-)  # fmt: skip
+)
 def test_phrases_that_the_voices_would_spell_are_refused(phrase: str, names: str) -> None:
     with pytest.raises(WatchwordError, match=f"{names}.*cannot read.*watchword record"):
         phrases.check_phrase(phrase)

@@ -197,10 +197,14 @@ def service(run: Path) -> Iterator[int]:
     """`watchword judge --serve` in a process of its own; the port it listens on."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "WATCHWORD_JUDGE_TOKEN": TOKEN}
     process = subprocess.Popen(
-        [*CLI, "judge", "--judge", str(run), "--serve", "127.0.0.1:0"], env=env, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=1,
+        [*CLI, "judge", "--judge", str(run), "--serve", "127.0.0.1:0"],
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=1,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    )
     assert process.stdout is not None and process.stderr is not None
     line = process.stdout.readline()
     found = re.search(r":(\d+)/", line)

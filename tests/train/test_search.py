@@ -293,11 +293,17 @@ def test_a_real_search(tmp_path: Path) -> None:
         data=DataConfig(str(manifest), str(tmp_path / "cache"), 3, 3, 2, 1, 1),
         model=ModelConfig(channels=16, dilations=(1, 2)),
         train=TrainConfig(
-            epochs=2, steps_per_epoch=6, warmup_epochs=0, batch=24, segment_s=1.4, learning_rate=4e-3,
-            ema_decay=0.9, validate_every=1,
+            epochs=2,
+            steps_per_epoch=6,
+            warmup_epochs=0,
+            batch=24,
+            segment_s=1.4,
+            learning_rate=4e-3,
+            ema_decay=0.9,
+            validate_every=1,
         ),
         detector=DetectorSettings(target_fah=60.0),
-    )  # fmt: skip
+    )
     config = save_config(replace(base, qat=replace(base.qat, epochs=1)), tmp_path / "run.toml")
     space = tmp_path / "space.toml"
     space.write_text("[model]\nchannels = [8, 16]\n")  # the first trial has the run's own 16

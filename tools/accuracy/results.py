@@ -76,11 +76,15 @@ def _highest(found: Sequence[tuple[Trial, Trace]]) -> list[Results]:
     peaks.sort(key=lambda pair: -pair[0])
     return [
         {
-            "peak": peak, "condition": trial.condition, "phrase": trial.clip.phrase,
-            "source": source_name(trial.clip), "split": trial.clip.split, "file": trial.clip.path.name,
+            "peak": peak,
+            "condition": trial.condition,
+            "phrase": trial.clip.phrase,
+            "source": source_name(trial.clip),
+            "split": trial.clip.split,
+            "file": trial.clip.path.name,
         }
         for peak, trial in peaks[:_HIGHEST]
-    ]  # fmt: skip
+    ]
 
 
 def _row(sides: dict[str, Scores], pool: str, allowed: int) -> Results:

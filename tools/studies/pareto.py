@@ -40,8 +40,15 @@ from tools.cost.audio import speech_like
 DOCS = measure.ROOT / "docs" / "evidence"
 BOARD = firmware.emulated_boards()["emu-c3"]
 AUDIO_SECONDS = 10.0
-DEFAULTS = ("tiny_conv", "ds_tcn", "ds_tcn channels=32", "mobilenet", "mobilenet channels=24 expansion=4",
-            "resnet18", "conformer")  # fmt: skip
+DEFAULTS = (
+    "tiny_conv",
+    "ds_tcn",
+    "ds_tcn channels=32",
+    "mobilenet",
+    "mobilenet channels=24 expansion=4",
+    "resnet18",
+    "conformer",
+)
 
 
 @dataclass(frozen=True)
@@ -115,9 +122,11 @@ def errors(metrics: dict[str, Any], run: Path) -> dict[str, float | None]:
         final = results.get("int8", results["float"])
         frr, target = final["frr_at_high"], (metrics["calibration"] or {}).get("target_fah")
         return {
-            "frr_clean": frr["clean"], "frr_mean": float(np.mean(list(frr.values()))),
-            "fah": final["fah_at_high"], "target_fah": target,
-        }  # fmt: skip
+            "frr_clean": frr["clean"],
+            "frr_mean": float(np.mean(list(frr.values()))),
+            "fah": final["fah_at_high"],
+            "target_fah": target,
+        }
     except (KeyError, TypeError, AttributeError) as error:
         raise WatchwordError(f"metrics.json lacks {error}", run, "train again with this version") from error
 
@@ -136,10 +145,14 @@ def measured(name: str, folder: Path, pcm: np.ndarray) -> Row:
     counts = board["counts"]
     scores_per_second = spec.SAMPLE_RATE_HZ / (card.settings["hop_samples"] * card.stride_rows)
     return Row(
-        name, card.sizes.parameters, card.sizes.products_per_score * scores_per_second,
-        board["arena_bytes"], counts["model per hop, mean"], counts["model per hop, most"],
+        name,
+        card.sizes.parameters,
+        card.sizes.products_per_score * scores_per_second,
+        board["arena_bytes"],
+        counts["model per hop, mean"],
+        counts["model per hop, most"],
         counts["pipeline per second"] / 1e6,
-    )  # fmt: skip
+    )
 
 
 def teacher_row(name: str, model: ModelConfig, features: FeaturesConfig, network: Any) -> Row:
@@ -227,8 +240,18 @@ def on_the_front(rows: list[Row]) -> set[str]:
 def markdown(rows: list[Row], compiler: str, features: FeaturesConfig) -> str:
     """docs/evidence/pareto.md."""
     front = on_the_front(rows)
-    head = ("", "parameters", "MAC/s", "arena, bytes", "instructions a hop, mean", "most",
-            "pipeline, a second", "FRR clean", "FRR mean", "FAH (target)")  # fmt: skip
+    head = (
+        "",
+        "parameters",
+        "MAC/s",
+        "arena, bytes",
+        "instructions a hop, mean",
+        "most",
+        "pipeline, a second",
+        "FRR clean",
+        "FRR mean",
+        "FAH (target)",
+    )
     lines = [
         "# What each architecture costs and misses\n",
         "Written by `make pareto` (tools/studies/pareto.py).\n",
@@ -256,12 +279,17 @@ def _cells(row: Row, bold: bool) -> list[str]:
 
     fah = shown(row.fah, 1, ".2f") + ("" if row.target_fah is None else f" ({row.target_fah:g})")
     return [
-        f"**{row.name}**" if bold else row.name, f"{row.parameters:,}", f"{row.macs_per_second / 1e6:.2f} M",
-        shown(row.arena_bytes, 1, ",.0f"), shown(row.instructions_per_hop, 1, ",.0f"),
+        f"**{row.name}**" if bold else row.name,
+        f"{row.parameters:,}",
+        f"{row.macs_per_second / 1e6:.2f} M",
+        shown(row.arena_bytes, 1, ",.0f"),
+        shown(row.instructions_per_hop, 1, ",.0f"),
         shown(row.instructions_at_most, 1, ",.0f"),
         shown(row.million_instructions_per_second, 1, ".2f") + (" M" if row.arena_bytes else ""),
-        shown(row.frr_clean, 100, ".1f"), shown(row.frr_mean, 100, ".1f"), fah,
-    ]  # fmt: skip
+        shown(row.frr_clean, 100, ".1f"),
+        shown(row.frr_mean, 100, ".1f"),
+        fah,
+    ]
 
 
 def draw(rows: list[Row], path: Path) -> None:

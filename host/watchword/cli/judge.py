@@ -33,18 +33,32 @@ _PATH = click.Path(path_type=Path)
     "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="The judge accepts from."
 )
 @click.option(
-    "--after-ms", type=click.IntRange(0, 900), default=200, show_default=True,
+    "--after-ms",
+    type=click.IntRange(0, 900),
+    default=200,
+    show_default=True,
     help="Sound after the detection that the judge waits for.",
-)  # fmt: skip
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Without a board: processes [one per core].")
 @click.option("--out", type=_PATH, help="Write the figures and every ruling to this JSON file.")
 @click.option("--serve", metavar="HOST:PORT", help="Judge WAV snippets that are POSTed to this address.")
 def command(
-    run: Path, model: Path | None, port: str | None, push: bool, positives: Path | None,
-    negatives: Path | None, data: Path | None, split: str | None, limit_minutes: float | None,
-    sentry_high: float | None, threshold: float, after_ms: int, workers: int | None, out: Path | None,
+    run: Path,
+    model: Path | None,
+    port: str | None,
+    push: bool,
+    positives: Path | None,
+    negatives: Path | None,
+    data: Path | None,
+    split: str | None,
+    limit_minutes: float | None,
+    sentry_high: float | None,
+    threshold: float,
+    after_ms: int,
+    workers: int | None,
+    out: Path | None,
     serve: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Let a large model judge what a small one detects: the second stage of the cascade.
 
     The sentry, on a board or in the C pipeline on this computer, hears the recordings; what it

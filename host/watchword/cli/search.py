@@ -18,17 +18,27 @@ Examples:
 @click.command("search", epilog=EXAMPLES)
 @click.option("--config", required=True, type=click.Path(path_type=Path), help="TOML of the run to improve.")
 @click.option(
-    "--space", "space_name", default="default", show_default=True,
+    "--space",
+    "space_name",
+    default="default",
+    show_default=True,
     help="What varies: default, network (no new features), or a TOML file.",
-)  # fmt: skip
+)
 @click.option(
-    "--study", "folder", type=click.Path(path_type=Path), default=Path("runs/study"), show_default=True,
+    "--study",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("runs/study"),
+    show_default=True,
     help="Study folder; one that exists is continued.",
-)  # fmt: skip
+)
 @click.option(
-    "--trials", type=click.IntRange(1), default=30, show_default=True,
+    "--trials",
+    type=click.IntRange(1),
+    default=30,
+    show_default=True,
     help="Trials that the study shall have, earlier ones and other processes' included.",
-)  # fmt: skip
+)
 @click.option(
     "--timeout-min", type=click.FloatRange(0, min_open=True), help="Begin no trial after this time."
 )
@@ -37,14 +47,22 @@ Examples:
     "--storage", default="", help="URL of a database that other machines reach [default: in the study]."
 )
 @click.option(
-    "--target-fah", type=float,
+    "--target-fah",
+    type=float,
     help="Compare misses at this many false alarms per hour [default: the configuration's, or 0.5].",
-)  # fmt: skip
+)
 @click.option("--quiet", is_flag=True, help="Print only what was found.")
 def command(
-    config: Path, space_name: str, folder: Path, trials: int, timeout_min: float | None, jobs: int,
-    storage: str, target_fah: float | None, quiet: bool,
-) -> None:  # fmt: skip
+    config: Path,
+    space_name: str,
+    folder: Path,
+    trials: int,
+    timeout_min: float | None,
+    jobs: int,
+    storage: str,
+    target_fah: float | None,
+    quiet: bool,
+) -> None:
     """Search for settings with the fewest misses at the false-alarm target, within the chip's limits.
 
     Each trial is a training run with settings drawn from a search space. Models that would exceed [size]

@@ -26,9 +26,17 @@ from watchword.files import numbered
 RATE = spec.SAMPLE_RATE_HZ
 TAKE_S = {"positive": 3.0, "negative": 6.0}
 STYLES = (
-    "as you always would", "a little louder", "softly", "fast", "slowly", "from two steps further away",
-    "as if you were tired", "as a question", "turned away from the microphone", "from across the room",
-)  # fmt: skip
+    "as you always would",
+    "a little louder",
+    "softly",
+    "fast",
+    "slowly",
+    "from two steps further away",
+    "as if you were tired",
+    "as a question",
+    "turned away from the microphone",
+    "from across the room",
+)
 _ATTEMPTS = 5
 _READING_S = 1.2  # between the prompt and the take
 _CLIPPED_SAMPLES = 8  # at full scale: more is no longer one lucky peak
@@ -104,9 +112,15 @@ def check_take(pcm: np.ndarray, label: str) -> TakeCheck:
 
 # ── Guided ───────────────────────────────────────────────────────────────────────────────────
 def guided(
-    source: Source, target: ClipFolder, prompts: Iterator[str], label: str, count: int,
-    say: Callable[[str], None], meter: Meter, pause: Callable[[float], None] = time.sleep,
-) -> Iterator[Path]:  # fmt: skip
+    source: Source,
+    target: ClipFolder,
+    prompts: Iterator[str],
+    label: str,
+    count: int,
+    say: Callable[[str], None],
+    meter: Meter,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[Path]:
     """Record `count` good takes, one a prompt; each is saved before the next begins."""
     for number in range(1, count + 1):
         prompt = next(prompts)
@@ -121,8 +135,11 @@ def guided(
                 break
             say(f"again: {fault}")
         else:
-            raise WatchwordError(f"{_ATTEMPTS} takes in a row were of no use; the last: {fault}", "",
-                                 "check the microphone and its level")  # fmt: skip
+            raise WatchwordError(
+                f"{_ATTEMPTS} takes in a row were of no use; the last: {fault}",
+                "",
+                "check the microphone and its level",
+            )
         path = target.save(heard.pcm)
         say(f"kept: {check.seconds:.2f} s, {check.dbfs:.0f} dBFS")
         yield path

@@ -104,10 +104,16 @@ class VoiceChooser:
         for text, (engine, speakers) in zip(texts, turns, strict=False):
             speaker = next(speakers)
             yield Utterance(
-                label, split, kind, text, engine.name, speaker, engine.draw(speaker, rng),
+                label,
+                split,
+                kind,
+                text,
+                engine.name,
+                speaker,
+                engine.draw(speaker, rng),
                 round(float(rng.uniform(*LEVELS_DBFS)), 2),
                 *(round(float(rng.uniform(*PADDING_S)), 3) for _ in range(2)),
-            )  # fmt: skip
+            )
 
 
 def _turns(voices: Sequence[tuple[Engine, list[str]]]) -> list[tuple[Engine, Iterator[str]]]:

@@ -19,9 +19,16 @@ INK, QUIET, GRID, CARD = "#1d2733", "#66727f", "#e3e8ed", "#ffffff"
 BLUE, ORANGE, GREEN, RED, VIOLET = "#1f6feb", "#e07b00", "#1a7f4b", "#c62f3b", "#8250df"
 # The page sets these, for light and for dark; the figures are drawn with the values for light.
 _VARIABLES = {
-    INK: "--ink", QUIET: "--quiet", GRID: "--line", CARD: "--card",
-    BLUE: "--blue", ORANGE: "--orange", GREEN: "--good", RED: "--bad", VIOLET: "--violet",
-}  # fmt: skip
+    INK: "--ink",
+    QUIET: "--quiet",
+    GRID: "--line",
+    CARD: "--card",
+    BLUE: "--blue",
+    ORANGE: "--orange",
+    GREEN: "--good",
+    RED: "--bad",
+    VIOLET: "--violet",
+}
 STAGE_COLOURS = {"frontend": BLUE, "model": ORANGE, "detector": GREEN}
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, sharp, selectable

@@ -101,9 +101,13 @@ def _licences(attribution: Sequence[Source]) -> list[str]:
 
 
 def _card(
-    tflite: bytes, image: bytes, network: Network, settings: ModelSettings, training: dict[str, Any],
+    tflite: bytes,
+    image: bytes,
+    network: Network,
+    settings: ModelSettings,
+    training: dict[str, Any],
     checks: Checks,
-) -> Card:  # fmt: skip
+) -> Card:
     header_crc = int.from_bytes(image[spec.MODEL_CRC_FROM - 4 : spec.MODEL_CRC_FROM], "little")
     return Card(
         word=settings.word,

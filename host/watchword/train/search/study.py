@@ -150,9 +150,10 @@ def with_target(config: RunConfig, target_fah: float | None) -> RunConfig:
 def _check(plan: StudyPlan) -> None:
     if plan.base.detector.target_fah == 0:
         raise WatchwordError(
-            "no false-alarm target to search for", "[detector] target_fah",
+            "no false-alarm target to search for",
+            "[detector] target_fah",
             "set it in --config or with --target-fah",
-        )  # fmt: skip
+        )
     if not plan.base.word.phrase:
         raise WatchwordError("no wake word given", "[word] phrase", "name it in the TOML")
     if plan.train is train_run and not Path(plan.base.data.manifest).is_file():
