@@ -11,16 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from toy_corpus import write_corpus
+from toy_corpus import toy_config, write_corpus
 from watchword.config import (
-    AugmentConfig,
-    DataConfig,
     DistillConfig,
     FeaturesConfig,
     ModelConfig,
-    QatConfig,
     RunConfig,
-    TrainConfig,
     WordConfig,
     save_config,
 )
@@ -74,21 +70,13 @@ def test_no_opinion_no_gradient_and_agreement_no_loss() -> None:
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     folder = tmp_path_factory.mktemp("toy")
-    data = DataConfig(
-        manifest=str(write_corpus(folder, words=10, others=16)), cache=str(folder / "cache"),
-        positive_draws=4, synthetic_draws=4, negative_draws=2, workers=1,
-    )  # fmt: skip
-    return RunConfig(
-        word=WordConfig("toy"),
-        data=data,
-        features=FeaturesConfig(coeffs=16),
-        augment=AugmentConfig(snr_db_min=10.0, level_dbfs_min=-30.0, simulated_rooms=0),
-        model=ModelConfig(channels=8, dilations=(1, 2)),
-        train=TrainConfig(
-            epochs=4, steps_per_epoch=20, warmup_epochs=1, batch=24, segment_s=1.4, learning_rate=4e-3,
-            ema_decay=0.9, tensorboard=False,
-        ),
-        qat=QatConfig(epochs=1),
+    return toy_config(
+        write_corpus(folder, words=10, others=16),
+        {
+            ("data", "positive_draws"): 4, ("data", "synthetic_draws"): 4, ("data", "negative_draws"): 2,
+            ("augment", "simulated_rooms"): 0, ("model", "channels"): 8,
+            ("train", "epochs"): 4, ("train", "steps_per_epoch"): 20, ("train", "batch"): 24,
+        },
     )  # fmt: skip
 
 

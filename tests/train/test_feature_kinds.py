@@ -7,39 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_corpus import write_corpus
+from toy_corpus import toy_config, write_corpus
 from watchword import core, spec
 from watchword.config import (
-    AugmentConfig,
-    DataConfig,
-    DetectorSettings,
-    FeaturesConfig,
     ModelConfig,
-    QatConfig,
     RunConfig,
-    TrainConfig,
-    WordConfig,
 )
 from watchword.train import architectures
 
 pytestmark = pytest.mark.train
 
 
-def toy_config(folder: Path) -> RunConfig:
-    manifest = write_corpus(folder, words=16, others=24)
-    return RunConfig(
-        word=WordConfig("toy"),
-        data=DataConfig(str(manifest), str(folder / "cache"), 6, 6, 3, 1, 1),
-        features=FeaturesConfig(kind="logmel", coeffs=40),
-        augment=AugmentConfig(snr_db_min=10.0, level_dbfs_min=-30.0),
-        model=ModelConfig(channels=16, dilations=(1, 2)),
-        train=TrainConfig(
-            epochs=6, steps_per_epoch=25, warmup_epochs=1, batch=36, segment_s=1.4, learning_rate=4e-3,
-            ema_decay=0.9,
-        ),
-        qat=QatConfig(epochs=1),
-        detector=DetectorSettings(target_fah=60.0),
-    )  # fmt: skip
+def logmel_config(folder: Path) -> RunConfig:
+    changes = {("features", "kind"): "logmel", ("features", "coeffs"): 40, ("detector", "target_fah"): 60.0}
+    return toy_config(write_corpus(folder, words=16, others=24), changes)
 
 
 def test_a_log_mel_model_learns_and_is_exported(tmp_path: Path) -> None:
@@ -47,7 +28,7 @@ def test_a_log_mel_model_learns_and_is_exported(tmp_path: Path) -> None:
     from watchword.cli.export import command
     from watchword.train.run import train_run
 
-    metrics = train_run(toy_config(tmp_path), tmp_path / "run", progress=False)
+    metrics = train_run(logmel_config(tmp_path), tmp_path / "run", progress=False)
     for name in ("float", "int8"):
         result = metrics["validation"]["results"][name]
         assert result["frr_at_false_alarms"]["3"]["clean"] <= 0.25, result

@@ -7,17 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_corpus import RATE, other, tone, word, write_corpus
+from toy_corpus import RATE, other, tone, toy_config, word, write_corpus
 from watchword import audio, core
 from watchword.config import (
-    AugmentConfig,
-    DataConfig,
-    FeaturesConfig,
-    ModelConfig,
-    QatConfig,
     RunConfig,
-    TrainConfig,
-    WordConfig,
 )
 from watchword.data.corpus import Clip, read_manifest, write_manifest
 from watchword.data.recordings import Recording
@@ -77,21 +70,7 @@ def fired(model: Path, recording: Path, words: tuple[tuple[float, float], ...] =
 
 def test_a_second_training_no_longer_falls_for_what_was_mined(tmp_path: Path) -> None:
     manifest = corpus(tmp_path / "toy")
-    config = RunConfig(
-        word=WordConfig("toy"),
-        data=DataConfig(
-            str(manifest), str(tmp_path / "cache"), positive_draws=6, synthetic_draws=6, negative_draws=3,
-            workers=1, mined_draws=4,
-        ),
-        features=FeaturesConfig(coeffs=16),
-        augment=AugmentConfig(snr_db_min=10.0, level_dbfs_min=-30.0),
-        model=ModelConfig(channels=16, dilations=(1, 2)),
-        train=TrainConfig(
-            epochs=10, steps_per_epoch=25, warmup_epochs=1, batch=36, segment_s=1.4, learning_rate=4e-3,
-            ema_decay=0.9,
-        ),
-        qat=QatConfig(epochs=1),
-    )  # fmt: skip
+    config = toy_config(manifest, {("data", "mined_draws"): 4, ("train", "epochs"): 10})
     first = train_and_export(config, tmp_path / "first")
     found = mine(
         first, [long_recording(tmp_path / "evening.wav", 1)], tmp_path / "mined", threshold=THRESHOLD,

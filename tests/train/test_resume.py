@@ -14,15 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from toy_corpus import write_corpus
+from toy_corpus import toy_config, write_corpus
 from watchword.config import (
-    AugmentConfig,
-    DataConfig,
-    FeaturesConfig,
-    ModelConfig,
-    QatConfig,
     RunConfig,
-    TrainConfig,
     WordConfig,
     save_config,
 )
@@ -38,18 +32,14 @@ TRAIN = [sys.executable, "-c", "from watchword.cli.main import main; main()", "t
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     folder = tmp_path_factory.mktemp("toy")
-    manifest = write_corpus(folder, words=8, others=12)
-    return RunConfig(
-        word=WordConfig("toy"),
-        data=DataConfig(str(manifest), str(folder / "cache"), 3, 3, 2, 1, 1),
-        features=FeaturesConfig(coeffs=13),
-        augment=AugmentConfig(snr_db_min=10.0, level_dbfs_min=-30.0),
-        model=ModelConfig(channels=8, dilations=(1,)),
-        train=TrainConfig(
-            epochs=3, steps_per_epoch=4, warmup_epochs=1, batch=12, segment_s=1.2, learning_rate=4e-3,
-            ema_decay=0.9, validate_every=1, tensorboard=False,
-        ),
-        qat=QatConfig(epochs=2),
+    return toy_config(
+        write_corpus(folder, words=8, others=12),
+        {
+            ("data", "positive_draws"): 3, ("data", "synthetic_draws"): 3, ("data", "negative_draws"): 2,
+            ("features", "coeffs"): 13, ("model", "channels"): 8, ("model", "dilations"): [1],
+            ("train", "epochs"): 3, ("train", "steps_per_epoch"): 4, ("train", "batch"): 12,
+            ("train", "segment_s"): 1.2, ("train", "validate_every"): 1, ("qat", "epochs"): 2,
+        },
     )  # fmt: skip
 
 

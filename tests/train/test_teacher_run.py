@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from toy_corpus import write_corpus
+from toy_corpus import toy_config, write_corpus
 from watchword import audio
 from watchword.config import (
-    DataConfig,
-    DetectorSettings,
-    FeaturesConfig,
     ModelConfig,
-    RunConfig,
-    TrainConfig,
-    WordConfig,
     save_config,
 )
 
@@ -34,17 +29,12 @@ def test_a_teacher_is_trained_and_judges(model: ModelConfig, tmp_path: Path) -> 
     from watchword.judge.network import Judge
 
     manifest = write_corpus(tmp_path / "corpus", words=10, others=12)
-    config = RunConfig(
-        word=WordConfig("toy"),
-        data=DataConfig(
-            manifest=str(manifest), cache=str(tmp_path / "cache"), positive_draws=2, synthetic_draws=2,
-            negative_draws=2, workers=1,
-        ),
-        features=FeaturesConfig(coeffs=16),
-        model=model,
-        train=TrainConfig(epochs=2, steps_per_epoch=4, warmup_epochs=0, batch=12, segment_s=1.4),
-        detector=DetectorSettings(target_fah=60.0),
-    )  # fmt: skip
+    changes = {
+        ("data", "positive_draws"): 2, ("data", "synthetic_draws"): 2, ("data", "negative_draws"): 2,
+        ("train", "epochs"): 2, ("train", "steps_per_epoch"): 4, ("train", "warmup_epochs"): 0,
+        ("train", "batch"): 12, ("detector", "target_fah"): 60.0,
+    }  # fmt: skip
+    config = replace(toy_config(manifest, changes), model=model)
     toml, out = save_config(config, tmp_path / "run.toml"), tmp_path / "teacher"
     done = CliRunner().invoke(command, ["--config", str(toml), "--out", str(out)], catch_exceptions=False)
     assert done.exit_code == 0, done.output

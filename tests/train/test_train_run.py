@@ -14,17 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from toy_corpus import write_corpus
+from toy_corpus import toy_config, write_corpus
 from watchword.config import (
-    AugmentConfig,
-    DataConfig,
-    DetectorSettings,
-    FeaturesConfig,
-    ModelConfig,
-    QatConfig,
     RunConfig,
-    TrainConfig,
-    WordConfig,
     load_config,
     save_config,
 )
@@ -42,25 +34,13 @@ FILES = {
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     folder = tmp_path_factory.mktemp("toy")
-    manifest = write_corpus(folder, words=16, others=24)
-    return RunConfig(
-        word=WordConfig("toy"),
-        data=DataConfig(str(manifest), str(folder / "cache"), 6, 6, 3, 1, 1),
-        features=FeaturesConfig(coeffs=16),
-        augment=AugmentConfig(noise_p=0.4, snr_db_min=10.0, level_dbfs_min=-30.0),
-        model=ModelConfig(channels=16, dilations=(1, 2)),
-        train=TrainConfig(
-            epochs=12,
-            steps_per_epoch=25,
-            warmup_epochs=1,
-            batch=36,
-            segment_s=1.4,
-            learning_rate=4e-3,
-            ema_decay=0.9,
-        ),
-        qat=QatConfig(epochs=1),
-        detector=DetectorSettings(target_fah=60.0),
-    )
+    return toy_config(
+        write_corpus(folder, words=16, others=24),
+        {
+            ("augment", "noise_p"): 0.4, ("train", "epochs"): 12, ("train", "tensorboard"): True,
+            ("detector", "target_fah"): 60.0,
+        },
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

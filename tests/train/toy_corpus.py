@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from watchword import audio
+from watchword.config import (
+    AugmentConfig,
+    DataConfig,
+    FeaturesConfig,
+    ModelConfig,
+    QatConfig,
+    RunConfig,
+    TrainConfig,
+    WordConfig,
+    adjusted,
+)
 from watchword.data.corpus import Clip, write_manifest
 
 RATE = 16_000
@@ -62,3 +74,23 @@ def write_corpus(folder: Path, words: int = 16, others: int = 16, seed: int = 0)
         path = audio.save(folder / split / "room.wav", audio.to_int16(room(rng)))
         clips.append(Clip(path, split, "rir", source="toy"))
     return write_manifest(folder / "manifest.csv", clips)
+
+
+def toy_config(manifest: Path, changes: dict[tuple[str, str], Any] | None = None) -> RunConfig:
+    """Settings of a run of seconds, with `changes` by (section, key); its cache is beside the manifest."""
+    base = RunConfig(
+        word=WordConfig("toy"),
+        data=DataConfig(
+            manifest=str(manifest), cache=str(manifest.parent / "cache"), positive_draws=6,
+            synthetic_draws=6, negative_draws=3, workers=1,
+        ),
+        features=FeaturesConfig(coeffs=16),
+        augment=AugmentConfig(snr_db_min=10.0, level_dbfs_min=-30.0),
+        model=ModelConfig(channels=16, dilations=(1, 2)),
+        train=TrainConfig(
+            epochs=6, steps_per_epoch=25, warmup_epochs=1, batch=36, segment_s=1.4, learning_rate=4e-3,
+            ema_decay=0.9, tensorboard=False,
+        ),
+        qat=QatConfig(epochs=1),
+    )  # fmt: skip
+    return adjusted(base, changes or {})

@@ -266,7 +266,7 @@ def lopsided(fpr: float, fnr: float, config: RunConfig) -> Finding | None:
         )  # fmt: skip
     if fnr >= 2 * _HIGH and fpr <= _LOW:
         return Finding(
-            "warning", f"it misses too much: {figures} missed",
+            "warning", f"it detects too little: {figures} missed",
             "add recordings of the word, raise [data] positive_draws, set [train] negative_weight = "
             f"{train.negative_weight / 2:g}, or allow more false alarms ([detector] target_fah or high)",
         )  # fmt: skip
