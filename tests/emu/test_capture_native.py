@@ -16,7 +16,7 @@ from native_app import HEARD_SAMPLES, SocketTransport, record, running
 from test_board import assert_same_as_host, events, next_message, request, send_raw
 from watchword import audio, core, spec
 from watchword.cli.capture import command
-from watchword.device import client, ports
+from watchword.device import deadline, ports
 from watchword.device.capture import (
     BoardMicrophone,
     Capture,
@@ -250,7 +250,7 @@ def test_a_microphone_that_hears_nothing_is_named(
         pytest.raises(WatchwordError, match=r"every sample is the same.*wiring"),
     ):
         save_everything(board, tmp_path / "dead.wav", 1.0)
-    monkeypatch.setattr(client, "ANSWER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(deadline, "ANSWER_TIMEOUT_S", 0.5)
     with (
         board_hearing(program, sound[:16_000], tmp_path) as board,
         pytest.raises(WatchwordError, match=r"microphone gave no sample within 0\.5 s.*wiring"),

@@ -10,7 +10,7 @@ from fake_board import SAMPLES_PER_SCORE, FakeBoard, expected_scores
 from link_pair import Errors
 from watchword import spec
 from watchword.core import DetectorConfig, spec_id
-from watchword.device import client, link
+from watchword.device import client, deadline, link
 from watchword.device.client import Board
 from watchword.errors import WatchwordError
 
@@ -170,7 +170,7 @@ def test_board_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_application_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "ANSWER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(deadline, "ANSWER_TIMEOUT_S", 0.2)
     port = FakeBoard()
     with pytest.raises(WatchwordError, match=r"no answer to stats_get within 0\.2 s"), Board(port) as board:
         port.app.deaf = True

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from watchword import audio, core, spec
 from watchword.device import firmware
-from watchword.device.client import Board, Deadline, detection_of
+from watchword.device.client import Board, detection_of
+from watchword.device.deadline import Deadline
 from watchword.device.messages import Received
 from watchword.device.ports import open_port
 from watchword.errors import WatchwordError

@@ -13,9 +13,10 @@ import numpy as np
 from watchword import core, spec
 from watchword.data.recordings import ADDED_SAMPLES, Selection
 from watchword.device import firmware
-from watchword.device.client import Board, StreamResult, check_model
+from watchword.device.client import Board, StreamResult
 from watchword.device.firmware import FirmwareImage
 from watchword.device.ports import emulated_env, open_port
+from watchword.device.push import check_model
 from watchword.device.push import push as push_model
 from watchword.device.scored import scored_stream
 from watchword.device.streaming import BoardStreams, Streamed

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from watchword import audio, core, spec
 from watchword.core import DetectorConfig
 from watchword.data.microphone import Meter, Take, level_dbfs
-from watchword.device.client import DEFECT_REMEDY, Board, BoardDetection, Deadline, check_model, detection_of
+from watchword.device.client import DEFECT_REMEDY, Board, BoardDetection, detection_of
+from watchword.device.deadline import Deadline
 from watchword.device.messages import Received
+from watchword.device.push import check_model
 from watchword.device.recording import check_new, growing
 from watchword.errors import WatchwordError
 from watchword.export.image import load_image
@@ -142,7 +144,7 @@ def _listen(board: Board, heard: _Listening, seconds: float | None) -> None:
     silence = Deadline(board.link, "the microphone gave no sample", WIRING_REMEDY)
     whole = Deadline(
         board.link, f"the board did not send {seconds:g} s of audio", LINK_REMEDY,
-        limit_s=silence.limit_s + _SLOWEST * seconds,
+        more_s=_SLOWEST * seconds,
     )  # fmt: skip
     while (before := heard.end) < wanted:
         board.turn(heard.take, silence, whole)

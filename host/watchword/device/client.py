@@ -4,55 +4,32 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from watchword import spec
-from watchword.core import DetectorConfig, ModelImage, spec_id
+from watchword.core import DetectorConfig, spec_id
+from watchword.device.deadline import RESET_REMEDY, Deadline
 from watchword.device.link import IDLE_S, HostLink, LinkCounters
 from watchword.device.messages import Received, Value, printable
+from watchword.device.stream import BoardDetection as BoardDetection
+from watchword.device.stream import Recorded, Stream, blocks_of
+from watchword.device.stream import StreamResult as StreamResult
 from watchword.device.transport import Transport
 from watchword.errors import WatchwordError
 
 CONNECT_TIMEOUT_S = 10.0
-ANSWER_TIMEOUT_S = 30.0  # the answer to a request, or the next step of a long task
 SLOWEST_STREAM = 20.0  # times the length of the audio, which a board may take for it
 GOODBYE_TIMEOUT_S = 0.5
 CHUNK_BYTES = 512  # of a model image in a message; any size that fits a frame would do
 QUIET_S = 0.1  # a board that says nothing for this long has come to the end of its work
 STREAMS_AHEAD = 8  # streams sent and not yet answered: more than any round trip needs
-RESET_REMEDY = "reset the board; if it happens again, please report it"
 FLASH_REMEDY = "flash firmware built from this version: `watchword flash`"
-MODEL_REMEDY = "add --push, or flash it: watchword flash --model MODEL"
 DEFECT_REMEDY = "a defect of the firmware: please report it"
-
-
-Recorded = NDArray[np.int16] | Iterable[NDArray[np.int16]]  # a recording: int16 [samples], or in blocks
-
-
-@dataclass(frozen=True)
-class BoardDetection:
-    """sample_index: end (exclusive) of the hop that fired; cost: counter units spent since it came."""
-
-    sample_index: int
-    smoothed_q15: int
-    cost: int
-
-
-@dataclass(frozen=True)
-class StreamResult:
-    """What the board made of one recording. `lost_samples` must be 0."""
-
-    stream: int
-    scores: NDArray[np.uint8]  # [scores], consecutive
-    detections: tuple[BoardDetection, ...]
-    samples: int  # counted by the board
-    rows: int
-    lost_samples: int
 
 
 @dataclass(frozen=True)
@@ -65,44 +42,6 @@ class MicrophoneState:
     overruns: int
 
 
-@dataclass
-class _Stream:
-    """A recording on its way: `sent` bytes are queued, results come in behind."""
-
-    number: int
-    blocks: Iterator[memoryview]  # of the audio that is not in `waiting` yet
-    waiting: memoryview  # next to be queued; empty at the end
-    sent: int = 0
-    started: bool = False
-    ended: bool = False
-    scores: bytearray = field(default_factory=bytearray)
-    detections: list[BoardDetection] = field(default_factory=list)
-    result: StreamResult | None = None
-
-    @property
-    def samples(self) -> int:
-        """Queued so far."""
-        return self.sent // 2
-
-    @property
-    def progress(self) -> int:
-        """Grows with what the board took and gave."""
-        return self.sent + len(self.scores)
-
-
-def _blocks(recording: Recorded) -> Iterator[memoryview]:
-    """Its audio in non-empty pieces."""
-    for block in [recording] if isinstance(recording, np.ndarray) else recording:
-        if block.size:
-            yield _pcm_bytes(block)
-
-
-def _pcm_bytes(pcm: NDArray[np.int16]) -> memoryview:
-    if pcm.ndim != 1 or pcm.dtype != np.int16:
-        raise ValueError(f"a recording is int16 [samples], not {pcm.dtype} {list(pcm.shape)}")
-    return memoryview(np.ascontiguousarray(pcm, "<i2").tobytes())
-
-
 class Board:
     """A connected board; a context manager that leaves it in text mode and the port closed."""
 
@@ -112,8 +51,8 @@ class Board:
         self.link = HostLink(transport, name)
         self.lost_samples = 0
         self._number = 0
-        self._streams: dict[int, _Stream] = {}
-        self._current: _Stream | None = None
+        self._streams: dict[int, Stream] = {}
+        self._current: Stream | None = None
         try:
             self.link.connect(connect_timeout_s)
             self.info = self._request("info_get", "info").fields
@@ -231,8 +170,7 @@ class Board:
         """
         self.link.pump(IDLE_S)
         while self.link.received:
-            message = self.link.received.popleft()
-            if message.name == "error":
+            if (message := self.link.received.popleft()).name == "error":
                 raise _refusal(message, self.link.name)
             take(message)
         for deadline in deadlines:
@@ -278,7 +216,7 @@ class Board:
         A recording given in blocks is read as the board takes it: a long one needs no more memory.
         """
         source = iter(recordings)
-        started: deque[_Stream] = deque()
+        started: deque[Stream] = deque()
         more = True
         step, whole = Deadline(self.link, "the board took no audio and gave no score"), None
         try:
@@ -291,8 +229,8 @@ class Board:
                         started.append(sending)
                 if started and whole is None:
                     whole = Deadline(self.link, f"the board did not finish stream {started[0].number}")
-                if whole:
-                    whole.limit_s = self._limit_s(started[0])  # grows with what was sent
+                if whole:  # a board that only ever drips does not hold the host; grows with what was sent
+                    whole.more_s = SLOWEST_STREAM * started[0].samples / spec.SAMPLE_RATE_HZ
                 self._advance(started, sending, step, *([whole] if whole else []))
                 while started and (result := started[0].result):
                     self._streams.pop(started.popleft().number)
@@ -303,7 +241,7 @@ class Board:
             for stream in started:  # given up half-way: late answers will be ignored
                 self._streams.pop(stream.number, None)
 
-    def _advance(self, started: deque[_Stream], sending: _Stream | None, *deadlines: Deadline) -> None:
+    def _advance(self, started: deque[Stream], sending: Stream | None, *deadlines: Deadline) -> None:
         """One turn of the link; the first deadline restarts when audio was taken or scores came."""
         before = sum(stream.progress for stream in started)
         if sending:
@@ -312,21 +250,17 @@ class Board:
         if sum(stream.progress for stream in started) != before:
             deadlines[0].restart()
 
-    def _limit_s(self, stream: _Stream) -> float:
-        """For the whole of a stream, so that a board which only ever drips does not hold the host."""
-        return ANSWER_TIMEOUT_S + SLOWEST_STREAM * stream.samples / spec.SAMPLE_RATE_HZ
-
-    def _next_stream(self, source: Iterator[Recorded]) -> _Stream | None:
+    def _next_stream(self, source: Iterator[Recorded]) -> Stream | None:
         recording = next(source, None)
         if recording is None:
             return None
         self._number += 1
-        blocks = _blocks(recording)
-        stream = _Stream(self._number, blocks, next(blocks, memoryview(b"")))
+        blocks = blocks_of(recording)
+        stream = Stream(self._number, blocks, next(blocks, memoryview(b"")))
         self._streams[stream.number] = stream
         return stream
 
-    def _feed(self, stream: _Stream) -> None:
+    def _feed(self, stream: Stream) -> None:
         """Queue as much of a stream as the link takes now."""
         if not stream.started:
             stream.started = self.link.try_send("stream_start", stream=stream.number)
@@ -367,7 +301,7 @@ class Board:
         self._current.detections.append(detection)
         self._check_possible(self._current, len(self._current.detections), detection.sample_index)
 
-    def _check_possible(self, stream: _Stream, results: int, sample: int = 0) -> None:
+    def _check_possible(self, stream: Stream, results: int, sample: int = 0) -> None:
         """There is at most one result a hop, and none later than the audio."""
         if results > stream.samples // max(1, int(self.info["hop_samples"])) or sample > stream.samples:
             raise WatchwordError(
@@ -404,42 +338,6 @@ class Board:
         self._current = None
 
 
-class Deadline:
-    """An error when what was asked for is not there within `limit_s`, whatever else the board says."""
-
-    def __init__(
-        self,
-        link: HostLink,
-        fault: str = "the board gave no answer",
-        remedy: str = RESET_REMEDY,
-        limit_s: float | None = None,
-    ) -> None:
-        self.link, self.limit_s = link, ANSWER_TIMEOUT_S if limit_s is None else limit_s
-        self.fault, self.remedy = fault, remedy
-        self.restart()
-
-    def restart(self) -> None:
-        """The board came a step further: it has the whole time again."""
-        self._since = self.link.now()
-
-    def check(self) -> None:
-        if self.link.now() - self._since > self.limit_s:
-            raise WatchwordError(f"{self.fault} within {self.limit_s:g} s", self.link.name, self.remedy)
-
-
-def check_model(info: Mapping[str, Value], image: bytes, port: str, remedy: str = MODEL_REMEDY) -> None:
-    """An error if the board with this `info` runs another model than `image`."""
-    header = ModelImage(image).header
-    wanted, found = int(header["crc32"]), int(info["model_crc32"])
-    if found != wanted:
-        raise WatchwordError(
-            f"the board runs another model: '{info['word']}' ({found:08x}), not "
-            f"'{header['word']}' ({wanted:08x})",
-            port,
-            remedy,
-        )
-
-
 def detection_of(message: Received) -> BoardDetection:
     """A `detection` message."""
     return BoardDetection(*(message.number(n) for n in ("sample_index", "smoothed_q15", "cost")))
@@ -449,8 +347,8 @@ def _refusal(message: Received, name: str) -> WatchwordError:
     """An `error` message of the board `name`."""
     code = message.number("code")
     status = next((n for n, value in spec.STATUS.items() if value == code), f"status {code}")
-    text = printable(message.tail)
-    return WatchwordError(f"the board refused: {text or 'no reason given'} ({status})", name)
+    reason = printable(message.tail) or "no reason given"
+    return WatchwordError(f"the board refused: {reason} ({status})", name)
 
 
 def _detector(config: Received) -> DetectorConfig:

@@ -9,9 +9,9 @@ import numpy as np
 
 from watchword import core
 from watchword.data.recordings import Recording, Selection, stream_pcm
-from watchword.device.client import Board, check_model
+from watchword.device.client import Board
 from watchword.device.ports import open_port
-from watchword.device.push import push
+from watchword.device.push import check_model, push
 from watchword.device.scored import scored_stream
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import ScoredStream
