@@ -128,6 +128,11 @@ def read_text(path: Path, errors: str = "strict") -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def printable(text: str) -> str:
+    """A text that any program takes: bytes of a file name that are not UTF-8 as \\xfc."""
+    return "".join(f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
+
+
 def check_folder(folder: Path) -> bool:
     """Make the folder and try to write there, before long work; True if it had to be made."""
     existed = folder.is_dir()

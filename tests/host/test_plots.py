@@ -102,3 +102,8 @@ def test_very_short_sounds_can_be_drawn(samples: int, model: Path) -> None:
 def test_only_the_first_minute_of_a_long_recording(tmp_path: Path) -> None:
     views = plots.view(np.tile(noise(10.0, 2), 9))
     assert views.pcm.size == 60 * RATE and "first 60 s" in plots._title(views, "long.wav")
+
+
+def test_a_name_of_any_bytes_and_signs_is_drawn() -> None:
+    assert plots.plot_text("gr\udcfc$a$.wav") == r"gr\xfc\$a\$.wav"
+    assert len(plots.plot_text("x" * 250)) == 80

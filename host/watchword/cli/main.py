@@ -14,7 +14,7 @@ import click
 
 import watchword
 from watchword.errors import WatchwordError
-from watchword.files import cannot_use
+from watchword.files import cannot_use, printable
 
 VERBS = {  # in life-cycle order
     "doctor": "Check compilers, emulator, speech engines and Python extras.",
@@ -86,11 +86,8 @@ def _print_any_name() -> None:
 
     def escape(error: UnicodeError) -> tuple[str, int]:
         assert isinstance(error, UnicodeEncodeError)
-        shown = (
-            f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else f"\\u{ord(c):04x}"
-            for c in error.object[error.start : error.end]
-        )
-        return "".join(shown), error.end
+        shown = printable(error.object[error.start : error.end])
+        return shown.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
     codecs.register_error("escape", escape)
     for stream in (sys.stdout, sys.stderr):

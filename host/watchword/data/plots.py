@@ -14,7 +14,7 @@ from watchword.data.endpoint import word_bounds
 from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 from watchword.data.spectrogram import HOP_SAMPLES, log_mel
 from watchword.errors import WatchwordError
-from watchword.files import write_atomic
+from watchword.files import printable, write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,10 +117,16 @@ def draw(views: Views, title: str) -> bytes:
         for axes in grid[:-1, 0]:
             axes.tick_params(labelbottom=False)
         grid[-1][0].set_xlabel("seconds")
-        figure.suptitle(_title(views, title), x=0.01, ha="left", fontsize=13)
+        figure.suptitle(_title(views, plot_text(title)), x=0.01, ha="left", fontsize=13)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def plot_text(name: str, longest: int = 80) -> str:
+    """A file name as matplotlib draws it: a dollar sign is no formula, a long name is cut."""
+    shown = name if len(name) <= longest else f"{name[: longest - 1]}…"
+    return printable(shown).replace("$", r"\$")
 
 
 def _title(views: Views, name: str) -> str:

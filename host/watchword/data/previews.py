@@ -16,6 +16,7 @@ from watchword.data import augment
 from watchword.data.corpus import read_manifest
 from watchword.data.endpoint import word_bounds
 from watchword.data.mixing import Signal, load_signal
+from watchword.data.plots import plot_text
 from watchword.data.rooms import simulate
 from watchword.data.spectrogram import log_mel
 from watchword.files import write_atomic
@@ -121,7 +122,7 @@ def _contact_sheet(rows: Sequence[Sequence[Preview]]) -> bytes:
             vmax=level_db.max(),
             extent=(0.0, len(panel.pcm) / spec.SAMPLE_RATE_HZ, 0, spec.MEL_BANDS),
         )
-        axes.set_title(textwrap.fill(panel.line, 56), fontsize=6, loc="left")
+        axes.set_title(textwrap.fill(plot_text(panel.line, 400), 56), fontsize=6, loc="left")
         axes.set_xlabel("s", fontsize=6)
         axes.set_ylabel("mel band", fontsize=6)
         axes.tick_params(labelsize=6)
