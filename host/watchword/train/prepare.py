@@ -44,7 +44,8 @@ class Prepared:
     @property
     def positive_s(self) -> float:
         """Seconds of training audio with the word."""
-        return self.training.positives.shape[0] * self.segment_rows * self.geometry.hop_s
+        segments = int(self.training.positives.shape[0])
+        return segments * self.segment_rows * self.geometry.hop_s
 
 
 def prepare(run: Run, rebuild: bool) -> Prepared:

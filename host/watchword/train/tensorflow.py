@@ -61,7 +61,8 @@ def load_model_optimization() -> ModuleType:
         raise WatchwordError(
             "tensorflow-model-optimization is not installed", "training", "pip install 'watchword[train]'"
         ) from error
-    return tensorflow_model_optimization
+    module: ModuleType = tensorflow_model_optimization
+    return module
 
 
 def make_reproducible(seed: int) -> None:

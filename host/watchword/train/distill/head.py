@@ -62,7 +62,8 @@ class Standard:
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Rows as int8: INPUT_STEPS_PER_SIGMA steps are one standard deviation."""
         steps = (rows.astype(np.float32) - self.mean) / self.deviation * INPUT_STEPS_PER_SIGMA
-        return np.clip(np.rint(steps), -128, 127).astype(np.int8)
+        clipped: np.ndarray = np.clip(np.rint(steps), -128, 127)
+        return clipped.astype(np.int8)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ def at_row_ends(due: np.ndarray, logits: np.ndarray, rows: int, hop_samples: int
     if not len(logits):
         return np.full(rows, np.nan, np.float16)
     ends = np.arange(1, rows + 1) * hop_samples
-    return np.interp(ends, due[: len(logits)], logits, np.nan, np.nan).astype(np.float16)
+    labels: np.ndarray = np.interp(ends, due[: len(logits)], logits, np.nan, np.nan)
+    return labels.astype(np.float16)
 
 
 def make_soft_labels(

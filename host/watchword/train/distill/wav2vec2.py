@@ -58,7 +58,8 @@ class Wav2Vec2:
         parts = [_hidden(model, audio[start : start + step + len(lead)]) for start in starts]
         width = model.config.hidden_size
         frames = np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
-        return frames.reshape(count, _POOLED, width).mean(axis=1).astype(np.float16)
+        pooled: np.ndarray = frames.reshape(count, _POOLED, width).mean(axis=1)
+        return pooled.astype(np.float16)
 
 
 def _hidden(model: Any, audio: np.ndarray) -> np.ndarray:

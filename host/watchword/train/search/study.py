@@ -109,7 +109,7 @@ def open_study(plan: StudyPlan) -> Study:
     check_folder(plan.folder)
     for attempt in range(1, _OPENING_TRIES + 1):
         try:
-            study = optuna.create_study(
+            study: Study = optuna.create_study(
                 storage=_storage(optuna, plan),
                 study_name=plan.folder.resolve().name,
                 load_if_exists=True,
