@@ -127,7 +127,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(feature_cache, "write_atomic", full)
+    monkeypatch.setattr("watchword.files.tempfile.mkstemp", full)
     with pytest.raises(WatchwordError, match="No space left on device"):
         make_features(config_for(tmp_path), progress=False)
 
