@@ -20,6 +20,7 @@ from watchword.data.copies import count_once, merge_spans
 from watchword.data.corpus import SPLIT_NAMES, TIME_TOLERANCE_S, Clip, Skipped, read_manifest
 from watchword.data.discovery import MANIFEST, TRUTH, Found, describe_documents, find_sounds
 from watchword.data.endpoint import find_word, utterances
+from watchword.data.split import about_voices
 from watchword.data.tables import Row, read_table, time_span
 from watchword.errors import WatchwordError
 
@@ -168,7 +169,7 @@ def from_data(data: Path, split: str | None = None) -> Selection:
         rows = _truth_rows(path, table, found.sounds)
     else:
         chosen = _manifest_clips(path, split)
-        rows, notes = [_manifest_row(clip, path.parent) for clip in chosen], _about_voices(chosen)
+        rows, notes = [_manifest_row(clip, path.parent) for clip in chosen], about_voices(chosen)
     selection = probe(rows, {"data": str(path), "split": split or ""}, left_out)
     return replace(selection, notes=(*notes, *selection.notes))
 
@@ -277,16 +278,6 @@ def _manifest_clips(path: Path, split: str | None) -> list[Clip]:
         what = "no recordings" if split is None else f"no recordings in split {split!r}"
         raise WatchwordError(what, path, f"splits with recordings: {splits}")
     return chosen
-
-
-def _about_voices(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """What qualifies figures about the word: who said it."""
-    words = [clip for clip in clips if clip.label == "positive"]
-    made = sum(clip.synthetic for clip in words)
-    if not made:
-        return ()
-    share = f"all {made}" if made == len(words) else f"{made} of {len(words)}"
-    return (f"warning: {share} recordings of the word are synthetic: figures say little about people",)
 
 
 def _manifest_row(clip: Clip, folder: Path) -> tuple[Recording, bool]:

@@ -97,6 +97,16 @@ def voice_warnings(clips: Sequence[Clip]) -> list[SplitWarning]:
     return warnings
 
 
+def about_voices(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """What qualifies figures about the word: who said it."""
+    words = [clip for clip in clips if clip.label == "positive"]
+    made = sum(clip.synthetic for clip in words)
+    if not made:
+        return ()
+    share = f"all {made}" if made == len(words) else f"{made} of {len(words)}"
+    return (f"warning: {share} recordings of the word are synthetic: figures say little about people",)
+
+
 def require_splits(clips: Sequence[Clip], where: str) -> None:
     """Raise if positives or negatives exist but one split has none of them."""
     for label in ("positive", "negative"):
