@@ -199,7 +199,12 @@ def test_a_board_that_stays_away_is_given_up_and_what_there_was_is_reported(
     image: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first recording comes back, then the cable is pulled for good."""
-    sounds = [audio.save(tmp_path / "no" / f"{i}.wav", np.full(16_000, i, np.int16)) for i in range(2)]
+    sounds = [
+        audio.save(
+            tmp_path / "no" / f"{i}.wav", np.random.default_rng(i).integers(-99, 99, 16_000).astype(np.int16)
+        )
+        for i in range(2)
+    ]
     (tmp_path / "model.bin").write_bytes(image)
     reached = []
 

@@ -282,3 +282,16 @@ def test_doctor_on_this_computer_checks_everything(capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     assert all(check.name in text for check in doctor.CHECKS)
     assert re.search(r"ok +C core", text)
+
+
+def test_a_dead_input_is_no_audio_without_the_word(model: Path, tmp_path: Path) -> None:
+    """An hour of it would narrow the bound on false alarms, and proves nothing."""
+    audio.save(tmp_path / "no" / "talk.wav", noise(4.0, 1))
+    audio.save(tmp_path / "no" / "stuck.wav", np.full(4 * RATE, -300, np.int16))
+    audio.save(tmp_path / "no" / "silent.wav", np.zeros(5 * RATE, np.int16))
+    image = (model / "model.bin").read_bytes()
+    found = stream.run_host(image, recordings.select(None, tmp_path / "no"), 1, progress=False)
+    assert [s.recording.path.name for s in found.streams] == ["talk.wav"]
+    assert {s.path.name: s.reason.split(":")[0] for s in found.skipped} == {
+        "stuck.wav": "constant", "silent.wav": "silent",
+    }  # fmt: skip

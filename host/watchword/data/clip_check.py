@@ -60,6 +60,13 @@ def cut_off(path: Path, seconds: float) -> str:
     return told if missing_s else ""
 
 
+def dead(lowest: int, highest: int) -> str:
+    """Why sound between these two samples is none, or an empty string."""
+    if lowest < highest:
+        return ""
+    return f"constant: every sample is {lowest}, a dead input" if lowest else "silent"
+
+
 def fault(pcm: np.ndarray, label: str) -> str:
     """Why int16 [samples] is of no use as `label`, or an empty string."""
     if label == "rir":
@@ -68,8 +75,8 @@ def fault(pcm: np.ndarray, label: str) -> str:
     if seconds < SHORTEST_S:
         return f"too short: {seconds * 1000:.0f} ms, at least {SHORTEST_S * 1000:.0f} ms is needed"
     lowest, highest = int(pcm.min()), int(pcm.max())
-    if lowest == highest:
-        return f"constant: every sample is {lowest}, a dead input" if lowest else "silent"
+    if reason := dead(lowest, highest):
+        return reason
     peak = max(-lowest, highest)
     if label == "positive" and peak < QUIETEST_PEAK:
         return f"almost silent: peak {20 * np.log10(peak / 32768):.0f} dBFS"

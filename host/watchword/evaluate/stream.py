@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from watchword import core
+from watchword.data.clip_check import dead
 from watchword.data.corpus import Skipped
 from watchword.data.recordings import (
     ADDED_SAMPLES,
@@ -82,12 +83,17 @@ def run_host(
 def score_recording(image: bytes, recording: Recording) -> ScoredStream | Skipped:
     """One recording through the pipeline with the model's own detector settings."""
     pipeline, heard, samples = core.Pipeline(image), [], 0
+    ranges: list[tuple[int, int]] = []  # of the samples of every block: silence, the recording, silence
     try:
         for block in stream_blocks(recording):
             heard.append(pipeline.feed(block))
             samples += block.size
+            ranges.append((int(block.min(initial=0x7FFF)), int(block.max(initial=-0x8000))))
     except WatchwordError as error:
         return Skipped(recording.path, error.reason)
+    lows, highs = zip(*ranges[1:-1], strict=True)
+    if reason := dead(min(lows), max(highs)):  # a dead microphone proves nothing
+        return Skipped(recording.path, reason)
     return ScoredStream(
         recording,
         samples - ADDED_SAMPLES,
