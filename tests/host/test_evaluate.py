@@ -293,5 +293,6 @@ def test_a_dead_input_is_no_audio_without_the_word(model: Path, tmp_path: Path) 
     found = stream.run_host(image, recordings.select(None, tmp_path / "no"), 1, progress=False)
     assert [s.recording.path.name for s in found.streams] == ["talk.wav"]
     assert {s.path.name: s.reason.split(":")[0] for s in found.skipped} == {
-        "stuck.wav": "constant", "silent.wav": "silent",
-    }  # fmt: skip
+        "stuck.wav": "constant",
+        "silent.wav": "silent",
+    }

@@ -73,9 +73,12 @@ def test_a_second_training_no_longer_falls_for_what_was_mined(tmp_path: Path) ->
     config = toy_config(manifest, {("data", "mined_draws"): 4, ("train", "epochs"): 10})
     first = train_and_export(config, tmp_path / "first")
     found = mine(
-        first, [long_recording(tmp_path / "evening.wav", 1)], tmp_path / "mined", threshold=THRESHOLD,
+        first,
+        [long_recording(tmp_path / "evening.wav", 1)],
+        tmp_path / "mined",
+        threshold=THRESHOLD,
         progress=False,
-    )  # fmt: skip
+    )
     assert len(found.alarms) >= 6, "the first model does not fall for near misses: the test shows nothing"
 
     merged = scan([manifest, tmp_path / "mined"], "toy")

@@ -30,10 +30,15 @@ def test_a_teacher_is_trained_and_judges(model: ModelConfig, tmp_path: Path) -> 
 
     manifest = write_corpus(tmp_path / "corpus", words=10, others=12)
     changes = {
-        ("data", "positive_draws"): 2, ("data", "synthetic_draws"): 2, ("data", "negative_draws"): 2,
-        ("train", "epochs"): 2, ("train", "steps_per_epoch"): 4, ("train", "warmup_epochs"): 0,
-        ("train", "batch"): 12, ("detector", "target_fah"): 60.0,
-    }  # fmt: skip
+        ("data", "positive_draws"): 2,
+        ("data", "synthetic_draws"): 2,
+        ("data", "negative_draws"): 2,
+        ("train", "epochs"): 2,
+        ("train", "steps_per_epoch"): 4,
+        ("train", "warmup_epochs"): 0,
+        ("train", "batch"): 12,
+        ("detector", "target_fah"): 60.0,
+    }
     config = replace(toy_config(manifest, changes), model=model)
     toml, out = save_config(config, tmp_path / "run.toml"), tmp_path / "teacher"
     done = CliRunner().invoke(command, ["--config", str(toml), "--out", str(out)], catch_exceptions=False)

@@ -81,16 +81,26 @@ def toy_config(manifest: Path, changes: dict[tuple[str, str], Any] | None = None
     base = RunConfig(
         word=WordConfig("toy"),
         data=DataConfig(
-            manifest=str(manifest), cache=str(manifest.parent / "cache"), positive_draws=6,
-            synthetic_draws=6, negative_draws=3, workers=1,
+            manifest=str(manifest),
+            cache=str(manifest.parent / "cache"),
+            positive_draws=6,
+            synthetic_draws=6,
+            negative_draws=3,
+            workers=1,
         ),
         features=FeaturesConfig(coeffs=16),
         augment=AugmentConfig(snr_db_min=10.0, level_dbfs_min=-30.0),
         model=ModelConfig(channels=16, dilations=(1, 2)),
         train=TrainConfig(
-            epochs=6, steps_per_epoch=25, warmup_epochs=1, batch=36, segment_s=1.4, learning_rate=4e-3,
-            ema_decay=0.9, tensorboard=False,
+            epochs=6,
+            steps_per_epoch=25,
+            warmup_epochs=1,
+            batch=36,
+            segment_s=1.4,
+            learning_rate=4e-3,
+            ema_decay=0.9,
+            tensorboard=False,
         ),
         qat=QatConfig(epochs=1),
-    )  # fmt: skip
+    )
     return adjusted(base, changes or {})

@@ -143,9 +143,11 @@ def _listen(board: Board, heard: _Listening, seconds: float | None) -> None:
     wanted = round(seconds * spec.SAMPLE_RATE_HZ)
     silence = Deadline(board.link, "the microphone gave no sample", WIRING_REMEDY)
     whole = Deadline(
-        board.link, f"the board did not send {seconds:g} s of audio", LINK_REMEDY,
+        board.link,
+        f"the board did not send {seconds:g} s of audio",
+        LINK_REMEDY,
         more_s=_SLOWEST * seconds,
-    )  # fmt: skip
+    )
     while (before := heard.end) < wanted:
         board.turn(heard.take, silence, whole)
         if heard.end > before:
@@ -202,9 +204,12 @@ def save_detections(
 
 
 def save_everything(
-    board: Board, out: Path, seconds: float | None, model: Path | None = None,
+    board: Board,
+    out: Path,
+    seconds: float | None,
+    model: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> str:  # fmt: skip
+) -> str:
     """All audio into one file; with a model folder, the board's scores against the host's.
 
     The file grows as the sound comes: however this ends, what was heard until then stays, and `say` is told.

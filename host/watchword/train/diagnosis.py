@@ -172,27 +172,31 @@ def explain_easy(manifest: Path, found: ValidationResult, epoch: int) -> Finding
     if shared:
         more = f" (and {len(shared) - 1} more)" if len(shared) > 1 else ""
         return Finding(
-            "error", f"{start}: validation is not independent, {shared[0]}{more}",
+            "error",
+            f"{start}: validation is not independent, {shared[0]}{more}",
             "split anew with `watchword scan`; figures of this run mean nothing",
-        )  # fmt: skip
+        )
     return Finding(
-        "note", f"{start}, and no sound or named speaker is in both splits: validation may be too easy",
+        "note",
+        f"{start}, and no sound or named speaker is in both splits: validation may be too easy",
         "validate on other people, rooms and harder negatives",
-    )  # fmt: skip
+    )
 
 
 def unbalanced(negatives_per_positive: float, seconds_ratio: float) -> Finding | None:
     """Far from five negatives for each positive, in batches or in the data."""
     if not _BALANCE[0] <= negatives_per_positive <= _BALANCE[1]:
         return Finding(
-            "warning", f"batches hold {negatives_per_positive:g} negatives for each positive",
+            "warning",
+            f"batches hold {negatives_per_positive:g} negatives for each positive",
             "set [train] negatives_per_positive near 5",
-        )  # fmt: skip
+        )
     if seconds_ratio < _LEAST_DATA:
         return Finding(
-            "warning", f"there are only {seconds_ratio:.1f} s of negatives for each second of positives",
+            "warning",
+            f"there are only {seconds_ratio:.1f} s of negatives for each second of positives",
             "add negative recordings or synth --negatives-minutes, or raise [data] negative_draws",
-        )  # fmt: skip
+        )
     return None
 
 
@@ -202,9 +206,10 @@ def slow_features(seconds: float, workers: int, cores: int) -> Finding | None:
         return None
     why = "fewer than" if workers < cores else "more than"
     return Finding(
-        "note", f"features took {seconds:.0f} s with {workers} workers, {why} the {cores} cores",
+        "note",
+        f"features took {seconds:.0f} s with {workers} workers, {why} the {cores} cores",
         f"set [data] workers = {cores}; they are cached, so a second run on these clips starts at once",
-    )  # fmt: skip
+    )
 
 
 def stalled(wait_share: float) -> Finding | None:
@@ -212,9 +217,10 @@ def stalled(wait_share: float) -> Finding | None:
     if wait_share <= _STALL:
         return None
     return Finding(
-        "warning", f"{100 * wait_share:.0f} % of an epoch is spent waiting for batches",
+        "warning",
+        f"{100 * wait_share:.0f} % of an epoch is spent waiting for batches",
         "batches come from memory: free some, end other programs, or lower [data] negative_draws",
-    )  # fmt: skip
+    )
 
 
 def unsteady(speeds: Sequence[float]) -> Finding | None:
@@ -222,9 +228,11 @@ def unsteady(speeds: Sequence[float]) -> Finding | None:
     if len(speeds) < 3 or max(speeds) < _UNSTEADY * min(speeds):
         return None
     return Finding(
-        "note", f"the speed varied from {min(speeds):.0f} to {max(speeds):.0f} segments/s, so the time left "
-        "is a guess", "something else uses this computer; features are cached already and are not the cause",
-    )  # fmt: skip
+        "note",
+        f"the speed varied from {min(speeds):.0f} to {max(speeds):.0f} segments/s, so the time left "
+        "is a guess",
+        "something else uses this computer; features are cached already and are not the cause",
+    )
 
 
 def collapsed(spread: float) -> Finding | None:
@@ -232,9 +240,10 @@ def collapsed(spread: float) -> Finding | None:
     if spread >= _SAME_SCORES:
         return None
     return Finding(
-        "error", "the model gives every recording the same score: it has collapsed onto one class",
+        "error",
+        "the model gives every recording the same score: it has collapsed onto one class",
         "lower [train] learning_rate, raise epochs, and keep negatives_per_positive near 5",
-    )  # fmt: skip
+    )
 
 
 def overfitted(losses: Sequence[tuple[float, float]]) -> Finding | None:
@@ -246,10 +255,11 @@ def overfitted(losses: Sequence[tuple[float, float]]) -> Finding | None:
     if len(losses) - best <= 2 or not worse or losses[-1][0] >= 0.95 * losses[best][0]:
         return None
     return Finding(
-        "warning", f"training loss still falls, but validation loss rose from {losses[best][1]:.3f} to "
+        "warning",
+        f"training loss still falls, but validation loss rose from {losses[best][1]:.3f} to "
         f"{losses[-1][1]:.3f}: it overfits its clips",
         "add voices and negatives, raise [data] draws or [augment], set [train] patience or weight_decay",
-    )  # fmt: skip
+    )
 
 
 def lopsided(fpr: float, fnr: float, config: RunConfig) -> Finding | None:
@@ -260,14 +270,16 @@ def lopsided(fpr: float, fnr: float, config: RunConfig) -> Finding | None:
         settled = detector.target_fah > 0
         threshold = "a lower [detector] target_fah" if settled else f"[detector] high above {detector.high:g}"
         return Finding(
-            "warning", f"it fires at too much: {figures} missed",
+            "warning",
+            f"it fires at too much: {figures} missed",
             f"set [train] hard_negative_weight = {2 * train.hard_negative_weight:g}, {threshold}, and train "
             "on what `watchword mine` finds",
-        )  # fmt: skip
+        )
     if fnr >= 2 * _HIGH and fpr <= _LOW:
         return Finding(
-            "warning", f"it detects too little: {figures} missed",
+            "warning",
+            f"it detects too little: {figures} missed",
             "add recordings of the word, raise [data] positive_draws, set [train] negative_weight = "
             f"{train.negative_weight / 2:g}, or allow more false alarms ([detector] target_fah or high)",
-        )  # fmt: skip
+        )
     return None
