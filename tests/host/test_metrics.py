@@ -179,6 +179,24 @@ class TestMeasure:
         assert metrics.measure(streams).latencies == (1_600, 3_200)
         assert metrics.measure(timed).latencies == (1_680, 3_360)
 
+    def test_without_listed_times_a_detection_anywhere_in_the_clip_is_the_hit(self) -> None:
+        """Where the word seems to be decides nothing; a second detection repeats it; no latency is told."""
+
+        def clip(fired: tuple[float, ...]) -> ScoredStream:
+            stream = make_stream(6, ((0.0, 6.0),), fired)
+            recording = dataclasses.replace(stream.recording, placed="found", likely=(1.0, 1.5))
+            return dataclasses.replace(stream, recording=recording)
+
+        streams = [clip(()), clip((0.5,)), clip((5.0,)), clip((6.9,)), clip((2.0, 5.5)), clip((-0.5,))]
+        accuracy = metrics.measure([*streams, make_stream(3, ((1.0, 1.5),), (1.6,))])
+        assert [(e.stream, e.time_s) for e in accuracy.misses] == [(0, 1.5), (5, 1.5)]  # shown where it seems
+        assert (accuracy.repeats, len(accuracy.extras), accuracy.false_alarms) == (1, 1, ())
+        assert accuracy.latencies == (1_600,) and accuracy.fah is None  # of the listed word alone
+        (point,) = metrics.sweep(streams, [0.5], first_above)
+        assert point.misses == 2
+        levels = [stream.scores.astype(np.uint16) * 128 for stream in streams]
+        assert [peak > 0.9 for peak in metrics.word_peaks(streams, levels)] == [False, *[True] * 4, False]
+
     def test_no_false_alarm_in_h_hours_gives_three_over_h(self) -> None:
         accuracy = metrics.measure([make_stream(2 * 3600)])
         assert accuracy.fah == 0.0

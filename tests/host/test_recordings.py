@@ -44,7 +44,8 @@ class TestFolders:
         selection = recordings.select(*folders)
         assert [r.name for r in selection.positives] == ["0.wav", "1.wav", "2.wav"]
         for recording in selection.positives:
-            ((start, end),) = recording.words
+            assert recording.words == ((0.0, 2.0),) and not recording.timed  # anywhere in it
+            start, end = recording.likely
             assert start == pytest.approx(0.5, abs=0.06) and end == pytest.approx(1.1, abs=0.06)
         assert [(r.name, r.source) for r in selection.negatives] == [
             (str(Path("music") / "b.wav"), "music"),
@@ -165,7 +166,8 @@ class TestManifest:
             ("", "street", "negative"),
         ]
         assert selection.recordings[0].words == ((0.45, 1.15),)
-        assert selection.recordings[1].words[0] == pytest.approx((0.5, 1.1), abs=0.06)
+        assert selection.recordings[1].words == ((0.0, 2.0),)  # its times are not listed
+        assert selection.recordings[1].likely == pytest.approx((0.5, 1.1), abs=0.06)
         assert len(recordings.select(data=manifest.parent).positives) == 3
 
     def test_rows_listed_twice(self, manifest: Path) -> None:
@@ -224,7 +226,18 @@ class TestWhereTheWordIs:
         found = recordings.select(tmp_path / "yes")
         assert {r.path.stem: r.placed for r in found.recordings} == {"word": "found", "hiss": "whole"}
         assert "hiss.wav: nothing stands out of its noise" in found.notes
-        assert found.notes[-1].startswith("where the words are: 1 found by energy")
+        assert all(r.words == ((0.0, 2.0),) for r in found.recordings)
+        assert found.notes[-1].startswith("where the words are: 1 anywhere in the recording (shown where")
+
+    def test_times_that_scan_estimated_are_not_taken_for_listed_ones(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            audio.save(tmp_path / f"{name}.wav", burst(2.0, 0.5, 1.1, ord(name)))
+        (tmp_path / "manifest.csv").write_text(
+            "path,split,label,word_start_s,word_end_s,word_place\n"
+            "a.wav,val,positive,0.5,1.1,\nb.wav,val,positive,0.5,1.1,found\n"
+        )
+        words = {r.name: (r.words, r.timed) for r in recordings.select(data=tmp_path, split="val").recordings}
+        assert words == {"a.wav": (((0.5, 1.1),), True), "b.wav": (((0.0, 2.0),), False)}
 
     def test_a_dead_input_is_no_word(self, tmp_path: Path) -> None:
         audio.save(tmp_path / "yes" / "word.wav", burst(2.0, 0.5, 1.1))

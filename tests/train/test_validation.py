@@ -17,7 +17,7 @@ ONE = 1 << 15
 def accuracy(words: list[float], alarms: list[float], hours: float = 2.0) -> ValidationScores:
     peaks = np.round(np.array(words) * ONE).astype(int)
     sorted_alarms = np.sort(np.round(np.array(alarms) * ONE).astype(int))[::-1]
-    return ValidationScores({"clean": peaks}, sorted_alarms, hours, np.array([0.1]))
+    return ValidationScores({"clean": peaks}, sorted_alarms, hours, np.array([0.1]), np.array([0.1]))
 
 
 def test_frr_at_false_alarms() -> None:
@@ -70,6 +70,22 @@ def test_measure_places_words_in_time() -> None:
     # 0.7 of full scale is reached by the 4th of five high scores: the 3rd after the word's end.
     assert found.latencies_s.tolist() == pytest.approx([0.08])
     assert data.negative_hours == pytest.approx(5.5 / 3600)
+
+
+def test_a_word_without_listed_times_is_heard_anywhere_in_its_clip() -> None:
+    """As in evaluation; its estimated end only tells which settings answer sooner."""
+    rows = np.zeros((400, 40), np.int8)
+    ends = GEOMETRY.score_samples(GEOMETRY.scores(len(rows)))
+    early = np.zeros(len(ends), np.uint8)
+    early[40:50] = 255
+    streams = (
+        ValidationStream(rows, (int(ends[10]), int(ends[150])), "clean", 5.5, likely_end=int(ends[120])),
+        ValidationStream(rows, None, "clean", 5.5),
+    )
+    data = ValidationSet(streams, (rows, rows), GEOMETRY)
+    found = data.measure(lambda _: [early, 0 * early], core.DetectorConfig())
+    assert found.frr_at(0.7)["clean"] == 0.0
+    assert found.latencies_s.size == 0 and found.delays_s.size == 1 and found.delays_s[0] < -1.0
 
 
 def test_a_model_that_says_nothing_has_missed_every_word() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from watchword import audio, spec
 from watchword.data import leaks
-from watchword.data.corpus import TIME_TOLERANCE_S, Clip, Skipped
+from watchword.data.corpus import FOUND, TIME_TOLERANCE_S, Clip, Skipped
 from watchword.data.endpoint import find_word, utterances
 from watchword.errors import WatchwordError
 
@@ -104,5 +104,5 @@ def _with_word(clip: Clip, pcm: np.ndarray) -> tuple[Clip, str, str]:
     start, end = (sample / spec.SAMPLE_RATE_HZ for sample in word)
     count = len(utterances(pcm))
     remark = f"holds {count} utterances, of which one is taken as the word (watchword record --from cuts it)"
-    clip = replace(clip, word_start_s=start, word_end_s=end)
+    clip = replace(clip, word_start_s=start, word_end_s=end, word_place=FOUND)
     return clip, "", remark if count >= FEWEST_REPEATS else ""

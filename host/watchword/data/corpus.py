@@ -29,6 +29,7 @@ SPLIT_NAMES = {  # what folders and other people's manifests call them
     "eval": "test",
 }
 TIME_TOLERANCE_S = 0.05  # times in manifests are rounded, and resampling moves an end
+LISTED, FOUND = "listed", "found"  # how the times of a word are known; found: estimated from its energy
 NOBODY = frozenset(("", "unknown"))  # speaker names that name no one
 COLUMNS = (
     "path",
@@ -42,6 +43,7 @@ COLUMNS = (
     "word_end_s",
     "synthetic",
     "licence",
+    "word_place",
 )
 
 
@@ -58,7 +60,8 @@ class Clip:
     """One sound file with what is known about it.
 
     `speaker` keeps a person (or a synthetic voice) inside one split; empty when unknown.
-    `word_start_s` and `word_end_s` bound the spoken phrase of a positive, in seconds from its start.
+    `word_start_s` and `word_end_s` bound the spoken phrase of a positive, in seconds from its start;
+    `word_place` is FOUND where they are an estimate.
     """
 
     path: Path
@@ -72,6 +75,7 @@ class Clip:
     word_end_s: float | None = None
     synthetic: bool = False
     licence: str = ""  # of the recording, as its collection tells it; model cards list it
+    word_place: str = LISTED
 
     @property
     def has_speaker(self) -> bool:
@@ -137,7 +141,21 @@ def _cells(clip: Clip, folder: Path) -> list[str]:
         *bounds,
         str(int(clip.synthetic)),
         clip.licence,
+        clip.word_place if clip.word_end_s is not None else "",
     ]
+
+
+def recordings_of(path: Path, split: str | None) -> list[Clip]:
+    """Clips of a manifest (of one split), without room responses."""
+    if split is not None and split.lower() not in SPLIT_NAMES:
+        raise WatchwordError(f"--split {split!r} is unknown", "", "use train, val or test")
+    clips = [c for c in read_manifest(path) if c.label != "rir"]
+    chosen = [c for c in clips if split is None or c.split == SPLIT_NAMES[split.lower()]]
+    if not chosen:
+        splits = ", ".join(sorted({c.split for c in clips})) or "none at all"
+        what = "no recordings" if split is None else f"no recordings in split {split!r}"
+        raise WatchwordError(what, path, f"splits with recordings: {splits}")
+    return chosen
 
 
 def _clip(row: dict[str, str], manifest: Path, line: int) -> Clip:
@@ -162,6 +180,7 @@ def _clip(row: dict[str, str], manifest: Path, line: int) -> Clip:
         seconds=seconds,
         word_start_s=start_s,
         word_end_s=end_s,
+        word_place=_word_place(row, where),
         synthetic=row.get("synthetic", "").strip().lower() in ("1", "true", "yes"),
         licence=licence_of(row),
     )
@@ -170,6 +189,16 @@ def _clip(row: dict[str, str], manifest: Path, line: int) -> Clip:
 def licence_of(row: dict[str, str]) -> str:
     """The licence that a row of a manifest tells, in either spelling of the column."""
     return (row.get("licence") or row.get("license") or "").strip()
+
+
+def _word_place(row: dict[str, str], where: str) -> str:
+    """How the times of the word are known."""
+    place = row.get("word_place", "").strip().lower()
+    if place not in ("", LISTED, FOUND):
+        raise WatchwordError(
+            f"word_place '{place}' is unknown", where, f"use {LISTED} or {FOUND}, or leave it out"
+        )
+    return FOUND if place == FOUND else LISTED
 
 
 def _word_times(row: dict[str, str], seconds: float, where: str) -> tuple[float | None, float | None]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from watchword import audio, spec
 from watchword.data.cache import compute_rows
-from watchword.data.corpus import Clip, read_manifest
+from watchword.data.corpus import LISTED, Clip, read_manifest
 from watchword.data.endpoint import word_bounds
 from watchword.data.job_keys import digest_file, make_bank
 from watchword.data.jobs import (
@@ -51,6 +51,18 @@ class ValidationStream:
     word: tuple[int, int] | None  # samples of the stream; None = a negative
     condition: str
     seconds: float  # of the recording, without the silence around it
+    # Set where the word's times are not listed: `word` is the whole clip, and this is where the word seems
+    # to end, as a sample of the stream. It tells which settings answer sooner, never what is a hit.
+    likely_end: int | None = None
+
+
+@dataclass(frozen=True)
+class PlannedStream:
+    """A validation recording to be computed; `word` and `likely_end` as in ValidationStream."""
+
+    job: ValidationJob
+    word: tuple[int, int] | None = None
+    likely_end: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,7 @@ class JobPlan:
     positives: list[Job]
     negatives: list[Job]
     validation_recipe: Recipe
-    validation: list[tuple[ValidationJob, tuple[int, int] | None]]  # with the word, in samples of the stream
+    validation: list[PlannedStream]
     clips: dict[str, int]  # of each kind, for the record
     provenance: dict[str, Any]  # which sources, how long, synthetic or not; a digest of all their sounds
 
@@ -104,11 +116,13 @@ def make_features(config: RunConfig, progress: bool = True, rebuild: bool = Fals
     cache, workers = Path(config.data.cache), config.data.workers
     positives = compute_rows(plan.positives, plan.recipe, cache, workers, "positives", progress, rebuild)
     negatives = compute_rows(plan.negatives, plan.recipe, cache, workers, "negatives", progress, rebuild)
-    held_out = [job for job, _ in plan.validation]
+    held_out = [planned.job for planned in plan.validation]
     rows = compute_rows(held_out, plan.validation_recipe, cache, workers, "validation", progress, rebuild)
     streams = [
-        ValidationStream(r, word, job.condition, _seconds(r, config.features.hop_samples))
-        for (job, word), r in zip(plan.validation, rows, strict=True)
+        ValidationStream(
+            r, one.word, one.job.condition, _seconds(r, config.features.hop_samples), one.likely_end
+        )
+        for one, r in zip(plan.validation, rows, strict=True)
     ]
     return Features(np.concatenate(positives), negatives, streams, plan)
 
@@ -268,16 +282,29 @@ def _packed(pieces: Sequence[Piece]) -> list[tuple[Piece, ...]]:
     return [tuple(group) for group in groups]
 
 
-def _validation_jobs(split: _Split, data: DataConfig) -> list[tuple[ValidationJob, tuple[int, int] | None]]:
+def _validation_jobs(split: _Split, data: DataConfig) -> list[PlannedStream]:
     """Words in every condition; negatives as they are and in the hardest one; noise as it is."""
-    jobs: list[tuple[ValidationJob, tuple[int, int] | None]] = []
+    jobs: list[PlannedStream] = []
     for clip, piece in zip(split.clips["positive"], split.pieces("positive"), strict=True):
-        start, end = _word(clip)
-        word = (start + LEAD_SAMPLES, end + LEAD_SAMPLES)
+        word, likely_end = _counted_word(clip)
         for condition in CONDITIONS:
             draws = 1 if condition == "clean" else data.validation_draws
-            jobs += [(ValidationJob(piece, condition, draw), word) for draw in range(draws)]
+            jobs += [
+                PlannedStream(ValidationJob(piece, condition, draw), word, likely_end)
+                for draw in range(draws)
+            ]
     for piece in split.pieces("negative"):
-        jobs += [(ValidationJob(piece, condition), None) for condition in ("clean", _HARD_CONDITION)]
-    jobs += [(ValidationJob(piece, "clean"), None) for piece in split.pieces("noise")]
+        jobs += [PlannedStream(ValidationJob(piece, condition)) for condition in ("clean", _HARD_CONDITION)]
+    jobs += [PlannedStream(ValidationJob(piece, "clean")) for piece in split.pieces("noise")]
     return jobs
+
+
+def _counted_word(clip: Clip) -> tuple[tuple[int, int], int | None]:
+    """Where a detection counts as the word, and the word's likely end where no times are listed.
+
+    As in evaluation (data/recordings.py): without listed times the whole clip is the word.
+    """
+    start, end = (LEAD_SAMPLES + sample for sample in _word(clip))
+    if clip.word_end_s is not None and clip.word_place == LISTED:
+        return (start, end), None
+    return (LEAD_SAMPLES, LEAD_SAMPLES + audio.count_samples(clip.path)), end

@@ -17,7 +17,7 @@ import numpy as np
 from watchword import audio, spec
 from watchword.data.clip_check import FEWEST_REPEATS, cut_off, fault
 from watchword.data.copies import count_once, merge_spans
-from watchword.data.corpus import SPLIT_NAMES, TIME_TOLERANCE_S, Clip, Skipped, read_manifest
+from watchword.data.corpus import FOUND, LISTED, TIME_TOLERANCE_S, Clip, Skipped, recordings_of
 from watchword.data.discovery import MANIFEST, TRUTH, Found, describe_documents, find_sounds
 from watchword.data.endpoint import find_word, utterances
 from watchword.data.split import about_voices
@@ -31,9 +31,9 @@ ADDED_SAMPLES = LEAD_SAMPLES + TAIL_SAMPLES
 
 TRUTH_COLUMNS = {"path", "start_s", "end_s"}
 PLACES = {
-    "listed": "as listed",
-    "found": "found by energy above the noise (the word may be elsewhere in loud noise)",
-    "whole": "anywhere in the recording",
+    LISTED: "as listed",
+    FOUND: "anywhere in the recording (shown where its energy stands out of the noise)",
+    "whole": "anywhere in the recording (nothing stands out of its noise)",
 }
 
 
@@ -49,7 +49,11 @@ class Sound(Protocol):
 
 @dataclass(frozen=True)
 class Recording:
-    """One sound file, with the start and end of each word in it, in seconds of the file."""
+    """One sound file, with the start and end of each word in it, in seconds of the file.
+
+    The word of a clip without listed times may be anywhere in it: such a clip is all of it the word, so
+    that every figure counts a detection anywhere as the hit, and the ones after it as repeats.
+    """
 
     path: Path
     words: tuple[tuple[float, float], ...]
@@ -61,7 +65,13 @@ class Recording:
     complete: bool = False  # `words` lists every word (truth file): the sound outside them is negative
     condition: str = ""  # acoustic condition it is heard under; "" = as it is
     sound: Sound | None = None  # what is heard in place of the file itself
-    placed: str = "listed"  # how the place of its words is known: a key of PLACES
+    placed: str = LISTED  # how the place of its words is known: a key of PLACES
+    likely: tuple[float, float] | None = None  # where the one word of such a clip seems to be, to show it
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is known when its words end, so that a latency can be told."""
+        return self.placed == LISTED
 
     @property
     def word_samples(self) -> list[tuple[int, int]]:
@@ -168,7 +178,7 @@ def from_data(data: Path, split: str | None = None) -> Selection:
         left_out.append(found := find_sounds(path.parent))
         rows = _truth_rows(path, table, found.sounds)
     else:
-        chosen = _manifest_clips(path, split)
+        chosen = recordings_of(path, split)
         rows, notes = [_manifest_row(clip, path.parent) for clip in chosen], about_voices(chosen)
     selection = probe(rows, {"data": str(path), "split": split or ""}, left_out)
     return replace(selection, notes=(*notes, *selection.notes))
@@ -267,24 +277,11 @@ def _truth_rows(path: Path, table: list[Row], beside: Sequence[Path]) -> list[tu
     return rows
 
 
-def _manifest_clips(path: Path, split: str | None) -> list[Clip]:
-    """Clips of the project's own manifest: positives hold the word; room responses are left out."""
-    if split is not None and split.lower() not in SPLIT_NAMES:
-        raise WatchwordError(f"--split {split!r} is unknown", "", "use train, val or test")
-    clips = [c for c in read_manifest(path) if c.label != "rir"]
-    chosen = [c for c in clips if split is None or c.split == SPLIT_NAMES[split.lower()]]
-    if not chosen:
-        splits = ", ".join(sorted({c.split for c in clips})) or "none at all"
-        what = "no recordings" if split is None else f"no recordings in split {split!r}"
-        raise WatchwordError(what, path, f"splits with recordings: {splits}")
-    return chosen
-
-
 def _manifest_row(clip: Clip, folder: Path) -> tuple[Recording, bool]:
     words: tuple[tuple[float, float], ...] = ()
     if clip.label != "positive":
         label, find_word = "negative", False
-    elif clip.word_start_s is None or clip.word_end_s is None:
+    elif clip.word_start_s is None or clip.word_end_s is None or clip.word_place == FOUND:
         label, find_word = "positive", True
     else:
         label, find_word = "positive", False
@@ -352,19 +349,19 @@ def _probe_one(row: tuple[Recording, bool]) -> _Probed | Skipped:
 
 
 def _found_word(recording: Recording) -> _Probed | Skipped:
-    """The one word of a positive, found by its energy; all of a recording in which nothing stands out."""
+    """A clip that holds the word once, somewhere; its energy above the noise only tells where to look."""
     pcm = audio.load(recording.path)
     reason = fault(pcm, "positive")
     if reason:
         return Skipped(recording.path, reason)
     word, seconds = find_word(pcm), pcm.size / spec.SAMPLE_RATE_HZ
+    whole = replace(recording, words=((0.0, seconds),), placed="whole")
     if word is None:
-        whole = replace(recording, words=((0.0, seconds),), placed="whole")
         return _Probed(whole, seconds, f"{recording.name}: nothing stands out of its noise")
     start, end = (sample / spec.SAMPLE_RATE_HZ for sample in word)
     count = len(utterances(pcm))
-    many = f"{recording.name}: holds {count} utterances, of which the most prominent counts as the word"
-    found = replace(recording, words=((start, end),), placed="found")
+    many = f"{recording.name}: holds {count} utterances; it counts as one word, heard in any of them"
+    found = replace(whole, placed=FOUND, likely=(start, end))
     return _Probed(found, seconds, many if count >= FEWEST_REPEATS else "")
 
 
@@ -381,9 +378,15 @@ def _checked_words(recording: Recording) -> _Probed | Skipped:
 
 
 def _merged(members: Sequence[_Probed]) -> _Probed:
-    """One recording of several that hold the same samples: the first, with the words of all."""
-    spans = merge_spans([span for one in members for span in one.recording.words])
-    return replace(members[0], recording=replace(members[0].recording, words=spans))
+    """One recording of several that hold the same samples: with the words of all that list them.
+
+    Without any, it is the first that holds the word, wherever.
+    """
+    with_word = [one for one in members if one.recording.words] or members[:1]
+    listed = [one for one in with_word if one.recording.timed]
+    chosen = (listed or with_word)[0]
+    spans = merge_spans([span for one in listed or with_word for span in one.recording.words])
+    return replace(chosen, recording=replace(chosen.recording, words=spans))
 
 
 def _about_places(probed: Sequence[_Probed]) -> list[str]:

@@ -8,6 +8,7 @@ import os
 import platform
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -162,7 +163,8 @@ def accuracy_parts(
         "negative_hours": accuracy.negative_hours,
         "extra_detections": len(accuracy.extras),
         "repeats": accuracy.repeats,
-        "latency_ms": Latency(accuracy.latency_ms(50), accuracy.latency_ms(95)),
+        "latency_ms": Latency(accuracy.latency_ms(50), accuracy.latency_ms(95), len(accuracy.latencies)),
+        "word_places": dict(Counter(s.recording.placed for s in streams for _ in s.recording.words)),
         "detector": detector,
         "trials": Trials(
             _trials(word_peaks, second_peaks, threshold),

@@ -199,7 +199,7 @@ def _row(
         false_alarms=len(accuracy.false_alarms),
         fah=accuracy.fah,
         fah_upper95=accuracy.fah_upper95,
-        latency_ms=Latency(accuracy.latency_ms(50), accuracy.latency_ms(95)),
+        latency_ms=Latency(accuracy.latency_ms(50), accuracy.latency_ms(95), len(accuracy.latencies)),
     )
 
 

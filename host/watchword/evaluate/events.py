@@ -71,7 +71,13 @@ def _trace(event: Event, stream: ScoredStream, around: np.ndarray, levels: np.nd
         smoothed=tuple(round(100 * core.unit(int(v))) for v in levels),
         words=tuple(
             (round(a - event.time_s, 3), round(b - event.time_s, 3))
-            for a, b in stream.recording.words
+            for a, b in _shown_words(stream)
             if b - event.time_s > -TRACE_BEFORE_S and a - event.time_s < TRACE_AFTER_S
         ),
     )
+
+
+def _shown_words(stream: ScoredStream) -> tuple[tuple[float, float], ...]:
+    """Words as listed, or where the one of a clip seems to be."""
+    likely = stream.recording.likely
+    return stream.recording.words if likely is None else (likely,)

@@ -8,6 +8,9 @@ Negative audio is every recording without the word and, where a truth file lists
 recording, what lies outside them (from a word's start to one second after its end is not negative).
 A clip given as a positive only promises to hold the word once: the rest of it counts neither as
 negative audio nor, if the detector fires there, as a false alarm, but as an extra detection.
+Where it does not list when, all of it is the word (`Recording.words`): a detection from its first
+sample to one second after its last is the hit, further ones are repeats, and it has no latency.
+An estimate of the word's place never decides what a detection is.
 """
 
 from __future__ import annotations
@@ -72,9 +75,8 @@ class Accuracy:
     extras: tuple[Event, ...]  # on clips of the word, but outside it
     repeats: int
     negative_hours: float
-    latencies: tuple[
-        float, ...
-    ]  # samples from word end to detection, one per hit; with its computing if known
+    # samples from word end to detection, one per hit of a word with listed times; with its computing if known
+    latencies: tuple[float, ...]
 
     @property
     def frr(self) -> float | None:
@@ -170,8 +172,8 @@ def measure(streams: Sequence[ScoredStream]) -> Accuracy:
         repeats += found.repeats
         for (_, end), hit in zip(words, found.hits, strict=True):
             if hit is None:
-                misses.append(Event(index, stream.recording, _file_time(end)))
-            else:
+                misses.append(Event(index, stream.recording, _shown_at(stream, end)))
+            elif stream.recording.timed:
                 latencies.append(hit - end + _compute_samples(stream, hit))
         events = [Event(index, stream.recording, _file_time(sample)) for sample in found.extras]
         (false_alarms if _has_negative_audio(stream) else extras).extend(events)
@@ -184,6 +186,12 @@ def measure(streams: Sequence[ScoredStream]) -> Accuracy:
         negative_hours(streams),
         tuple(latencies),
     )
+
+
+def _shown_at(stream: ScoredStream, end: int) -> float:
+    """Where in the recording to look for a missed word: its end, or what seems to be it. Seconds."""
+    likely = stream.recording.likely
+    return _file_time(end) if likely is None else likely[1]
 
 
 def _compute_samples(stream: ScoredStream, detection: int) -> float:

@@ -24,8 +24,9 @@ FILE = "results.json"
 class Latency:
     """From the end of a word to its detection; below 0 the word was recognised before it ended."""
 
-    p50: float | None  # median, ms; null if no word was detected
-    p95: float | None  # 95th percentile, ms; null if no word was detected
+    p50: float | None  # median, ms; null if no word with listed times was detected
+    p95: float | None  # 95th percentile, ms; null like `p50`
+    words: int | None = None  # detected words with listed times: what it rests on; null in older files
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ class EventRecord:
     source: str  # empty: not known
     sound: Scene | None = None  # null: the file was heard as it is
     trace: Trace | None = None  # of the worst events of each kind; null for the others
-    # how the place of a missed word was known: "listed", "found" by its energy, or "whole", anywhere in the
-    # recording; null for other events
+    # how the place of a missed word was known: "listed"; not, so that it is shown where it was "found" by its
+    # energy; or not at all, "whole"; null for other events
     placed: str | None = None
 
 
@@ -330,6 +331,9 @@ class Results:
     skipped: tuple[SkippedFile, ...]  # recordings that could not be used
     provenance: Provenance  # when and how
     budgets: Budgets  # limits and verdict
+    # words by how their place was known (as `placed` of an event): only listed ones have a latency, any other
+    # is heard anywhere in its recording; null in older files
+    word_places: dict[str, int] | None = None
     partial: bool = False  # true: the run was interrupted, and all figures are of `recordings` alone
 
 

@@ -42,5 +42,5 @@ def calibrate_all(
 
 def _latency_s(validation: ValidationSet, scores: list[np.ndarray], detector: core.DetectorConfig) -> float:
     """Median from word end to detection; a model that finds no word is as slow as can be."""
-    latencies = validation.measure(lambda _: scores, detector).latencies_s
-    return float(np.median(latencies)) if len(latencies) else float("inf")
+    delays = validation.measure(lambda _: scores, detector).delays_s
+    return float(np.median(delays)) if len(delays) else float("inf")

@@ -30,7 +30,10 @@ class ValidationScores:
     word_peaks: dict[str, np.ndarray]  # by condition
     alarm_peaks: np.ndarray  # descending
     negative_hours: float
-    latencies_s: np.ndarray  # word end to detection with the detector as configured
+    latencies_s: (
+        np.ndarray
+    )  # word end to detection with the detector as configured; of words with listed times
+    delays_s: np.ndarray  # the same of all words, from where they seem to end: to compare settings by
     low_q15: int = 0  # the least a threshold can be; lower scores are no events, on words neither
     # Of each recording without the word, under its condition: the highest average.
     negative_peaks: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
@@ -115,6 +118,7 @@ class ValidationSet:
         words: dict[str, list[int]] = {name: [] for name in CONDITIONS}
         alarms: list[int] = []
         latencies: list[float] = []
+        delays: list[float] = []
         quiet: list[int] = []
         for stream, scores in zip(self.streams, score(self.rows), strict=True):
             ends = self.geometry.score_samples(len(scores))
@@ -127,11 +131,23 @@ class ValidationSet:
             inside = in_window(ends, (start, end))
             words[stream.condition].append(int(smoothed[inside].max(initial=0)))
             hits = [ends[i] for i in fired if inside[i]]
-            latencies += [(hits[0] - end) / spec.SAMPLE_RATE_HZ] if hits else []
+            if hits:
+                delays.append(
+                    (hits[0] - (end if stream.likely_end is None else stream.likely_end))
+                    / spec.SAMPLE_RATE_HZ
+                )
+                latencies += delays[-1:] if stream.likely_end is None else []
         peaks = {name: np.array(found) for name, found in words.items() if found}
         descending = np.sort(np.array(alarms, int))[::-1]
-        times, highest = np.array(latencies), np.array(quiet, int)
-        return ValidationScores(peaks, descending, self.negative_hours, times, detector.low_q15, highest)
+        return ValidationScores(
+            peaks,
+            descending,
+            self.negative_hours,
+            np.array(latencies),
+            np.array(delays),
+            detector.low_q15,
+            np.array(quiet, int),
+        )
 
 
 def make_validation_set(
