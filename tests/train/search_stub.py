@@ -11,6 +11,7 @@ from typing import Any
 
 from watchword.config import RunConfig
 from watchword.errors import WatchwordError
+from watchword.train.metrics import Metrics, OperatingFigures, TrainingFigures, ValidationFigures
 from watchword.train.search.footprint import Footprint
 from watchword.train.stage import OnValidation, ValidationResult
 
@@ -35,7 +36,7 @@ def result_of(rank: float) -> ValidationResult:
 
 def train(
     config: RunConfig, out: Path, progress: bool, on_validation: OnValidation, epochs: int = EPOCHS
-) -> dict[str, Any]:
+) -> Metrics:
     """As train_run, as far as a search can tell."""
     frr = frr_of(config)
     out.mkdir(parents=True)
@@ -43,20 +44,23 @@ def train(
     for epoch in range(1, epochs + 1):
         on_validation("float", epoch, result_of(frr + (epochs - epoch) / 10))
     on_validation("int8 QAT", 1, result_of(1.0))
-    result = {"frr_at_high": {"clean": frr / 2, "reverb": 1.5 * frr}}
-    return {"validation": {"results": {"float": result, "int8": result}}}
+    result = OperatingFigures({}, {"clean": frr / 2, "reverb": 1.5 * frr}, 0, 0.0, 0.0, None, frr)
+    validation = ValidationFigures({}, 1.0, {"float": result, "int8": result})
+    nothing: dict[str, Any] = {}
+    training = TrainingFigures(0, 0.0)
+    return Metrics("", 0, 0.0, "", nothing, nothing, {}, training, validation, None, (), {}, {}, None, ())
 
 
-def slow(config: RunConfig, out: Path, progress: bool, on_validation: OnValidation) -> dict[str, Any]:
+def slow(config: RunConfig, out: Path, progress: bool, on_validation: OnValidation) -> Metrics:
     time.sleep(0.3)
     return train(config, out, progress, on_validation)
 
 
-def endless(config: RunConfig, out: Path, progress: bool, on_validation: OnValidation) -> dict[str, Any]:
+def endless(config: RunConfig, out: Path, progress: bool, on_validation: OnValidation) -> Metrics:
     out.mkdir(parents=True)
     time.sleep(600)
     raise AssertionError
 
 
-def broken(config: RunConfig, out: Path, progress: bool, on_validation: OnValidation) -> dict[str, Any]:
+def broken(config: RunConfig, out: Path, progress: bool, on_validation: OnValidation) -> Metrics:
     raise WatchwordError("the loss became nan", out)

@@ -30,8 +30,8 @@ def test_a_log_mel_model_learns_and_is_exported(tmp_path: Path) -> None:
 
     metrics = train_run(logmel_config(tmp_path), tmp_path / "run", progress=False)
     for name in ("float", "int8"):
-        result = metrics["validation"]["results"][name]
-        assert result["frr_at_false_alarms"]["3"]["clean"] <= 0.25, result
+        result = metrics.validation.results[name]
+        assert result.frr_at_false_alarms["3"]["clean"] <= 0.25, result
     told = CliRunner().invoke(command, [str(tmp_path / "run"), "--out", str(tmp_path / "model")])
     assert told.exit_code == 0, told.output
     settings = json.loads((tmp_path / "model" / "card.json").read_text())["settings"]

@@ -100,7 +100,7 @@ def test_killed_twice_and_resumed_gives_the_same_bits(config: RunConfig, tmp_pat
     from watchword.train.run import train_run
 
     before = (torn / "model.tflite").stat().st_mtime_ns
-    assert train_run(config, torn, progress=False, resume=True)["word"] == "toy"  # complete: left as it is
+    assert train_run(config, torn, progress=False, resume=True).word == "toy"  # complete: left as it is
     assert (torn / "model.tflite").stat().st_mtime_ns == before
     other = replace(config, train=replace(config.train, batch=16))
     with pytest.raises(WatchwordError, match=r"\[train\] batch: 12 before, 16 now"):

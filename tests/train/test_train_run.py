@@ -9,7 +9,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from watchword.config import (
 )
 from watchword.errors import WatchwordError
 from watchword.export.settings import ModelSettings
+from watchword.train.metrics import Metrics
 
 pytestmark = pytest.mark.train
 
@@ -44,24 +44,24 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
 
 
 @pytest.fixture(scope="module")
-def done(config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def done(config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Metrics]:
     from watchword.train.run import train_run
 
     out = tmp_path_factory.mktemp("run") / "toy"
     return out, train_run(config, out, progress=False)
 
 
-def test_it_learns_the_word(done: tuple[Path, dict[str, Any]]) -> None:
+def test_it_learns_the_word(done: tuple[Path, Metrics]) -> None:
     """Heard clean and in a room by the int8 model in the C engine, with few false alarms."""
-    results = done[1]["validation"]["results"]
+    results = done[1].validation.results
     for name in ("float", "int8"):
-        assert results[name]["frr_at_false_alarms"]["3"]["clean"] <= 0.25, results[name]
-    assert abs(results["int8"]["rank"] - results["float"]["rank"]) < 0.2
+        assert results[name].frr_at_false_alarms["3"]["clean"] <= 0.25, results[name]
+    assert abs(results["int8"].rank - results["float"].rank) < 0.2
 
 
-def test_the_run_folder_is_complete(config: RunConfig, done: tuple[Path, dict[str, Any]]) -> None:
+def test_the_run_folder_is_complete(config: RunConfig, done: tuple[Path, Metrics]) -> None:
     out, metrics = done
-    assert set(metrics["segments_per_s"]) == {"float", "qat"}
+    assert set(metrics.segments_per_s) == {"float", "qat"}
     assert {p.name for p in out.iterdir()} - {"findings.json"} == FILES
     assert load_config(out / "config.toml") == config
     settings = ModelSettings.load(out / "settings.json")

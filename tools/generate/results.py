@@ -23,6 +23,7 @@ from watchword.evaluate.results import Results
 from watchword.export.card import Card
 from watchword.files import write_atomic
 from watchword.judge.results import CascadeResults
+from watchword.train.metrics import Metrics
 
 from tools.generate.settings import effects
 
@@ -50,6 +51,7 @@ class Document:
 DOCUMENTS = (
     Document("results.json", Results, "Of a session folder: what `bench` and `evaluate` measured."),
     Document("card.json", Card, "Of a model folder: what `export` knows of the model."),
+    Document("metrics.json", Metrics, "Of a run folder: what `train` ended with."),
     Document("judge.json", CascadeResults, "What `watchword judge --out FILE` writes, under any name."),
 )
 

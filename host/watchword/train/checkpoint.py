@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,8 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from watchword.config import RunConfig, load_config, save_config
-from watchword.errors import WatchwordError
 from watchword.train.diagnosis import FINDINGS_FILE, Diagnosis, Finding, diverged
+from watchword.train.metrics import Metrics
 from watchword.train.progress import ProgressBar, ScalarLog
 from watchword.train.sources import Sources
 from watchword.train.stage import Divergence, OnValidation, RunLog, Stage, ValidationResult
@@ -28,6 +27,7 @@ from watchword.train.state import (
     check_same_settings,
     comparable,
 )
+from watchword.typed_json import read_json
 
 STAGES = ("float", "int8 QAT")  # in their order
 _LEFTOVERS = (STATE_FILE, FINDINGS_FILE, METRICS_FILE, "log.csv")
@@ -136,16 +136,13 @@ class RunCheckpointer:
         return self.file.load()
 
 
-def finished_metrics(config: RunConfig, out: Path) -> dict[str, Any] | None:
+def finished_metrics(config: RunConfig, out: Path) -> Metrics | None:
     """The metrics of a run that needs no resuming because it is complete; None if it is not."""
     path = out / METRICS_FILE
     if (out / STATE_FILE).is_file() or not path.is_file():
         return None
     check_same_settings(comparable(load_config(out / "config.toml")), comparable(config), out)
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise WatchwordError(f"cannot read the run's metrics: {error}", path, "train again") from error
+    return read_json(path, Metrics, "train again")
 
 
 def open_folder(config: RunConfig, out: Path, resume: bool) -> None:

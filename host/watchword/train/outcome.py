@@ -22,6 +22,7 @@ from watchword.train.checkpoint import Run
 from watchword.train.convert import to_tflite
 from watchword.train.distill.choose import Distillation
 from watchword.train.fit import Quantised
+from watchword.train.metrics import Metrics, TrainingFigures, ValidationFigures
 from watchword.train.prepare import Prepared
 from watchword.train.scoring import Scorer
 from watchword.train.state import comparable
@@ -111,32 +112,36 @@ def distillation_facts(distillation: Distillation, network: Any, batches: Batche
     return {**distillation.facts, "distance": distance}
 
 
-def make_metrics(run: Run, prepared: Prepared, outcome: Outcome, network: Any) -> dict[str, Any]:
+def make_metrics(
+    run: Run,
+    prepared: Prepared,
+    outcome: Outcome,
+    network: Any,
+    *,
+    distillation: dict[str, Any] | None,
+    size_warnings: list[str],
+) -> Metrics:
     """The content of metrics.json."""
     words = {name: len(peaks) for name, peaks in outcome.accuracy["float"].word_peaks.items()}
     settings, detector = outcome.settings, outcome.settings.detector
-    return {
-        "word": settings.word,
-        "parameters": int(qat.fold_batch_norm(network, run.config.model, settings.coeffs).count_params()),
-        "receptive_field_s": prepared.geometry.receptive_rows * prepared.geometry.hop_s,
-        "command": "watchword train --config config.toml, which holds `config`; then watchword export",
-        "config": _recorded(run.config),
-        "data": prepared.plan.provenance,
-        "clips": prepared.plan.clips,
-        "training": {
-            "positive_draws": len(prepared.training.positives),
-            "negative_hours": prepared.negative_s / 3600.0,
-        },
-        "validation": {
-            "words": words,
-            "negative_hours": prepared.validation.negative_hours,
-            "results": {name: result.table(detector) for name, result in outcome.accuracy.items()},
-        },
-        "calibration": outcome.calibration,
-        "findings": run.diagnosis.records(),
-        "seconds": run.seconds_so_far(),
-        "segments_per_s": run.speed,
-    }
+    results = {name: scores.figures(detector) for name, scores in outcome.accuracy.items()}
+    return Metrics(
+        word=settings.word,
+        parameters=int(qat.fold_batch_norm(network, run.config.model, settings.coeffs).count_params()),
+        receptive_field_s=prepared.geometry.receptive_rows * prepared.geometry.hop_s,
+        command="watchword train --config config.toml, which holds `config`; then watchword export",
+        config=_recorded(run.config),
+        data=prepared.plan.provenance,
+        clips=prepared.plan.clips,
+        training=TrainingFigures(len(prepared.training.positives), prepared.negative_s / 3600.0),
+        validation=ValidationFigures(words, prepared.validation.negative_hours, results),
+        calibration=outcome.calibration,
+        findings=tuple(run.diagnosis.records()),
+        seconds=run.seconds_so_far(),
+        segments_per_s=run.speed,
+        distillation=distillation,
+        size_warnings=tuple(size_warnings),
+    )
 
 
 def _recorded(config: RunConfig) -> dict[str, Any]:

@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+from watchword.train.metrics import Metrics, OperatingFigures
 
 
-def summary(metrics: dict[str, Any], folder: Path) -> str:
+def summary(metrics: Metrics, folder: Path) -> str:
     """What a run achieved, for the terminal."""
-    validation = metrics["validation"]
+    validation = metrics.validation
     lines = [
-        f"'{metrics['word']}': {metrics['parameters']} parameters, {metrics['receptive_field_s']:.2f} s "
-        f"receptive field, trained in {sum(metrics['seconds'].values()):.0f} s",
-        f"validation: {sum(validation['words'].values())} words, "
-        f"{validation['negative_hours']:.2f} h without the word; FRR in %:",
-        *_table(validation["results"]),
+        f"'{metrics.word}': {metrics.parameters} parameters, {metrics.receptive_field_s:.2f} s "
+        f"receptive field, trained in {sum(metrics.seconds.values()):.0f} s",
+        f"validation: {sum(validation.words.values())} words, "
+        f"{validation.negative_hours:.2f} h without the word; FRR in %:",
+        *_table(validation.results),
     ]
-    stored = "int8" if "int8" in validation["results"] else "float"  # a teacher stays float
-    final = validation["results"][stored]
-    latency = final["latency_ms_p50"]
+    stored = "int8" if "int8" in validation.results else "float"  # a teacher stays float
+    final = validation.results[stored]
+    latency = final.latency_ms_p50
     lines.append(
-        f"detector as stored ({stored}): {final['false_alarms_at_high']} false alarms, "
-        f"FAH {final['fah_at_high']:.2f} (95 % bound {final['fah_at_high_upper95']:.2f}), median latency "
+        f"detector as stored ({stored}): {final.false_alarms_at_high} false alarms, "
+        f"FAH {final.fah_at_high:.2f} (95 % bound {final.fah_at_high_upper95:.2f}), median latency "
         + ("unknown" if latency is None else f"{latency:.0f} ms")
     )
-    if metrics["calibration"]:
-        lines.append(
-            f"threshold calibrated for {metrics['calibration']['target_fah']:g} false alarms per hour"
-        )
-    lines += [f"{f['severity']}: {f['what']} ({f['remedy']})" for f in metrics["findings"]]
-    lines += [f"warning: {text}" for text in metrics["size_warnings"]]
+    if metrics.calibration:
+        lines.append(f"threshold calibrated for {metrics.calibration['target_fah']:g} false alarms per hour")
+    lines += [f"{f['severity']}: {f['what']} ({f['remedy']})" for f in metrics.findings]
+    lines += [f"warning: {text}" for text in metrics.size_warnings]
     return "\n".join([*lines, f"run folder: {folder}"])
 
 
-def _table(results: dict[str, Any]) -> list[str]:
-    conditions = list(results["float"]["frr_at_high"])
+def _table(results: dict[str, OperatingFigures]) -> list[str]:
+    conditions = list(results["float"].frr_at_high)
     rows = [f"{'':<10}{'at':<16}" + "".join(f"{name:>15}" for name in conditions)]
     for name, result in results.items():
-        settings = [(f"{k} false alarms", frr) for k, frr in result["frr_at_false_alarms"].items()]
-        for label, frr in [*settings, ("its threshold", result["frr_at_high"])]:
+        settings = [(f"{k} false alarms", frr) for k, frr in result.frr_at_false_alarms.items()]
+        for label, frr in [*settings, ("its threshold", result.frr_at_high)]:
             rows.append(f"{name:<10}{label:<16}" + "".join(f"{100 * frr[c]:>15.1f}" for c in conditions))
     return rows

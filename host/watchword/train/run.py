@@ -7,7 +7,6 @@ state.npz, from which an interrupted run is resumed. Each file is written whole.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from watchword.train.checkpoint import Run, RunCheckpointer, finished_metrics, o
 from watchword.train.curves import draw_curves
 from watchword.train.distill.choose import check_teacher
 from watchword.train.fit import Training, float_stage, qat_stage
+from watchword.train.metrics import Metrics
 from watchword.train.outcome import (
     Outcome,
     check_size,
@@ -33,6 +33,7 @@ from watchword.train.progress import ProgressBar
 from watchword.train.stage import OnValidation
 from watchword.train.state import METRICS_FILE, StateFile, comparable, data_digest
 from watchword.train.tensorflow import make_reproducible
+from watchword.typed_json import to_json
 
 
 def train_run(
@@ -42,7 +43,7 @@ def train_run(
     on_validation: OnValidation | None = None,
     rebuild: bool = False,
     resume: bool = False,
-) -> dict[str, Any]:
+) -> Metrics:
     """Train, quantise, convert and validate; everything goes to `out`. Returns the content of metrics.json.
 
     With `resume` a run that was interrupted goes on after its latest epoch, to the same result; a complete
@@ -105,9 +106,7 @@ def _quantise(training: Training, network: Any) -> dict[str, bytes]:
         return convert(run.config, quantised, training.segments(), prepared.geometry.receptive_rows)
 
 
-def _write_results(
-    training: Training, outcome: Outcome, network: Any, models: dict[str, bytes]
-) -> dict[str, Any]:
+def _write_results(training: Training, outcome: Outcome, network: Any, models: dict[str, bytes]) -> Metrics:
     """Write what the run ends with to its folder; returns the content of metrics.json."""
     run, prepared, high = training.run, training.prepared, outcome.settings.detector.high
     run.diagnosis.at_the_end(outcome.exported.fpr_at(high), outcome.exported.fnr_at(high))
@@ -116,9 +115,14 @@ def _write_results(
     outcome.settings.save(run.out / "settings.json")
     drawn = {name: scores for name, scores in outcome.accuracy.items() if name in ("float", "int8")}
     draw_curves(run.log, drawn, run.out / "curves.png")
-    metrics = make_metrics(run, prepared, outcome, network)
-    if prepared.distillation is not None:
-        metrics["distillation"] = distillation_facts(prepared.distillation, network, training.batches)
-    metrics["size_warnings"] = check_size(run.config, models["int8"], outcome.settings) if models else []
-    write_atomic(run.out / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
+    teacher = prepared.distillation
+    metrics = make_metrics(
+        run,
+        prepared,
+        outcome,
+        network,
+        distillation=distillation_facts(teacher, network, training.batches) if teacher else None,
+        size_warnings=check_size(run.config, models["int8"], outcome.settings) if models else [],
+    )
+    write_atomic(run.out / METRICS_FILE, to_json(metrics))
     return metrics

@@ -17,6 +17,7 @@ from watchword.core import Geometry
 from watchword.data.jobs import CONDITIONS
 from watchword.data.plan import ValidationStream
 from watchword.evaluate.metrics import in_window, poisson_upper, stretch_peaks, threshold_for
+from watchword.train.metrics import OperatingFigures
 
 BUDGETS = (1, 3, 10)  # false alarms over the validation negatives, for the tables
 _RANKED_BUDGETS = range(1, 6)  # a checkpoint's figure is the mean over these
@@ -85,18 +86,18 @@ class ValidationScores:
         """Mean FRR over the conditions and over 1 to 5 false alarms; lower is better."""
         return float(np.mean([list(self.frr(k).values()) for k in _RANKED_BUDGETS]))
 
-    def table(self, detector: core.DetectorConfig) -> dict[str, object]:
+    def figures(self, detector: core.DetectorConfig) -> OperatingFigures:
         """Figures for metrics.json and for the eye."""
         alarms = self.alarms_at(detector.high)
-        return {
-            "frr_at_false_alarms": {str(k): self.frr(k) for k in BUDGETS},
-            "frr_at_high": self.frr_at(detector.high),
-            "false_alarms_at_high": alarms,
-            "fah_at_high": alarms / self.negative_hours,
-            "fah_at_high_upper95": poisson_upper(alarms) / self.negative_hours,
-            "latency_ms_p50": float(np.median(self.latencies_s)) * 1000.0 if len(self.latencies_s) else None,
-            "rank": self.rank,
-        }
+        return OperatingFigures(
+            frr_at_false_alarms={str(k): self.frr(k) for k in BUDGETS},
+            frr_at_high=self.frr_at(detector.high),
+            false_alarms_at_high=alarms,
+            fah_at_high=alarms / self.negative_hours,
+            fah_at_high_upper95=poisson_upper(alarms) / self.negative_hours,
+            latency_ms_p50=float(np.median(self.latencies_s)) * 1000.0 if len(self.latencies_s) else None,
+            rank=self.rank,
+        )
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def _train(
                 best = found
                 save_weights(network, kept / _WEIGHTS)
     assert best is not None
-    return best.table(detector)
+    return asdict(best.figures(detector))
 
 
 def _detector(config: RunConfig, geometry: Geometry) -> core.DetectorConfig:

@@ -29,6 +29,7 @@ from watchword.config import RunConfig, adjusted
 from watchword.errors import WatchwordError
 from watchword.files import check_folder
 from watchword.processes import end_with_parent
+from watchword.train.metrics import Metrics
 from watchword.train.run import train_run
 from watchword.train.search.footprint import Footprint, measure_footprint
 from watchword.train.search.space import Space
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import Trial
 
-TrainFunction = Callable[..., dict[str, Any]]  # as train_run
+TrainFunction = Callable[..., Metrics]  # as train_run
 _SETTINGS = "settings"  # study attribute: what every process that joins must agree on
 _MOST_FAILURES = 3  # in a row: then it is not the trial's settings
 _MOST_REJECTIONS = 100  # in a row: then hardly anything in the space fits
@@ -270,10 +271,10 @@ class _Objective:
         trial.set_user_attr("folder", str(folder))
         metrics = self.plan.train(config, folder, progress=False, on_validation=self._observer(trial))
         self.failures = 0
-        results = metrics["validation"]["results"]
+        results = metrics.validation.results
         for name in ("float", "int8"):
-            trial.set_user_attr(f"frr_{name}", results[name]["frr_at_high"])
-        value = float(np.mean(list(results["int8"]["frr_at_high"].values())))
+            trial.set_user_attr(f"frr_{name}", results[name].frr_at_high)
+        value = float(np.mean(list(results["int8"].frr_at_high.values())))
         self._say(f"trial {trial.number}: FRR {100 * value:.2f} %")
         return value
 

@@ -1,0 +1,60 @@
+"""What is known of a training run: the types behind metrics.json.
+
+The comment beside a field is its description in docs/reference/results.md and in the JSON Schema.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class OperatingFigures:
+    """One form of the model on the validation streams."""
+
+    frr_at_false_alarms: dict[str, dict[str, float]]  # FRR by condition, by how many false alarms are allowed
+    frr_at_high: dict[str, float]  # FRR by condition, at the detector's own threshold
+    false_alarms_at_high: int  # false alarms at that threshold
+    fah_at_high: float  # the same, per hour
+    fah_at_high_upper95: float  # its one-sided 95 % Poisson bound
+    latency_ms_p50: float | None  # word end to detection, milliseconds; null: nothing was detected
+    rank: float  # mean FRR over the conditions and over 1 to 5 false alarms
+
+
+@dataclass(frozen=True)
+class TrainingFigures:
+    """What was trained on."""
+
+    positive_draws: int  # augmented words
+    negative_hours: float  # augmented sound without the word, hours
+
+
+@dataclass(frozen=True)
+class ValidationFigures:
+    """What validation found."""
+
+    words: dict[str, int]  # how many, by condition
+    negative_hours: float  # sound without the word, hours
+    results: dict[str, OperatingFigures]  # by form of the model: float, int8, int8 PTQ; a teacher stays float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One finished training run."""
+
+    word: str  # the wake word
+    parameters: int  # weights and biases, batch normalisation folded in
+    receptive_field_s: float  # sound that one score is made from, seconds
+    command: str  # how to make the run again
+    config: dict[str, Any]  # all settings that decided the result
+    data: dict[str, Any]  # the sources, how long, synthetic or not; a digest of all their sounds
+    clips: dict[str, int]  # how many, by split and label
+    training: TrainingFigures  # what was trained on
+    validation: ValidationFigures  # what validation found
+    calibration: dict[str, float] | None  # the threshold's target and what was reached; null: not asked for
+    findings: tuple[dict[str, str], ...]  # what looks wrong with the run, as in findings.json
+    seconds: dict[str, float]  # time taken, by stage
+    segments_per_s: dict[str, float]  # training speed, by stage
+    distillation: dict[str, Any] | None  # the teacher and how close the student is; null: none
+    size_warnings: tuple[str, ...]  # limits of [size] that the model exceeds
