@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from watchword.train.tensorflow import ENVIRONMENT
 
 # No test may fail because the computer is busy.
 hypothesis.settings.register_profile(
@@ -18,8 +19,9 @@ hypothesis.settings.load_profile("watchword")
 # Started in the background, pytest inherits an ignored Ctrl-C, and the programs that tests start would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Whichever test imports TensorFlow first, it must come with Keras 2 (see watchword.train.tensorflow).
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+# Whichever test imports TensorFlow first, it must come as training loads it.
+for name, value in ENVIRONMENT.items():
+    os.environ.setdefault(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,12 @@ from watchword import spec
 from watchword.errors import WatchwordError
 
 # Model-optimization works on Keras 2 only, and TensorFlow decides which Keras it is at import.
-_ENVIRONMENT = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+ENVIRONMENT = {
+    "TF_USE_LEGACY_KERAS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # TensorFlow 2.21's AVX-512 kernels crash in the gradients of wide convolutions (resnet18; AMD EPYC).
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+}
 
 
 def network_input(rows: Any) -> Any:
@@ -30,7 +35,7 @@ def load_tensorflow() -> ModuleType:
     """The `tensorflow` module with Keras 2 behind `tf.keras`; a clear error when it is not installed."""
     if "tensorflow" in sys.modules:
         return _checked(sys.modules["tensorflow"])
-    for name, value in _ENVIRONMENT.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
         with quiet_stderr():
