@@ -83,6 +83,25 @@ def test_scan_refuses_a_leak(tmp_path: Path) -> None:
         scan([tmp_path])
 
 
+def test_scan_names_a_sound_of_both_labels_even_of_one_speaker(tmp_path: Path) -> None:
+    for n, speaker in enumerate(("ann", "ben", "cem")):
+        audio.save(tmp_path / "positive" / speaker / "word.flac", sound(n))
+        audio.save(tmp_path / "negative" / speaker / "talk.flac", sound(100 + n))
+    audio.save(tmp_path / "negative" / "ann" / "quieter.flac", sound(0) // 3)
+    notes = [note for note in scan([tmp_path]).notes if "the same sound is positive and negative" in note]
+    assert len(notes) == 1
+    assert "quieter.flac" in notes[0]
+
+
+def test_scan_tells_which_sound_joins_speakers_that_cannot_be_split(tmp_path: Path) -> None:
+    for n, speaker in enumerate(("ann", "ben", "cem")):
+        audio.save(tmp_path / "positive" / speaker / "word.flac", sound(n))
+        audio.save(tmp_path / "negative" / speaker / "talk.flac", sound(100 + n))
+    audio.save(tmp_path / "negative" / "ann" / "ben.flac", sound(1))
+    with pytest.raises(WatchwordError, match=r"ben\.flac.*word\.flac.*same sound.*count as one"):
+        scan([tmp_path])
+
+
 def test_no_clip_is_no_leak() -> None:
     assert leaks.find_leaks([]) == []
 

@@ -95,6 +95,12 @@ class TestFolders:
             recordings.select(*folders, split="test")
 
 
+def test_a_truth_file_without_its_columns_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "truth.csv").write_text("file,start_s,end_s\na.wav,1.0,1.5\n")
+    with pytest.raises(WatchwordError, match=r"no column path .*path,start_s,end_s"):
+        recordings.select(data=tmp_path)
+
+
 class TestTruth:
     def test_words_come_from_the_file_and_the_rest_is_negative(self, folders: tuple[Path, Path]) -> None:
         root = folders[0].parent

@@ -190,11 +190,19 @@ def test_an_interrupted_run_is_resumed_to_the_same_bytes(
 
 
 @needs_espeak
-def test_another_phrase_replaces_the_clips_and_nothing_else(tmp_path: Path) -> None:
-    synth.synthesise("hey lighthouse", tmp_path, ["espeak"], 20, 0.05)
+def test_fewer_clips_replace_the_clips_and_nothing_else(tmp_path: Path) -> None:
+    synth.synthesise("computer", tmp_path, ["espeak"], 20, 0.05)
     (tmp_path / "mine.flac").write_bytes(b"not touched")
-    result = synth.synthesise("computer", tmp_path, ["espeak"], 20, 0.05)
+    result = synth.synthesise("Computer", tmp_path, ["espeak"], 10, 0.05)
     assert {p for p in tmp_path.rglob("*.flac")} == {c.path for c in result.clips} | {tmp_path / "mine.flac"}
+
+
+@needs_espeak
+def test_clips_of_another_phrase_are_not_deleted(tmp_path: Path) -> None:
+    before = {clip.path for clip in synth.synthesise("computer", tmp_path, ["espeak"], 20, 0.05).clips}
+    with pytest.raises(WatchwordError, match="holds clips of 'computer', not of 'hey lighthouse'"):
+        synth.synthesise("hey lighthouse", tmp_path, ["espeak"], 20, 0.05)
+    assert set(tmp_path.rglob("*.flac")) == before
 
 
 def test_the_training_part_alone_is_that_of_the_whole(

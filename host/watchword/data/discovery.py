@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from watchword import audio
 from watchword.data.corpus import Skipped
+from watchword.errors import WatchwordError
 
 # Tables of ours: read where they are wanted, and nothing to tell a user about.
 MANIFEST = "manifest.csv"  # label, split and speaker of each clip, from scan, synth and mine
 TRUTH = "truth.csv"  # when words are said in long recordings
 MINED_LOG = "mined.csv"  # beside the manifest: what mine cut out of where, at which score, for which model
+_TRUTH_COLUMNS = ("path", "start_s", "end_s")
 _TABLES = frozenset((MANIFEST, TRUTH, MINED_LOG))
 
 _RESOURCE_FORK = "._"  # what macOS leaves beside a file on a foreign disk
@@ -149,3 +151,18 @@ def _reason_against(path: Path) -> str | None:
     if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110  (Path.exists raises on a loop)
         return "a link that leads to no file"
     return None if not path.is_symlink() or os.path.isfile(path) else "no file"  # noqa: PTH113
+
+
+def is_truth(path: Path, header: Collection[str]) -> bool:
+    """Whether a table with that header lists words with their times, not clips with split and label.
+
+    Raises WatchwordError for a file of the truth file's name without its columns.
+    """
+    missing = [column for column in _TRUTH_COLUMNS if column not in header]
+    if missing and path.name == TRUTH:
+        raise WatchwordError(
+            f"no column {', '.join(missing)}",
+            path,
+            f"a truth file starts with the line {','.join(_TRUTH_COLUMNS)}",
+        )
+    return not missing

@@ -90,8 +90,8 @@ def same_audio(clips: Sequence[Clip], fingerprints: np.ndarray) -> list[tuple[in
     """Pairs of indices (a < b) of clips that hold the same sound; room responses are not compared.
 
     Of the clips with one sound each is paired with the first, its representative, and compared with no
-    other: the work grows with the number of copies, not with its square. Two clips of one speaker in one
-    split are left out: that is no leak, and synthetic voices repeat themselves.
+    other: the work grows with the number of copies, not with its square. Two clips of one speaker and one
+    label in one split are left out: that is no leak, and synthetic voices repeat themselves.
     """
     index = np.flatnonzero([clip.label != "rir" for clip in clips])
     prints = fingerprints[index]
@@ -116,7 +116,7 @@ def _is_copy(a: Clip, b: Clip) -> bool:
 
 
 def _kept_together(a: Clip, b: Clip) -> bool:
-    return a.has_speaker and a.speaker == b.speaker and a.split == b.split
+    return a.has_speaker and (a.speaker, a.split, a.label) == (b.speaker, b.split, b.label)
 
 
 def _same_sound(a: Path, b: Path) -> bool:

@@ -18,7 +18,7 @@ from watchword import audio, spec
 from watchword.data.clip_check import FEWEST_REPEATS, cut_off, fault
 from watchword.data.copies import count_once, merge_spans
 from watchword.data.corpus import FOUND, LISTED, TIME_TOLERANCE_S, Clip, Skipped, recordings_of
-from watchword.data.discovery import MANIFEST, TRUTH, Found, describe_documents, find_sounds
+from watchword.data.discovery import MANIFEST, TRUTH, Found, describe_documents, find_sounds, is_truth
 from watchword.data.endpoint import find_word, utterances
 from watchword.data.split import about_voices
 from watchword.data.tables import Row, read_table, time_span
@@ -29,7 +29,6 @@ LEAD_SAMPLES = spec.SAMPLE_RATE_HZ * 3 // 2
 TAIL_SAMPLES = spec.SAMPLE_RATE_HZ
 ADDED_SAMPLES = LEAD_SAMPLES + TAIL_SAMPLES
 
-TRUTH_COLUMNS = {"path", "start_s", "end_s"}
 PLACES = {
     LISTED: "as listed",
     FOUND: "anywhere in the recording (shown where its energy stands out of the noise)",
@@ -172,7 +171,7 @@ def from_data(data: Path, split: str | None = None) -> Selection:
     header, table = read_table(path)
     left_out: list[Found] = []
     notes: tuple[str, ...] = ()
-    if set(header) >= TRUTH_COLUMNS:
+    if is_truth(path, header):
         if split is not None:
             raise WatchwordError("--split needs a manifest; this is a truth file", path, "leave --split out")
         left_out.append(found := find_sounds(path.parent))

@@ -62,7 +62,7 @@ def scan(
     copies = _equal_samples(checked)
     clips = assign(clips, seed, same)
     if any(not item.clip.split for item in checked):  # given splits are the user's own affair
-        require_splits(clips, where)
+        require_splits(clips, where, same)
     leaks.reject(leaks.find_leaks(clips, fingerprints), where)
     notes = [*changed, *_remarks(checked), describe_documents(listing.documents)]
     notes += [*_two_labels(clips, [*same, *copies]), *_told_copies(clips, copies)]

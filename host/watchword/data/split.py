@@ -107,19 +107,31 @@ def about_voices(clips: Sequence[Clip]) -> tuple[str, ...]:
     return (f"warning: {share} recordings of the word are synthetic: figures say little about people",)
 
 
-def require_splits(clips: Sequence[Clip], where: str) -> None:
-    """Raise if positives or negatives exist but one split has none of them."""
+def require_splits(clips: Sequence[Clip], where: str, together: Iterable[tuple[int, int]] = ()) -> None:
+    """Raise if positives or negatives exist but one split has none of them.
+
+    `together`: the pairs of indices that `assign` kept in one split; told where they join speakers.
+    """
     for label in ("positive", "negative"):
         counts = Counter(clip.split for clip in clips if clip.label == label)
         empty = [split for split in SPLITS if not counts[split]]
         if counts and empty:
             speakers = len({clip.speaker or str(clip.path) for clip in clips if clip.label == label})
-            found = f"{sum(counts.values())} clips, {speakers} speakers"
+            found = f"{sum(counts.values())} clips, {speakers} speakers{_joined(clips, together)}"
             raise WatchwordError(
                 f"no {label} clip in {' and '.join(empty)} ({found})",
                 where,
                 "at least three speakers are needed, or folders train/, val/ and test/",
             )
+
+
+def _joined(clips: Sequence[Clip], together: Iterable[tuple[int, int]]) -> str:
+    """That speakers count as one because they share a sound, with the first such files, or nothing."""
+    for a, b in ((clips[a], clips[b]) for a, b in together):
+        if a.speaker != b.speaker:
+            labels = a.label if a.label == b.label else f"{a.label} and {b.label}"
+            return f"; {a.path} and {b.path} hold the same sound ({labels}): their speakers count as one"
+    return ""
 
 
 def _groups(clips: Sequence[Clip], together: Iterable[tuple[int, int]], seed: int) -> list[_Group]:

@@ -24,7 +24,7 @@ import numpy as np
 import soxr
 from tqdm import tqdm
 
-from watchword import audio, spec
+from watchword import audio, spec, words
 from watchword.data import noise, phrases
 from watchword.data.corpus import SPLITS, Clip, read_manifest, write_manifest
 from watchword.data.discovery import MANIFEST
@@ -160,12 +160,13 @@ def synthesise(
     if positives < 0 or not 0 <= negative_minutes < 1e5:
         raise WatchwordError("a negative amount of speech", "", "give a count and minutes of zero or more")
     phrase = phrases.check_phrase(phrase)
+    _require_same_phrase(out, phrase)
     opened = open_engines(engines)
     chooser = VoiceChooser(opened, seed)
     renderer = _Renderer(out, opened, jobs or os.cpu_count() or 1, progress)
     try:
-        words = [u for u in _positives(phrase, positives, chooser, seed) if u.split in splits]
-        clips = renderer.render_all(iter(words), len(words))
+        spoken = [u for u in _positives(phrase, positives, chooser, seed) if u.split in splits]
+        clips = renderer.render_all(iter(spoken), len(spoken))
         for split in splits:
             for kind, minutes in _negative_minutes(split, negative_minutes).items():
                 texts = _negative_texts(phrase, kind, _rng(seed, split, kind, "texts"))
@@ -175,6 +176,19 @@ def synthesise(
     finally:
         renderer.close()
     return Synthesis(clips, renderer.made, _publish(out, clips))
+
+
+def _require_same_phrase(out: Path, phrase: str) -> None:
+    """Clips of another phrase would be deleted as ones that this run does not need."""
+    manifest = out / MANIFEST
+    clips = read_manifest(manifest) if manifest.is_file() else []
+    for clip in clips:
+        if clip.label == "positive" and not words.same(clip.phrase, phrase):
+            raise WatchwordError(
+                f"holds clips of '{clip.phrase}', not of '{phrase}'",
+                out,
+                "give another --out, or delete this folder",
+            )
 
 
 # ── Planning ─────────────────────────────────────────────────────────────────────────────────

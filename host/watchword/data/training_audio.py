@@ -10,9 +10,8 @@ from pathlib import Path
 from watchword import words
 from watchword.data.clip_sources import LABEL_FOLDERS, find
 from watchword.data.corpus import SPLIT_NAMES, Clip
-from watchword.data.discovery import MANIFEST, TRUTH, find_sounds
+from watchword.data.discovery import MANIFEST, TRUTH, find_sounds, is_truth
 from watchword.data.recordings import (
-    TRUTH_COLUMNS,
     Recording,
     Selection,
     audio_files,
@@ -77,7 +76,7 @@ def _from_source(source: Path, word: str) -> list[tuple[Recording, Clip]]:
     table = _table_of(source)
     if table is None:
         return [(_recording(clip), clip) for clip in _loose(source)]
-    if set(read_table(table)[0]) >= TRUTH_COLUMNS:
+    if is_truth(table, read_table(table)[0]):
         return [(recording, _of_truth(recording)) for recording in from_data(table).recordings]
     return [(_recording(clip), clip) for clip in _from_corpus(source, word)]
 
@@ -85,7 +84,7 @@ def _from_source(source: Path, word: str) -> list[tuple[Recording, Clip]]:
 def _with_word(data: Sequence[Path], word: str) -> list[Path]:
     """The recordings of the word in manifests among the sources: a copy of one is no audio without it."""
     tables = [table for source in data if (table := _table_of(Path(source)))]
-    manifests = [table for table in tables if not set(read_table(table)[0]) >= TRUTH_COLUMNS]
+    manifests = [table for table in tables if not is_truth(table, read_table(table)[0])]
     return [clip.path for table in manifests for clip in find(table, word) if clip.label == "positive"]
 
 
