@@ -13,12 +13,15 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from functools import partial
 from pathlib import Path
 
 import pytest
+import toy_corpus
 from board_model import noise
 from boards import needs
 from watchword import audio, project
+from watchword.config import save_config
 
 pytestmark = [pytest.mark.emu, pytest.mark.train]
 
@@ -64,6 +67,36 @@ def run(command: list[str | Path], cwd: Path | None = None, **variables: str) ->
     return done.stdout
 
 
+def run_inside(elsewhere: Path, program: str, *arguments: str) -> str:
+    """A program of the environment, with a cache of its own."""
+    command = [elsewhere / "env" / "bin" / program, *arguments]
+    return run(command, elsewhere, XDG_CACHE_HOME=str(elsewhere / "cache"))
+
+
+@needs("emu-c3")
+def test_a_word_is_trained_and_measured_without_a_checkout(elsewhere: Path) -> None:
+    inside = partial(run_inside, elsewhere)
+    config = toy_corpus.toy_config(toy_corpus.write_corpus(elsewhere / "corpus"), {("train", "epochs"): 2})
+    save_config(config, elsewhere / "toy.toml")
+    inside("watchword", "train", "--config", "toy.toml", "--out", "runs/toy", "--quiet")
+    inside("watchword", "export", "runs/toy", "--out", "models/toy")
+    words = str(elsewhere / "corpus" / "val")
+    inside(
+        "watchword",
+        "bench",
+        "--port",
+        "emu:c3",
+        "--model",
+        "models/toy",
+        "--negatives",
+        words,
+        "--out",
+        "toy",
+    )
+    results = json.loads((elsewhere / "toy" / "results.json").read_text())
+    assert results["parity"]["mismatches"] == 0 and results["parity"]["checked_scores"] > 50
+
+
 @needs("emu-c3")
 def test_an_exported_model_is_measured_without_a_checkout(elsewhere: Path) -> None:
     shipped = project.root() / "models" / "alexa"
@@ -73,10 +106,7 @@ def test_an_exported_model_is_measured_without_a_checkout(elsewhere: Path) -> No
     shutil.copy(shipped / "model.tflite", elsewhere / "mine.tflite")
     audio.save(elsewhere / "talk" / "a.wav", noise(5.0, 1))
 
-    def inside(program: str, *arguments: str) -> str:
-        command = [elsewhere / "env" / "bin" / program, *arguments]
-        return run(command, elsewhere, XDG_CACHE_HOME=str(elsewhere / "cache"))
-
+    inside = partial(run_inside, elsewhere)
     inside("watchword", "export", "mine.tflite", "--settings", "settings.json")
     assert (elsewhere / "models" / "alexa" / "model.bin").read_bytes() == (shipped / "model.bin").read_bytes()
     heard = ("--model", "models/alexa", "--negatives", "talk")
