@@ -148,3 +148,13 @@ def test_mine_goes_on_after_a_kill(model: Path, tmp_path: Path) -> None:
     names = [{p.name for p in (tmp_path / which / "clips").iterdir()} for which in ("whole", "killed")]
     assert names[0] == names[1] and len(names[0]) > 1
     assert not (tmp_path / "killed" / ledger.FILE).exists()
+
+
+def test_another_models_scores_are_not_taken_for_done(model: Path, tmp_path: Path) -> None:
+    audio.save(tmp_path / "no" / "a.wav", noise(1.0, 1))
+    chosen = select(negatives=tmp_path / "no")
+    with ledger.open_ledger(tmp_path, resume=False) as kept:
+        run_host((model / "model.bin").read_bytes(), chosen, 1, False, kept)
+    with ledger.open_ledger(tmp_path, resume=True) as kept, pytest.raises(WatchwordError, match="another"):
+        kept.host_streams(b"another image", chosen.recordings)
+    assert (tmp_path / ledger.FILE).stat().st_size > 0

@@ -90,7 +90,7 @@ class Ledger:
 
     def host_streams(self, image: bytes, recordings: Sequence[Recording]) -> dict[int, ScoredStream]:
         """What the host pipeline made of these recordings, by their index."""
-        model, geometry = _digest(image), core.ModelImage(image).geometry
+        model, geometry = self._model(image), core.ModelImage(image).geometry
         lines = [line.host for line in self._lines if line.host and line.model == model]
         known = {found.sound: found for found in lines}
         streams = {}
@@ -113,7 +113,7 @@ class Ledger:
 
     def batches(self, image: bytes, board: str, recordings: Sequence[Recording]) -> Iterator[Batch]:
         """A board's batches of which every recording is among these, each recording taken once."""
-        model, open_places = _digest(image), defaultdict[str, int](int)
+        model, open_places = self._model(image), defaultdict[str, int](int)
         found = [line.batch for line in self._lines if line.batch and line.model == model]
         found = [batch for batch in found if batch.board == board]
         for recording in recordings if found else ():
@@ -142,6 +142,17 @@ class Ledger:
         self.close()
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+    def _model(self, image: bytes) -> str:
+        """Its digest; an error if the folder holds another model's scores, which the end would remove."""
+        model = _digest(image)
+        if any(line.model != model for line in self._lines):
+            raise WatchwordError(
+                "holds an interrupted run of another model",
+                self.path or "",
+                "go on with that model, or choose another --out",
+            )
+        return model
 
     def _add(self, line: Line) -> None:
         self._lines.append(line)
