@@ -18,6 +18,9 @@ hypothesis.settings.load_profile("watchword")
 
 # Started in the background, pytest inherits an ignored Ctrl-C, and the programs that tests start would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# The same with nohup and SIGHUP, which pytest itself goes on passing over.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 # Whichever test imports TensorFlow first, it must come as training loads it.
 for name, value in ENVIRONMENT.items():
