@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, TypeVar
@@ -21,6 +22,20 @@ from watchword.errors import WatchwordError
 T = TypeVar("T")
 _TERMINATE_S = 5.0  # for a worker to remove its temporary files
 _HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+class _Worker(SpawnProcess):
+    """A worker whose queue of jobs is taken away in the middle of a job's bytes ends without a word."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except EOFError:
+            sys.exit(1)
+
+
+class _Context(SpawnContext):
+    Process = _Worker
 
 
 def spread(
@@ -37,9 +52,8 @@ def spread(
     When the caller gives up, the jobs in work are given up too; close the generator to wait for that.
     `where` and `remedy` are for the user when a process dies.
     """
-    context = multiprocessing.get_context("spawn")
     before = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(prepare, arguments)) as pool:
+    with ProcessPoolExecutor(workers, _Context(), initializer=_start, initargs=(prepare, arguments)) as pool:
         try:
             with _signals_later():
                 futures = {pool.submit(work, *job): index for index, job in enumerate(jobs)}

@@ -28,7 +28,7 @@ def work(number):
     temporary = place / f"{number}.tmp"
     temporary.touch()
     try:
-        print(os.getpid(), flush=True)
+        os.write(1, f"{os.getpid()}\\n".encode())  # whole, also where output is not buffered
         threading.Event().wait(120)
     finally:
         temporary.unlink()
