@@ -15,7 +15,7 @@ SCENARIOS, LEAST_CUTS = 6, 3 * 4096
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def power_cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not installed: the simulation cannot be built")
     program = tmp_path_factory.mktemp("power") / "power_cut"
@@ -34,7 +34,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-def test_a_working_model_survives_every_cut(program: Path) -> None:
-    run = subprocess.run([str(program), str(RANDOM_ROUNDS), "1"], capture_output=True, text=True)
+def test_a_working_model_survives_every_cut(power_cut: Path) -> None:
+    run = subprocess.run([str(power_cut), str(RANDOM_ROUNDS), "1"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-4000:]
     assert int(run.stdout.split()[0]) > SCENARIOS * LEAST_CUTS + RANDOM_ROUNDS

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from amount import tries
 from test_fuzz_model import seeds  # noqa: F401  (a fixture)
+from test_power_cut import power_cut  # noqa: F401  (a fixture)
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "firmware" / "core"
@@ -86,14 +87,9 @@ def test_engine_takes_any_image(tmp_path: Path, seeds: list[Path], holds: Holds)
     )
 
 
-def test_push_survives_every_power_cut(tmp_path: Path, holds: Holds) -> None:
-    app = ROOT / "firmware" / "app"
-    program, rounds = tmp_path / "power_cut", tries(5_000)
-    includes = [f"-I{ROOT / 'firmware' / part}" for part in ("app", "board", "core/include", "core/gen")]
-    files = [ROOT / "tests" / "c" / "power_cut.c", app / "model_store.c", CORE / "src" / "crc32.c"]
-    flags = ["-std=gnu11", "-O2", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    subprocess.run(["gcc", *flags, *includes, *map(str, files), "-o", str(program)], check=True)
-    run = subprocess.run([str(program), str(rounds), "7"], capture_output=True, text=True)
+def test_push_survives_every_power_cut(power_cut: Path, holds: Holds) -> None:  # noqa: F811
+    rounds = tries(5_000)
+    run = subprocess.run([str(power_cut), str(rounds), "7"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-4000:]
     holds(
         "Power that fails in a model push leaves the old model or the new one, and the next push works",
