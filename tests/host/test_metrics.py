@@ -140,6 +140,15 @@ class TestBounds:
     def test_poisson_bound_is_where_so_few_events_have_probability_5_percent(self, events: int) -> None:
         assert stats.poisson.cdf(events, metrics.poisson_upper(events)) == pytest.approx(0.05, rel=1e-6)
 
+    @given(st.integers(1, 200))
+    def test_lower_poisson_bound_is_where_so_many_events_are_as_rare(self, events: int) -> None:
+        assert stats.poisson.sf(events - 1, metrics.poisson_lower(events)) == pytest.approx(0.05, rel=1e-6)
+        assert metrics.poisson_lower(events) < events < metrics.poisson_upper(events)
+
+    def test_no_event_can_come_from_no_rate(self) -> None:
+        assert metrics.poisson_lower(0) == 0.0
+        assert metrics.alarm_rate(0, 0.0).fah_upper95 is None
+
     @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
     def test_binomial_bound(self, pair: tuple[int, int]) -> None:
         events, trials = pair

@@ -8,7 +8,8 @@ from watchword import core, spec
 from watchword.core import Geometry
 from watchword.data.plan import ValidationStream
 from watchword.evaluate.metrics import stretch_peaks
-from watchword.train.validation import ValidationScores, ValidationSet, calibrate
+from watchword.train.report import source_table
+from watchword.train.validation import SourceAlarms, ValidationScores, ValidationSet, calibrate
 
 GEOMETRY = Geometry(320, 69, 2)
 ONE = 1 << 15
@@ -17,7 +18,8 @@ ONE = 1 << 15
 def accuracy(words: list[float], alarms: list[float], hours: float = 2.0) -> ValidationScores:
     peaks = np.round(np.array(words) * ONE).astype(int)
     sorted_alarms = np.sort(np.round(np.array(alarms) * ONE).astype(int))[::-1]
-    return ValidationScores({"clean": peaks}, sorted_alarms, hours, np.array([0.1]), np.array([0.1]))
+    sources = (SourceAlarms("", sorted_alarms, hours),)
+    return ValidationScores({"clean": peaks}, sources, np.array([0.1]), np.array([0.1]))
 
 
 def test_frr_at_false_alarms() -> None:
@@ -101,3 +103,25 @@ def test_a_model_that_says_nothing_has_missed_every_word() -> None:
         lambda _: [faint, faint], core.DetectorConfig()
     )
     assert found.frr(1)["clean"] == 1.0 and found.rank == 1.0
+
+
+def test_false_alarms_of_every_source_with_bounds_the_worst_first() -> None:
+    """1 alarm in 2 hours is a rate of at least 0.03 and at most 2.37 an hour, each at 95 %."""
+    rows = np.zeros((400, 40), np.int8)
+    ends = GEOMETRY.score_samples(GEOMETRY.scores(len(rows)))
+    loud, still = np.zeros(len(ends), np.uint8), np.zeros(len(ends), np.uint8)
+    loud[79:90] = 255
+    streams = tuple(
+        ValidationStream(rows, None, "clean", 3600.0, source) for source in ("calm", "talk", "talk")
+    )
+    found = ValidationSet(streams, (rows,) * 3, GEOMETRY).measure(
+        lambda _: [still, loud, still], core.DetectorConfig()
+    )
+    rates = found.sources_at(0.7)
+    assert list(rates) == ["talk", "calm"] and found.alarms_at(0.7) == 1 and found.negative_hours == 3.0
+    assert (rates["talk"].false_alarms, rates["talk"].negative_hours, rates["talk"].fah) == (1, 2.0, 0.5)
+    assert rates["talk"].fah_lower95 == pytest.approx(0.0513 / 2, abs=1e-4)
+    assert rates["talk"].fah_upper95 == pytest.approx(4.744 / 2, abs=1e-3)
+    assert rates["calm"].fah == 0.0 and rates["calm"].fah_upper95 == pytest.approx(2.996, abs=1e-3)
+    table = "\n".join(source_table(rates))
+    assert "talk" in table and "0.03 to 2.37" in table

@@ -51,6 +51,7 @@ class ValidationStream:
     word: tuple[int, int] | None  # samples of the stream; None = a negative
     condition: str
     seconds: float  # of the recording, without the silence around it
+    source: str = ""  # the collection that the recording is from
     # Set where the word's times are not listed: `word` is the whole clip, and this is where the word seems
     # to end, as a sample of the stream. It tells which settings answer sooner, never what is a hit.
     likely_end: int | None = None
@@ -58,9 +59,10 @@ class ValidationStream:
 
 @dataclass(frozen=True)
 class PlannedStream:
-    """A validation recording to be computed; `word` and `likely_end` as in ValidationStream."""
+    """A validation recording to be computed; the rest as in ValidationStream."""
 
     job: ValidationJob
+    source: str
     word: tuple[int, int] | None = None
     likely_end: int | None = None
 
@@ -120,7 +122,12 @@ def make_features(config: RunConfig, progress: bool = True, rebuild: bool = Fals
     rows = compute_rows(held_out, plan.validation_recipe, cache, workers, "validation", progress, rebuild)
     streams = [
         ValidationStream(
-            r, one.word, one.job.condition, _seconds(r, config.features.hop_samples), one.likely_end
+            r,
+            one.word,
+            one.job.condition,
+            _seconds(r, config.features.hop_samples),
+            one.source,
+            one.likely_end,
         )
         for one, r in zip(plan.validation, rows, strict=True)
     ]
@@ -290,12 +297,12 @@ def _validation_jobs(split: _Split, data: DataConfig) -> list[PlannedStream]:
         for condition in CONDITIONS:
             draws = 1 if condition == "clean" else data.validation_draws
             jobs += [
-                PlannedStream(ValidationJob(piece, condition, draw), word, likely_end)
+                PlannedStream(ValidationJob(piece, condition, draw), clip.source, word, likely_end)
                 for draw in range(draws)
             ]
-    for piece in split.pieces("negative"):
-        jobs += [PlannedStream(ValidationJob(piece, condition)) for condition in ("clean", _HARD_CONDITION)]
-    jobs += [PlannedStream(ValidationJob(piece, "clean")) for piece in split.pieces("noise")]
+    for label, conditions in (("negative", ("clean", _HARD_CONDITION)), ("noise", ("clean",))):
+        for clip, piece in zip(split.clips[label], split.pieces(label), strict=True):
+            jobs += [PlannedStream(ValidationJob(piece, condition), clip.source) for condition in conditions]
     return jobs
 
 

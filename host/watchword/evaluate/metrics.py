@@ -115,6 +115,29 @@ class CurvePoint:
     false_alarms: int  # events in negative audio
 
 
+@dataclass(frozen=True)
+class AlarmRate:
+    """False alarms in some audio without the word, and the rates that such a count can come from."""
+
+    negative_hours: float  # hours of audio without the word
+    false_alarms: int  # in it
+    fah: float | None  # false alarms per hour; null without negative audio
+    fah_lower95: float | None  # one-sided 95 % bound of it from below (Poisson, exact); null like `fah`
+    fah_upper95: float | None  # one-sided 95 % bound of it from above (Poisson, exact); null like `fah`
+
+
+def alarm_rate(false_alarms: int, hours: float) -> AlarmRate:
+    if hours <= 0:
+        return AlarmRate(0.0, false_alarms, None, None, None)
+    counts = (false_alarms, poisson_lower(false_alarms), poisson_upper(false_alarms))
+    return AlarmRate(hours, false_alarms, *(count / hours for count in counts))
+
+
+def poisson_lower(events: int, confidence: float = CONFIDENCE) -> float:
+    """Smallest mean that would still show this many events with probability 1 - confidence (exact)."""
+    return float(special.gammaincinv(events, 1.0 - confidence)) if events else 0.0
+
+
 def poisson_upper(events: int, confidence: float = CONFIDENCE) -> float:
     """Largest mean that would still show this few events with probability 1 - confidence (exact)."""
     return float(special.gammaincinv(events + 1, confidence))  # = chi2.ppf(confidence, 2 events + 2) / 2

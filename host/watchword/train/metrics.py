@@ -5,8 +5,10 @@ The comment beside a field is its description in docs/reference/results.md and i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from watchword.evaluate.metrics import AlarmRate
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,9 @@ class OperatingFigures:
     fah_at_high_upper95: float  # its one-sided 95 % Poisson bound
     latency_ms_p50: float | None  # word end to detection, milliseconds; null: nothing was detected
     rank: float  # mean FRR over the conditions and over 1 to 5 false alarms
+    # false alarms at that threshold by source, the most per hour first; a source's recordings are heard
+    # clean and in a noisy room, and its hours count both
+    sources: dict[str, AlarmRate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

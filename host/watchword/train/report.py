@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from watchword.evaluate.metrics import AlarmRate
 from watchword.train.metrics import Metrics, OperatingFigures
 
 
@@ -25,6 +26,7 @@ def summary(metrics: Metrics, folder: Path) -> str:
         f"FAH {final.fah_at_high:.2f} (95 % bound {final.fah_at_high_upper95:.2f}), median latency "
         + ("unknown" if latency is None else f"{latency:.0f} ms")
     )
+    lines += source_table(final.sources)
     if metrics.calibration:
         lines.append(f"threshold calibrated for {metrics.calibration['target_fah']:g} false alarms per hour")
     lines += [f"{f['severity']}: {f['what']} ({f['remedy']})" for f in metrics.findings]
@@ -40,3 +42,23 @@ def _table(results: dict[str, OperatingFigures]) -> list[str]:
         for label, frr in [*settings, ("its threshold", result.frr_at_high)]:
             rows.append(f"{name:<10}{label:<16}" + "".join(f"{100 * frr[c]:>15.1f}" for c in conditions))
     return rows
+
+
+def source_table(sources: dict[str, AlarmRate]) -> list[str]:
+    """False alarms of each source with what so few hours can tell, one a line."""
+    if len(sources) < 2:  # the figures of all are those of the one
+        return []
+    wide = max(len(shown_source(name)) for name in sources)
+    lines = [f"{'source':<{wide}}{'hours':>8}{'false alarms':>14}{'FAH':>8}  95 % bounds"]
+    for name, rate in sources.items():
+        start = f"{shown_source(name):<{wide}}{rate.negative_hours:>8.2f}{rate.false_alarms:>14}"
+        if rate.fah is None:
+            lines.append(f"{start}{'-':>8}")
+        else:
+            bounds = f"{rate.fah_lower95:.2f} to {rate.fah_upper95:.2f}"
+            lines.append(f"{start}{rate.fah:>8.2f}  {bounds}")
+    return lines
+
+
+def shown_source(name: str) -> str:
+    return name or "(no source named)"

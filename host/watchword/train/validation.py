@@ -7,8 +7,10 @@ settings that a run ends with are checked with the detector itself (`calibrate`)
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -16,7 +18,14 @@ from watchword import core, spec
 from watchword.core import Geometry
 from watchword.data.jobs import CONDITIONS
 from watchword.data.plan import ValidationStream
-from watchword.evaluate.metrics import in_window, poisson_upper, stretch_peaks, threshold_for
+from watchword.evaluate.metrics import (
+    AlarmRate,
+    alarm_rate,
+    in_window,
+    poisson_upper,
+    stretch_peaks,
+    threshold_for,
+)
 from watchword.train.metrics import OperatingFigures
 
 BUDGETS = (1, 3, 10)  # false alarms over the validation negatives, for the tables
@@ -25,12 +34,23 @@ Score = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 
 @dataclass(frozen=True)
+class SourceAlarms:
+    """What the detector could fire on in the negatives of one source."""
+
+    name: str  # empty: the manifest names none
+    peaks: np.ndarray  # Q15, one per event, descending
+    hours: float
+
+    def rate_at(self, high: float) -> AlarmRate:
+        return alarm_rate(int(np.sum(self.peaks >= spec.q15(high))), self.hours)
+
+
+@dataclass(frozen=True)
 class ValidationScores:
     """Peaks of the averaged score, Q15: one per word, and one per event on the negatives."""
 
     word_peaks: dict[str, np.ndarray]  # by condition
-    alarm_peaks: np.ndarray  # descending
-    negative_hours: float
+    sources: tuple[SourceAlarms, ...]  # of the negatives
     latencies_s: (
         np.ndarray
     )  # word end to detection with the detector as configured; of words with listed times
@@ -38,6 +58,20 @@ class ValidationScores:
     low_q15: int = 0  # the least a threshold can be; lower scores are no events, on words neither
     # Of each recording without the word, under its condition: the highest average.
     negative_peaks: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+
+    @cached_property
+    def alarm_peaks(self) -> np.ndarray:
+        """One per event on the negatives of any source, descending."""
+        return _descending([source.peaks for source in self.sources])
+
+    @property
+    def negative_hours(self) -> float:
+        return sum(source.hours for source in self.sources)
+
+    def sources_at(self, high: float) -> dict[str, AlarmRate]:
+        """False alarms of every source, the most per hour first."""
+        rates = {source.name: source.rate_at(high) for source in self.sources}
+        return dict(sorted(rates.items(), key=lambda item: -(item[1].fah or 0.0)))
 
     def frr(self, alarms: int) -> dict[str, float]:
         """Share of words missed in each condition when at most `alarms` false alarms are allowed."""
@@ -88,15 +122,16 @@ class ValidationScores:
 
     def figures(self, detector: core.DetectorConfig) -> OperatingFigures:
         """Figures for metrics.json and for the eye."""
-        alarms = self.alarms_at(detector.high)
+        rate = alarm_rate(self.alarms_at(detector.high), self.negative_hours)
         return OperatingFigures(
             frr_at_false_alarms={str(k): self.frr(k) for k in BUDGETS},
             frr_at_high=self.frr_at(detector.high),
-            false_alarms_at_high=alarms,
-            fah_at_high=alarms / self.negative_hours,
-            fah_at_high_upper95=poisson_upper(alarms) / self.negative_hours,
+            false_alarms_at_high=rate.false_alarms,
+            fah_at_high=rate.fah or 0.0,
+            fah_at_high_upper95=rate.fah_upper95 or 0.0,
             latency_ms_p50=float(np.median(self.latencies_s)) * 1000.0 if len(self.latencies_s) else None,
             rank=self.rank,
+            sources=self.sources_at(detector.high),
         )
 
 
@@ -110,14 +145,23 @@ class ValidationSet:
 
     @property
     def negative_hours(self) -> float:
-        return sum(s.seconds for s in self.streams if s.word is None) / 3600.0
+        return sum(self.source_hours.values())
+
+    @property
+    def source_hours(self) -> dict[str, float]:
+        """Hours without the word of every source."""
+        hours: dict[str, float] = defaultdict(float)
+        for stream in self.streams:
+            if stream.word is None:
+                hours[stream.source] += stream.seconds / 3600.0
+        return dict(sorted(hours.items()))
 
     def measure(
         self, score: Callable[[Sequence[np.ndarray]], list[np.ndarray]], detector: core.DetectorConfig
     ) -> ValidationScores:
         """`score` turns int8 rows of the streams into their raw scores, uint8 [n] each."""
         words: dict[str, list[int]] = {name: [] for name in CONDITIONS}
-        alarms: list[int] = []
+        alarms: dict[str, list[int]] = {name: [] for name in self.source_hours}
         latencies: list[float] = []
         delays: list[float] = []
         quiet: list[int] = []
@@ -125,7 +169,7 @@ class ValidationSet:
             ends = self.geometry.score_samples(len(scores))
             smoothed, fired = core.detect(scores, ends, detector)
             if stream.word is None:
-                alarms += stretch_peaks(smoothed, detector.low_q15)
+                alarms[stream.source] += stretch_peaks(smoothed, detector.low_q15)
                 quiet.append(int(smoothed.max(initial=0)))
                 continue
             start, end = stream.word
@@ -139,16 +183,19 @@ class ValidationSet:
                 )
                 latencies += delays[-1:] if stream.likely_end is None else []
         peaks = {name: np.array(found) for name, found in words.items() if found}
-        descending = np.sort(np.array(alarms, int))[::-1]
+        hours = self.source_hours
         return ValidationScores(
             peaks,
-            descending,
-            self.negative_hours,
+            tuple(SourceAlarms(name, _descending([found]), hours[name]) for name, found in alarms.items()),
             np.array(latencies),
             np.array(delays),
             detector.low_q15,
             np.array(quiet, int),
         )
+
+
+def _descending(peaks: Sequence[Sequence[int] | np.ndarray]) -> np.ndarray:
+    return np.sort(np.concatenate([np.zeros(0, int), *peaks]))[::-1]
 
 
 def make_validation_set(
