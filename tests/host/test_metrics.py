@@ -316,8 +316,13 @@ def test_breakdown_adds_up_by_group() -> None:
     ]
     table = metrics.breakdown(streams, metrics.measure(streams), lambda r: r.name)
     assert list(table) == ["ann", "bob", "street"]
-    assert table["bob"] == {"positives": 1, "misses": 1, "negative_hours": 0.0, "false_alarms": 0}
-    assert table["street"] == {"positives": 0, "misses": 0, "negative_hours": 0.1, "false_alarms": 1}
+    bob, street = table["bob"], table["street"]
+    assert (bob.positives, bob.misses, bob.frr, bob.frr_upper95) == (1, 1, 1.0, 1.0)
+    assert (bob.negative_hours, bob.fah, bob.fah_upper95) == (0.0, None, None)
+    assert (street.positives, street.frr, street.frr_upper95) == (0, None, None)
+    assert (street.negative_hours, street.false_alarms, street.fah) == pytest.approx((0.1, 1, 10.0))
+    assert (street.fah_lower95, street.fah_upper95) == pytest.approx((0.513, 47.44), rel=1e-3)
+    assert [name for name, _ in metrics.worst_first(table)] == ["street", "bob", "ann"]
 
 
 class TestThresholdFor:

@@ -152,7 +152,23 @@ def test_events_are_listed_with_file_and_time(page: Page, results: Results) -> N
             assert event.name in page.text[section] and report.clock(event.time_s) in page.text[section]
     traces = sum(e.trace is not None for k in ("false_alarms", "misses") for e in getattr(results.details, k))
     assert traces == MAX_TRACES + min(MAX_TRACES, results.misses)
-    assert page.svgs == 5 + traces  # curve, scores, latency, cost, DET
+    assert page.svgs == 6 + traces  # curve, scores, latency, cost, DET, sources
+
+
+def test_every_source_has_its_rate_and_its_bounds(page: Page, results: Results) -> None:
+    """On the page and on the terminal; names from manifests are no formulas and no markup."""
+    worst, calmer = sorted(
+        (g for g in results.details.sources.values() if g.negative_hours), key=lambda g: -(g.fah or 0)
+    )
+    shown = [report.rate(v) for g in (worst, calmer) for v in (g.fah, g.fah_lower95, g.fah_upper95)]
+    assert all(value in page.text["groups"] for value in shown)
+    rows = [
+        line.split() for line in session.table(results).splitlines() if line.startswith(("talk", "music"))
+    ]
+    assert [row[-3:] for row in rows] == [shown[:3], shown[3:]]
+    odd = {"a $b_ <i>": worst, "b": calmer}
+    renamed = replace(results, details=replace(results.details, sources=odd))
+    assert "a $b_ <i>" in Page(report.render(renamed)).text["groups"]
 
 
 def test_the_worst_come_first(results: Results) -> None:

@@ -9,7 +9,7 @@ import platform
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -19,11 +19,11 @@ import numpy as np
 
 from watchword import core, spec
 from watchword.data.corpus import Skipped
-from watchword.data.recordings import Recording, Selection
+from watchword.data.recordings import Selection
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets, metrics, trials
 from watchword.evaluate.events import event_records
-from watchword.evaluate.metrics import Accuracy, CurvePoint, ScoredStream
+from watchword.evaluate.metrics import CurvePoint, ScoredStream
 from watchword.evaluate.results import (
     SCHEMA,
     Budgets,
@@ -31,7 +31,6 @@ from watchword.evaluate.results import (
     Cost,
     Details,
     DetCurve,
-    GroupFigures,
     Hashes,
     Latency,
     LinkFigures,
@@ -178,23 +177,12 @@ def accuracy_parts(
             curve=_curve(streams, detector),
             det=_det(word_peaks, second_peaks),
             peaks=PeakHistograms(HISTOGRAM_BINS, _histogram(word_peaks), _histogram(second_peaks)),
-            speakers=_groups(streams, accuracy, lambda recording: recording.speaker),
-            sources=_groups(streams, accuracy, lambda recording: recording.source),
+            speakers=metrics.breakdown(streams, accuracy, lambda recording: recording.speaker),
+            sources=metrics.breakdown(streams, accuracy, lambda recording: recording.source),
             info=board.info,
             stats=board.stats,
             firmware=board.firmware,
         ),
-    }
-
-
-def _groups(
-    streams: Sequence[ScoredStream], accuracy: Accuracy, group: Callable[[Recording], str]
-) -> dict[str, GroupFigures]:
-    return {
-        name: GroupFigures(
-            int(row["positives"]), int(row["misses"]), row["negative_hours"], int(row["false_alarms"])
-        )
-        for name, row in metrics.breakdown(streams, accuracy, group).items()
     }
 
 

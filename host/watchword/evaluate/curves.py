@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 from watchword.errors import WatchwordError
+from watchword.evaluate.metrics import worst_first
 from watchword.evaluate.plots import (
     BLUE,
     GREEN,
@@ -22,6 +23,7 @@ from watchword.evaluate.plots import (
     VIOLET,
     figure,
     figure_svg,
+    log_ticks,
     styled,
 )
 
@@ -95,6 +97,34 @@ def conditions_svg(conditions: Conditions | None) -> str | None:
     axes.margins(y=0.12)
     axes.set_ylim(bottom=0)
     axes.legend(loc="best", fontsize=9)
+    return figure_svg(drawing)
+
+
+@styled
+def sources_svg(results: Results, max_fah: float | None) -> str | None:
+    """False alarms per hour of every source between their bounds, the worst on top."""
+    found = [(name, group) for name, group in worst_first(results.details.sources) if group.fah is not None]
+    if len(found) < 2:
+        return None
+    drawing, axes = figure(7.6, 0.9 + 0.3 * len(found))
+    labels = []
+    for place, (name, group) in enumerate(reversed(found)):
+        plain = name.replace("$", r"\$")  # no formula
+        labels.append(f"{plain} ({group.negative_hours:.2g} h)")
+        axes.plot([group.fah_lower95, group.fah_upper95], [place, place], color=BLUE, lw=2)
+        axes.plot(group.fah, place, "o", color=BLUE, ms=6)
+    least = min(1.0 / group.negative_hours for _, group in found)
+    axes.set_xscale("symlog", linthresh=least, linscale=0.5)
+    right = max(group.fah_upper95 or 0.0 for _, group in found)
+    ticks = [0.0, *log_ticks(least, right)]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    if max_fah:
+        axes.axvline(max_fah, color=RED, lw=1.2, ls="--", label=f"limit {max_fah:g}")
+        axes.legend(loc="lower right", fontsize=9)
+    axes.set_yticks(range(len(found)), labels)
+    axes.set(xlabel="false alarms per hour, logarithmic", xlim=(0, 1.3 * right))
+    axes.grid(visible=False, axis="y")
     return figure_svg(drawing)
 
 

@@ -16,9 +16,9 @@ An estimate of the word's place never decides what a detection is.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import overload
 
 import numpy as np
@@ -131,6 +131,27 @@ def alarm_rate(false_alarms: int, hours: float) -> AlarmRate:
         return AlarmRate(0.0, false_alarms, None, None, None)
     counts = (false_alarms, poisson_lower(false_alarms), poisson_upper(false_alarms))
     return AlarmRate(hours, false_alarms, *(count / hours for count in counts))
+
+
+@dataclass(frozen=True)
+class GroupFigures:
+    """The recordings of one speaker or source."""
+
+    positives: int  # words
+    misses: int  # of them, not detected
+    negative_hours: float  # hours of audio without the word
+    false_alarms: int  # in it
+    frr: float | None = None  # misses / positives, share 0..1; null without words, and in older files
+    frr_upper95: float | None = None  # one-sided 95 % bound of it (Clopper-Pearson); null like `frr`
+    fah: float | None = None  # false alarms per hour; null without negative audio, and in older files
+    fah_lower95: float | None = None  # one-sided 95 % bound of it from below (Poisson); null like `fah`
+    fah_upper95: float | None = None  # one-sided 95 % bound of it from above (Poisson); null like `fah`
+
+
+def group_figures(positives: int, misses: int, alarms: AlarmRate) -> GroupFigures:
+    rates = (misses / positives, binomial_upper(misses, positives)) if positives else (None, None)
+    hours, count, *bounds = astuple(alarms)
+    return GroupFigures(positives, misses, hours, count, *rates, *bounds)
 
 
 def poisson_lower(events: int, confidence: float = CONFIDENCE) -> float:
@@ -272,21 +293,27 @@ def sweep(streams: Sequence[ScoredStream], thresholds: Iterable[float], detect: 
 
 def breakdown(
     streams: Sequence[ScoredStream], accuracy: Accuracy, group: Callable[[Recording], str]
-) -> dict[str, dict[str, float]]:
-    """Words, misses, negative hours and false alarms of every group; recordings without one are left out."""
-    table: dict[str, dict[str, float]] = defaultdict(
-        lambda: {"positives": 0, "misses": 0, "negative_hours": 0.0, "false_alarms": 0}
-    )
+) -> dict[str, GroupFigures]:
+    """The figures of every group; recordings without one are left out."""
+    heard: dict[str, list[ScoredStream]] = defaultdict(list)
     for stream in streams:
-        name = group(stream.recording)
-        if name:
-            table[name]["positives"] += len(stream.recording.words)
-            table[name]["negative_hours"] += negative_hours([stream])
-    for key, events in (("misses", accuracy.misses), ("false_alarms", accuracy.false_alarms)):
-        for event in events:
-            if group(event.recording):
-                table[group(event.recording)][key] += 1
-    return dict(sorted(table.items()))
+        if name := group(stream.recording):
+            heard[name].append(stream)
+    misses = Counter(group(event.recording) for event in accuracy.misses)
+    alarms = Counter(group(event.recording) for event in accuracy.false_alarms)
+    return {
+        name: group_figures(
+            sum(len(s.recording.words) for s in heard[name]),
+            misses[name],
+            alarm_rate(alarms[name], negative_hours(heard[name])),
+        )
+        for name in sorted(heard)
+    }
+
+
+def worst_first(groups: dict[str, GroupFigures]) -> list[tuple[str, GroupFigures]]:
+    """The groups with the most false alarms per hour first, those without negative audio by their FRR."""
+    return sorted(groups.items(), key=lambda item: (-(item[1].fah or 0.0), -(item[1].frr or 0.0)))
 
 
 def word_peaks(streams: Iterable[ScoredStream], smoothed: Sequence[np.ndarray]) -> list[float]:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from watchword.evaluate import curves, plots
 from watchword.evaluate.events import MAX_TRACES
 from watchword.evaluate.excerpts import make_excerpts
+from watchword.evaluate.metrics import worst_first
 from watchword.evaluate.results import Results
 
 TEMPLATE = "report.html.j2"
@@ -30,6 +31,7 @@ def render(results: Results, training: Sequence[dict[str, str]] = ()) -> str:
         "cost": plots.cost_svg(results.cost),
         "det": curves.det_svg(results),
         "conditions": curves.conditions_svg(results.conditions),
+        "sources": curves.sources_svg(results, limits.get("max_fah")),
         "loss": curves.loss_svg(training),
         "validation": curves.validation_svg(training),
     }
@@ -42,6 +44,7 @@ def render(results: Results, training: Sequence[dict[str, str]] = ()) -> str:
             pictures={name: Markup(svg) if svg else None for name, svg in pictures.items()},
             trace=lambda event: Markup(plots.trace_svg(event.trace, results.detector.high)),
             latency_remark=latency_remark(results),
+            worst_first=worst_first,
             excerpts=make_excerpts(results),
             shown=MAX_TRACES,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from watchword.core import DetectorConfig
 from watchword.errors import WatchwordError
-from watchword.evaluate.metrics import CurvePoint
+from watchword.evaluate.metrics import CurvePoint, GroupFigures
 from watchword.typed_json import read_json, to_json
 
 __all__ = ["SCHEMA", "Results", "read_results", "to_json"]
@@ -251,16 +251,6 @@ class Provenance:
     port: str | None = None  # of the board; null without a board
     seconds: float | None = None  # that streaming took; null if it was not measured
     times_real_time: float | None = None  # audio streamed over `seconds`; null if it was not measured
-
-
-@dataclass(frozen=True)
-class GroupFigures:
-    """The recordings of one speaker or source."""
-
-    positives: int  # words
-    misses: int  # of them, not detected
-    negative_hours: float  # hours of audio without the word
-    false_alarms: int  # in it
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from watchword.errors import WatchwordError
 from watchword.evaluate.curves import read_training
 from watchword.evaluate.ledger import FILE as SCORES
 from watchword.evaluate.ledger import Ledger, open_ledger
+from watchword.evaluate.metrics import GroupFigures, worst_first
 from watchword.evaluate.report import format_value, hours, latency_remark, percent, rate, render
 from watchword.evaluate.results import FILE, BudgetLine, Conditions, Results, read_results, to_json
 from watchword.files import check_folder, new_folder, with_suffixes, write_atomic
@@ -161,7 +162,28 @@ def _remarks(results: Results) -> list[str]:
         count = len(results.skipped)
         files = "1 file was" if count == 1 else f"{count} files were"
         lines.append(f"{files} not usable (see log.txt or the report)")
-    return [*lines, *results.notes, *_condition_table(results.conditions)]
+    tables = [*_source_table(results.details.sources), *_condition_table(results.conditions)]
+    return [*lines, *results.notes, *tables]
+
+
+def _source_table(sources: dict[str, GroupFigures]) -> list[str]:
+    """Misses and false alarms of every source, the most false alarms per hour first."""
+    if len(sources) < 2:  # the figures of all are those of the one
+        return []
+    heading = ["source", "words", "FRR", "at most", "false alarms", "in", "FAH", "at least", "at most"]
+    rows = [
+        [
+            name,
+            str(found.positives or "–"),
+            percent(found.frr),
+            percent(found.frr_upper95),
+            str(found.false_alarms) if found.negative_hours else "–",
+            hours(found.negative_hours) if found.negative_hours else "–",
+            *(rate(value) for value in (found.fah, found.fah_lower95, found.fah_upper95)),
+        ]
+        for name, found in worst_first(sources)
+    ]
+    return ["", *_aligned([heading, *rows]), '"at least", "at most": one-sided bounds at 95 %']
 
 
 def _condition_table(conditions: Conditions | None) -> list[str]:
