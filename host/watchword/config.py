@@ -217,7 +217,10 @@ def _check_together(config: RunConfig, where: str | Path) -> None:
         (a.level_dbfs_min <= a.level_dbfs_max, "[augment] level_dbfs_min must not exceed level_dbfs_max"),
         (t.window_start_s <= t.window_end_s, "[train] window_start_s must not exceed window_end_s"),
         (t.warmup_epochs < t.epochs or t.epochs == 1, "[train] warmup_epochs must be below epochs"),
-        (t.best_by == "rank" or d.target_fah > 0, "[train] best_by target_fah needs [detector] target_fah"),
+        (
+            t.best_by != "target_fah" or d.target_fah > 0,
+            "[train] best_by target_fah needs [detector] target_fah",
+        ),
         (len(m.dilations) <= 12, "[model] dilations must name at most 12 blocks"),
         (m.arch != "conformer" or m.channels % m.heads == 0, "[model] channels must be a multiple of heads"),
         (m.window_rows >= m.stem_kernel + 3 * m.stem_stride, "[model] window_rows must hold four strides"),

@@ -216,9 +216,11 @@ class TrainConfig:
     window_end_s: float = _number(0.28, -2.0, 2.0)
     # Number of epochs from one validation to the next; the last epoch is always validated.
     validate_every: int = _number(2, 1, 1000)
-    # Figure that chooses the weights to keep: "rank" is the mean FRR at 1 to 5 false alarms, "target_fah" the
-    # FRR at [detector] target_fah.
-    best_by: str = _choice("rank", ("rank", "target_fah"))
+    # Figure that chooses the weights to keep: "rank" is the mean FRR at 1 to 5 false alarms in all of the
+    # validation audio; "source_rank" also holds every source of half an hour or more to the same rate per
+    # hour, its count rounded up, and is "rank" where there is one source; "target_fah" is the FRR at
+    # [detector] target_fah.
+    best_by: str = _choice("source_rank", ("source_rank", "rank", "target_fah"))
     # Number of epochs without a better best_by after which a stage ends early; 0 never ends it early.
     patience: int = _number(0, 0, 10_000)
     # Computing in 16-bit floats: "auto" does so on a GPU only.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from watchword import core, spec
 from watchword.core import Geometry
 from watchword.data.plan import ValidationStream
@@ -125,3 +127,35 @@ def test_false_alarms_of_every_source_with_bounds_the_worst_first() -> None:
     assert rates["calm"].fah == 0.0 and rates["calm"].fah_upper95 == pytest.approx(2.996, abs=1e-3)
     table = "\n".join(source_table(rates))
     assert "talk" in table and "0.03 to 2.37" in table
+
+
+def of_sources(words: list[float], alarms: dict[str, tuple[float, list[float]]]) -> ValidationScores:
+    """Hours and alarm peaks of each source, and the peaks of the words."""
+    sources = tuple(
+        SourceAlarms(name, np.sort(np.round(np.array(peaks) * ONE).astype(int))[::-1], hours)
+        for name, (hours, peaks) in alarms.items()
+    )
+    words_q15 = np.round(np.array(words) * ONE).astype(int)
+    return ValidationScores({"clean": words_q15}, sources, np.zeros(0), np.zeros(0))
+
+
+def test_the_worst_source_sets_the_threshold_where_it_needs_a_higher_one() -> None:
+    """4 alarms in 4 hours may all be of one source; held to that rate, it may have 1 in its hour."""
+    found = of_sources([0.9, 0.7, 0.5], {"calm": (3.0, []), "talk": (1.0, [0.95, 0.8, 0.6, 0.55])})
+    assert found.frr(4)["clean"] == 0.0
+    assert found.frr_in_sources(4)["clean"] == pytest.approx(2 / 3)  # above 0.8, the second of them
+    assert found.source_rank > found.rank
+
+
+def test_a_short_source_is_held_to_nothing_and_one_event_is_always_allowed() -> None:
+    peaks = [0.95, 0.8, 0.6, 0.55]
+    short = of_sources([0.9, 0.7, 0.5], {"calm": (3.6, []), "talk": (0.4, peaks)})
+    assert short.frr_in_sources(4) == short.frr(4)
+    one = of_sources([0.9, 0.7, 0.5], {"calm": (9.0, []), "talk": (1.0, [0.95])})
+    assert one.frr_in_sources(1) == one.frr(1)
+
+
+@given(st.lists(st.floats(0.4, 0.999), max_size=40), st.floats(0.1, 50.0))
+def test_one_source_is_the_plain_rank(peaks: list[float], hours: float) -> None:
+    found = of_sources([0.9, 0.7, 0.5], {"talk": (hours, peaks)})
+    assert found.source_rank == found.rank

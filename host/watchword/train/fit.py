@@ -155,7 +155,7 @@ def validation_result(
     config: RunConfig, accuracy: ValidationScores, detector: core.DetectorConfig
 ) -> ValidationResult:
     """The figures of one validation; the operating point is calibrated if `[detector] target_fah` is set."""
-    target, by_target = config.detector.target_fah, config.train.best_by == "target_fah"
+    target, best_by = config.detector.target_fah, config.train.best_by
     allowed = int(target * accuracy.negative_hours)
     high = calibrate(accuracy, detector, target)[0].high if target > 0 else detector.high
     frr = accuracy.frr(_LOGGED_ALARMS)
@@ -163,7 +163,8 @@ def validation_result(
         rank=accuracy.rank,
         frr_clean=frr["clean"],
         frr_mean=float(np.mean(list(frr.values()))),
-        target=float(np.mean(list(accuracy.frr(allowed).values()))) if by_target else None,
+        source_rank=accuracy.source_rank if best_by == "source_rank" else None,
+        target=float(np.mean(list(accuracy.frr(allowed).values()))) if best_by == "target_fah" else None,
         accuracy=accuracy.correct_at(high),
         fpr=accuracy.fpr_at(high),
         fnr=accuracy.fnr_at(high),

@@ -22,6 +22,8 @@ class OperatingFigures:
     fah_at_high_upper95: float  # its one-sided 95 % Poisson bound
     latency_ms_p50: float | None  # word end to detection, milliseconds; null: nothing was detected
     rank: float  # mean FRR over the conditions and over 1 to 5 false alarms
+    # `rank` with each source of half an hour or more held to the same rate; null in older files
+    source_rank: float | None = None
     # false alarms at that threshold by source, the most per hour first; a source's recordings are heard
     # clean and in a noisy room, and its hours count both
     sources: dict[str, AlarmRate] = field(default_factory=dict)

@@ -24,6 +24,7 @@ LOG_COLUMNS = (
     "wait_share",
     "weights",
     "rank",
+    "source_rank",
     "target",
     "frr_clean",
     "frr_mean",
@@ -91,6 +92,7 @@ class ValidationResult:
     rank: float  # mean FRR at 1 to 5 false alarms
     frr_clean: float
     frr_mean: float
+    source_rank: float | None = None  # rank with the worst sources held to the rate, if that decides
     target: float | None = None  # mean FRR at the target of false alarms per hour, if that decides
     accuracy: float = math.nan
     fpr: float = math.nan
@@ -103,7 +105,8 @@ class ValidationResult:
     @property
     def decisive(self) -> float:
         """What the best weights are chosen by; lower is better."""
-        return self.rank if self.target is None else self.target
+        chosen = [value for value in (self.target, self.source_rank) if value is not None]
+        return chosen[0] if chosen else self.rank
 
     def row(self) -> dict[str, float]:
         """Its columns of the log."""

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -110,7 +111,8 @@ def _identity(encoder: PretrainedEncoder, config: RunConfig, features: Features)
     """Hash of the sounds, of the encoder, and of how the head is trained."""
     plan, t = features.plan, config.train
     jobs = [job_key(job, plan.recipe) for job in (*plan.positives, *_negatives(features, config))]
-    jobs += [job_key(planned.job, plan.validation_recipe) for planned in plan.validation]
+    for planned in plan.validation:
+        jobs += [job_key(planned.job, plan.validation_recipe), planned.source]
     parts = (
         "head", _VERSION, encoder.identity, asdict(encoder.head), jobs, asdict(t),
         config.detector.smoothing, config.distill.head_steps,
@@ -167,6 +169,7 @@ def _train(
     logits = architectures.logits_of(network)
     trainer = Trainer(network, logits, make_loss(t, detector.smoothing, geometry), stage)
     scorer = Scorer(logits, geometry)
+    figure = attrgetter("source_rank" if t.best_by == "source_rank" else "rank")
     best: ValidationScores | None = None
     hidden = None if progress else True  # None: hidden unless stderr is a terminal
     for epoch in tqdm(range(_EPOCHS), desc="teacher   ", unit=" epochs", disable=hidden):
@@ -174,7 +177,7 @@ def _train(
             trainer.step(batch, stage.rate(epoch * steps + number))
         with trainer.averager.in_place():
             found = validation.measure(scorer.scores, detector)
-            if best is None or found.rank <= best.rank:
+            if best is None or figure(found) <= figure(best):
                 best = found
                 save_weights(network, kept / _WEIGHTS)
     assert best is not None
