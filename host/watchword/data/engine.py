@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -22,8 +23,12 @@ class Engine(Protocol):
     licence: str  # of the voices, for the cards of models that learn from them
     speakers: tuple[str, ...]
 
-    def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:
-        """A random way of speaking: pace, pitch, accent. `tract` scales the vocal tract, 1 = as it is."""
+    def draw(self, speaker: str, rng: np.random.Generator, among: Sequence[str] = ()) -> Delivery:
+        """A random way of speaking: pace, pitch, accent. `tract` scales the vocal tract, 1 = as it is.
+
+        An engine that can make new voices blends `speaker` with some of `among`, the engine's speakers of the
+        same split: what is heard in training is then no part of a voice that judges.
+        """
 
     def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
         """Float32 [samples] (±1 is full scale) and their rate in Hz. Thread-safe."""

