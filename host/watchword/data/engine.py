@@ -22,6 +22,7 @@ class Engine(Protocol):
     version: str  # a new one makes all clips anew
     licence: str  # of the voices, for the cards of models that learn from them
     speakers: tuple[str, ...]
+    reads_ipa: bool  # a delivery may hold "ipa", which is spoken instead of the text, and has "accent"
 
     def draw(self, speaker: str, rng: np.random.Generator, among: Sequence[str] = ()) -> Delivery:
         """A random way of speaking: pace, pitch, accent. `tract` scales the vocal tract, 1 = as it is.

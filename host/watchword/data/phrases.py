@@ -15,10 +15,9 @@ import numpy as np
 
 from watchword import spec, words
 from watchword.data import phonemes
-from watchword.data.phonemes import Phonemes, distance, least_distance_within
+from watchword.data.phonemes import CLOSEST, Phonemes, distance, least_distance_within
 from watchword.errors import WatchwordError
 
-CLOSEST = 0.9  # a phrase nearer than this (about one vowel changed) is the wake word itself
 NEAR_MISSES = 160
 _FEWEST_PHONEMES = 3
 _MOST_FOR_A_LETTER = 6  # phonemes of a letter between "ba" and "a"; more is the name of a letter

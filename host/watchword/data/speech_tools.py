@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
+from functools import lru_cache
 
 from watchword.errors import WatchwordError
 
@@ -36,3 +37,13 @@ def _run(program: str, arguments: Sequence[str], text: str, success: tuple[int, 
         ]
         raise WatchwordError(f"{program} failed: {reason}", "", "try: " + " ".join(command))
     return done.stdout
+
+
+@lru_cache(maxsize=4096)
+def ipa(text: str, voice: str) -> str:
+    """IPA of `text` as a voice of espeak-ng says it, with its sentence marks, which carry the melody."""
+    lines = espeak(["-q", "--ipa=3", "-v", voice], text).decode(errors="replace").splitlines()
+    marks = [c for c in text if c in ".,!?"]
+    spoken = [line.strip() for line in lines if line.strip()]
+    joined = [part + (marks[i] if i < len(marks) else "") for i, part in enumerate(spoken)]
+    return " ".join(joined)

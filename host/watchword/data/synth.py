@@ -30,6 +30,7 @@ from watchword.data.corpus import SPLITS, Clip, read_manifest, write_manifest
 from watchword.data.discovery import MANIFEST
 from watchword.data.endpoint import word_bounds
 from watchword.data.engine import Delivery, Engine
+from watchword.data.pronunciations import Vary, vary_near_miss, vary_positive
 from watchword.data.revoice import Revoicing
 from watchword.data.voices import open_engines
 from watchword.errors import WatchwordError
@@ -110,13 +111,22 @@ class VoiceChooser:
                 raise WatchwordError(what, "", "add another engine, for instance espeak")
 
     def utterances(
-        self, texts: Iterator[str], label: str, split: str, kind: str, rng: np.random.Generator
+        self,
+        texts: Iterator[str],
+        label: str,
+        split: str,
+        kind: str,
+        rng: np.random.Generator,
+        vary: Vary | None = None,
     ) -> Iterator[Utterance]:
+        """Who says the texts; `vary` may change them for engines that read sounds instead of letters."""
         among = {engine.name: speakers for engine, speakers in self._voices[split]}
         turns = cycle(_turns(self._voices[split]))
         for text, (engine, speakers) in zip(texts, turns, strict=False):
             speaker = next(speakers)
             delivery = engine.draw(speaker, rng, among[engine.name])
+            if vary is not None and engine.reads_ipa:
+                text, delivery = vary(text, delivery, rng)
             spoken = Utterance(label, split, kind, text, engine.name, speaker, delivery)
             yield _placed(spoken, rng)
             for _ in range(self._revoiced):
@@ -187,7 +197,8 @@ def synthesise(
         for split in splits:
             for kind, minutes in _negative_minutes(split, negative_minutes).items():
                 texts = _negative_texts(phrase, kind, _rng(seed, split, kind, "texts"))
-                utterances = chooser.utterances(texts, "negative", split, kind, _rng(seed, split, kind))
+                vary = vary_near_miss(phrase) if kind == "near-miss" else None
+                utterances = chooser.utterances(texts, "negative", split, kind, _rng(seed, split, kind), vary)
                 clips += renderer.render_minutes(utterances, minutes, f"{split} {kind}")
         clips += _noise_beds(out, clips, splits, seed)
     finally:
@@ -220,7 +231,8 @@ def _positives(phrase: str, count: int, chooser: VoiceChooser, seed: int) -> Ite
         rng = _rng(seed, split, "wake")
         texts = (phrase + _ENDINGS[int(rng.integers(len(_ENDINGS)))] for _ in count_up())
         deliveries = _rng(seed, split, "wake", "delivery")
-        yield from islice(chooser.utterances(texts, "positive", split, "wake", deliveries), share)
+        spoken = chooser.utterances(texts, "positive", split, "wake", deliveries, vary_positive)
+        yield from islice(spoken, share)
 
 
 def _negative_minutes(split: str, total: float) -> dict[str, float]:

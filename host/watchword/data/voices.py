@@ -20,6 +20,7 @@ class Espeak:
     """espeak-ng: a formant synthesiser; about 60 variants, eight English accents."""
 
     name = "espeak"
+    reads_ipa = False
     licence = "espeak-ng: GPL-3.0-or-later (the program)"
     # Robots, effects and test voices say nothing about people; whispering is another task.
     _NOT_PEOPLE = re.compile(r"robo|demonic|announcer|fast|whisper|\s", re.IGNORECASE)
@@ -61,6 +62,7 @@ class Flite:
     """Flite's four built-in speakers: diphones (kal) and units cut from recordings (awb, rms, slt)."""
 
     name = "flite"
+    reads_ipa = False
     licence = "flite: CMU, BSD-like"
     _SPEAKERS = ("awb", "kal", "rms", "slt")
     _VOICE: ClassVar = {"kal": "kal16"}
