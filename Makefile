@@ -67,7 +67,7 @@ soak: setup ## HOURS of audio through the board at PORT in one stream: every sco
 torture: setup ## Every promise of docs/evidence/reliability.md tried AMOUNT times as often as by `make test`; writes that page
 	@$(BIN)/python -m tools.run.torture --amount $(AMOUNT)
 
-bench-accuracy: setup ## alexa beside PyPI's pymicro-wakeword on the recordings of WATCHWORD_DATA (docs/evidence/accuracy.md)
+bench-accuracy: setup ## alexa beside two peers from PyPI on the recordings of WATCHWORD_DATA and WATCHWORD_MORE (docs/evidence/accuracy.md)
 	@$(BIN)/python -m tools.accuracy.benchmark $(ACCURACY)
 
 pareto: setup ## What each architecture costs, and what RUNS of it miss (docs/evidence/pareto.md)

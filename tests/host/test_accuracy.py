@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,19 @@ from hypothesis import strategies as st
 from sounds import RATE, sound
 from watchword.data.corpus import Clip, write_manifest
 from watchword.data.jobs import CONDITIONS
-from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, stream_pcm
+from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording, stream_pcm
 from watchword.errors import WatchwordError
 from watchword.evaluate import equal_alarms
 from watchword.evaluate.equal_alarms import Scores, Trace, Word
-from watchword.evaluate.metrics import REPEAT_SAMPLES
+from watchword.evaluate.metrics import REPEAT_SAMPLES, alarm_rate
+from watchword.typed_json import read_json
 
 from tools.accuracy import benchmark, page, peer
-from tools.accuracy.trials import POOLS, Plan, make_plan, split_names
+from tools.accuracy.by_source import sources_of, uses_of_sources
+from tools.accuracy.listen import OURS, ScoredTrial
+from tools.accuracy.more import with_more
+from tools.accuracy.results import SCHEMA, Results
+from tools.accuracy.trials import ALL, AS_RECORDED, ELSEWHERE, Plan, Trial, make_plan, split_names
 
 MODEL = Path(__file__).resolve().parents[2] / "models" / "alexa"
 STEP = 640
@@ -46,6 +51,28 @@ def make_recordings(folder: Path) -> Path:
                 source = f"set of {label}_0{i}"
                 clips.append(Clip(path, split, label, "", f"{split}{i}", source, seconds, *word))
     return write_manifest(folder / "manifest.csv", clips)
+
+
+def make_collections(folder: Path, beside: Path) -> Path:
+    """Two collections in the layout of --more; one names a recording that lies `beside` the manifest, too."""
+    rows = {
+        "talk": ["talk_0.flac,dev,speech,,talk,4", "talk_1.flac,train,speech,,talk,4"],
+        "street": [
+            "street_0.flac,test,noise,,street,4",
+            "street_1.flac,test,speech,,street,4",
+            "word.flac,test,keyword,alexa,street,4",
+            f"{beside.parent / 'val_negative_0.flac'},dev,speech,,street,2",
+        ],
+    }
+    for name, lines in rows.items():
+        (folder / name).mkdir(parents=True)
+        text = "\n".join(["path,split,kind,phrase,source,seconds", *lines]) + "\n"
+        (folder / name / "manifest.csv").write_text(text)
+        for seed, line in enumerate(lines):
+            path = folder / name / line.partition(",")[0]
+            if not path.exists():
+                soundfile.write(path, sound(1000 * len(name) + seed, 4.0), RATE)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +125,35 @@ def test_a_split_without_rooms_is_refused(tmp_path: Path) -> None:
     path.write_text("".join(line for line in path.read_text().splitlines(True) if "val_rir" not in line))
     with pytest.raises(WatchwordError, match="no 'rir' recordings in split val"):
         make_plan(path, ("val",), 1, 1)
+
+
+def test_other_collections_are_heard_as_recorded_without_what_says_the_word(
+    manifest: Path, tmp_path: Path
+) -> None:
+    plan = make_plan(manifest, ("val", "test"), 1, 1)
+    places = [make_collections(tmp_path / "more", manifest)]
+    more = with_more(plan, places, "alexa", ("val", "test"))
+    added = [trial for trial in more.trials if trial.elsewhere]
+    assert more.trials[: len(plan.trials)] == plan.trials
+    assert {(t.clip.source, t.clip.split, t.pools) for t in added} == {
+        ("talk", "val", (ELSEWHERE,)),
+        ("street", "test", (ELSEWHERE,)),
+    }
+    assert sorted(t.clip.path.name for t in added) == ["street_0.flac", "street_1.flac", "talk_0.flac"]
+    told = {skipped.path.name: skipped.reason for skipped in more.skipped}
+    assert told == {"word.flac": "says 'alexa'", "val_negative_0.flac": "is among the other recordings"}
+
+
+def test_collections_that_are_not_there_are_clear_errors(manifest: Path, tmp_path: Path) -> None:
+    plan = make_plan(manifest, ("val",), 1, 1)
+    with pytest.raises(WatchwordError, match="no such file or folder"):
+        with_more(plan, [tmp_path / "nowhere"], "alexa", ("val",))
+    with pytest.raises(WatchwordError, match=r"no folder in it holds a manifest\.csv"):
+        with_more(plan, [tmp_path], "alexa", ("val",))
+    (tmp_path / "talk").mkdir()
+    (tmp_path / "talk" / "manifest.csv").write_text("path,split,kind,phrase\na.flac,train,speech,\n")
+    with pytest.raises(WatchwordError, match="no recordings of split val without the word"):
+        with_more(plan, [tmp_path], "alexa", ("val",))
 
 
 def test_split_names_of_other_manifests_are_understood() -> None:
@@ -174,9 +230,37 @@ def test_a_verdict_is_clear_only_when_many_clips_agree() -> None:
     assert equal_alarms.verdict(misses([1, 0]), misses([0, 1])) == ("equal", False)
 
 
+def heard_of(source: str, split: str, level: float, seconds: float, elsewhere: bool = False) -> ScoredTrial:
+    """A stream whose score is `level` for both detectors but half as high for ours."""
+    recording = Recording(Path("a.flac"), (), "negative", source=source)
+    clip = Clip(recording.path, split, "negative", source=source)
+    traces = {OURS: trace([level / 2]), "other": trace([level])}
+    return ScoredTrial(Trial(recording, clip, seconds, elsewhere), np.zeros(1, np.uint8), traces)
+
+
+def test_false_alarms_by_source_at_own_thresholds_and_at_one_rate() -> None:
+    heard = [
+        heard_of("a_00", "val", 0.8, 3600.0),
+        heard_of("a_01", "val", 0.6, 3600.0),
+        heard_of("b", "test", 0.9, 1800.0, elsewhere=True),
+    ]
+    uses = uses_of_sources({"data": {"sources": [{"source": "a", "split": "val"}]}})
+    rows = {(r.source, r.split): r for r in sources_of(heard, {OURS: 0.35, "other": 0.95}, uses, 30.0)}
+    assert list(rows) == [("a", "val"), ("b", "test"), ("", "val"), ("", "test"), ("", "")]
+    one = rows["a", "val"]
+    assert (one.streams, one.hours, one.use, rows["b", "test"].use) == (2, 2.0, "validated", "unseen")
+    assert one.as_shipped[OURS].false_alarms == 1 and one.as_shipped["other"].false_alarms == 0
+    assert one.as_shipped[OURS] == alarm_rate(1, 2.0)
+    # 0.5 an hour in 2.5 h is one event over all sources, for either detector: the one at b.
+    for side in (OURS, "other"):
+        assert [rows[key].at_equal_rate[side].false_alarms for key in (("a", "val"), ("b", "test"))] == [0, 1]
+    assert one.events == {OURS: (0.4, 0.3), "other": (0.8, 0.6)}
+    assert rows["", ""].hours == 0.5
+
+
 # ── The peer ─────────────────────────────────────────────────────────────────────────────────
 def test_the_peers_scores_arrive_with_the_time_of_their_audio(tmp_path: Path) -> None:
-    with closing(peer.Peer(make_python(tmp_path), "hey jarvis", tmp_path / "cache")) as theirs:
+    with closing(peer.Peer(peer.PYMICRO, make_python(tmp_path), "hey jarvis", tmp_path / "cache")) as theirs:
         assert theirs.info.model == "hey_jarvis" and theirs.info.cutoff == 0.9
         pcm = np.repeat(np.arange(1, 21, dtype=np.int16) * 40, 160)  # louder every 10 ms
         heard = theirs.trace(pcm)
@@ -188,10 +272,10 @@ def test_the_peers_scores_arrive_with_the_time_of_their_audio(tmp_path: Path) ->
 
 def test_what_the_peer_said_is_kept(tmp_path: Path) -> None:
     pcm, python = sound(1), make_python(tmp_path)
-    with closing(peer.Peer(python, "alexa", tmp_path / "cache")) as theirs:
+    with closing(peer.Peer(peer.PYMICRO, python, "alexa", tmp_path / "cache")) as theirs:
         first = theirs.trace(pcm)
     (kept,) = (tmp_path / "cache").rglob("*.npy")
-    with closing(peer.Peer(python, "alexa", tmp_path / "cache")) as theirs:
+    with closing(peer.Peer(peer.PYMICRO, python, "alexa", tmp_path / "cache")) as theirs:
         np.save(kept, np.stack([first.ends * 1.0, first.levels / 2]))
         assert np.array_equal(theirs.trace(pcm).levels, first.levels / 2)
         kept.write_bytes(b"damaged")
@@ -199,13 +283,13 @@ def test_what_the_peer_said_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_word_the_peer_does_not_know(tmp_path: Path) -> None:
-    with closing(peer.Peer(make_python(tmp_path), "computer", tmp_path / "cache")) as theirs:
+    with closing(peer.Peer(peer.PYMICRO, make_python(tmp_path), "computer", tmp_path / "cache")) as theirs:
         assert theirs.info.model is None and theirs.info.words == ("alexa", "hey jarvis")
 
 
 def test_a_peer_that_dies_is_an_error_with_its_last_words(tmp_path: Path) -> None:
     with (
-        closing(peer.Peer(make_python(tmp_path), "alexa", tmp_path / "cache")) as theirs,
+        closing(peer.Peer(peer.PYMICRO, make_python(tmp_path), "alexa", tmp_path / "cache")) as theirs,
         pytest.raises(WatchwordError, match="the fake peer gives up"),
     ):
         theirs.trace(np.zeros(200 * RATE, np.int16))
@@ -213,21 +297,22 @@ def test_a_peer_that_dies_is_an_error_with_its_last_words(tmp_path: Path) -> Non
     broken.write_text("#!/bin/sh\necho no such module >&2\nexit 1\n")
     broken.chmod(0o755)
     with pytest.raises(WatchwordError, match=r"no such module.*--no-peer"):
-        peer.Peer(broken, "alexa", tmp_path / "cache")
+        peer.Peer(peer.PYMICRO, broken, "alexa", tmp_path / "cache")
 
 
 def test_a_peer_that_cannot_be_installed_is_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer, "PACKAGES", (f"pymicro-wakeword @ file://{tmp_path}/nothing",))
+    nowhere = replace(peer.PYMICRO, requirements=(f"pymicro-wakeword @ file://{tmp_path}/nothing",))
     with pytest.raises(WatchwordError, match=r"cannot be installed.*--no-peer"):
-        peer.install(tmp_path / "home")
+        peer.install(nowhere, tmp_path / "home")
     assert not list(tmp_path.rglob("ready"))
 
 
 # ── The whole ────────────────────────────────────────────────────────────────────────────────
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: object) -> int:
     monkeypatch.setattr(benchmark, "OUT", tmp_path / "out")
+    monkeypatch.delenv("WATCHWORD_MORE", raising=False)
     monkeypatch.setattr(benchmark, "PAGE", tmp_path / "docs" / "evidence" / "accuracy.md")
     monkeypatch.setattr(sys, "argv", ["benchmark.py", *map(str, arguments)])
     return benchmark.main()
@@ -238,28 +323,45 @@ def test_side_by_side_on_one_command(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     python = make_python(tmp_path)
-    monkeypatch.setattr(benchmark, "install", lambda home: python)
-    monkeypatch.setattr(benchmark, "PEER_HOME", tmp_path / "peer")
-    arguments = ("--data", manifest, "--model", MODEL, "--draws", 2, "--update")
+    monkeypatch.setattr(benchmark, "install", lambda package, home: python)
+    again = replace(peer.PYMICRO, name="pymicro-features")  # the same fake as a second peer
+    monkeypatch.setattr(benchmark, "PACKAGES", (peer.PYMICRO, again))
+    more = make_collections(tmp_path / "more", manifest)
+    arguments = (
+        "--data",
+        manifest,
+        "--model",
+        MODEL,
+        "--draws",
+        2,
+        "--update",
+        "--cache",
+        tmp_path / "cache",
+    )
+    arguments = (*arguments, "--more", more)
     assert run(monkeypatch, tmp_path, *arguments) == 0
-    results = json.loads((tmp_path / "out" / "alexa" / "accuracy.json").read_text())
-    assert results["data"]["words"] == {"val": 2, "test": 2}
+    results = read_json(tmp_path / "out" / "alexa" / "accuracy.json", Results, "run it again", SCHEMA)
+    figures = results.figures
+    assert list(results.detectors) == [OURS, "pymicro-wakeword", "pymicro-features"]
+    assert figures.data.words == {"val": 2, "test": 2}
     # The fake peer's score is loudness: on the loud words it cannot miss, on loud negatives it fires.
-    row = results["equal_alarms"][POOLS[2]][0]
-    assert set(row["conditions"]) == set(CONDITIONS)
-    assert row["conditions"]["5 dB"]["peer"]["trials"] == 8
-    shipped = results["as_shipped"]["peer"]
-    assert shipped["threshold"] == pytest.approx(0.9) and shipped["conditions"]["clean"]["misses"] == 0
-    assert shipped["negatives"][POOLS[0]]["false_alarms"] > 0
-    assert results["data"]["hours"][POOLS[0]] == pytest.approx((4 * 2.0 + 4 * 3.0) / 3600)
-    assert list(results["data"]["sources"]) == ["set of negative", "set of noise"]
+    budget = figures.equal_alarms[ALL][0]
+    assert set(budget.detectors[OURS].conditions) == set(CONDITIONS)
+    assert budget.detectors["pymicro-wakeword"].conditions["5 dB"].trials == 8
+    assert budget.detectors["pymicro-wakeword"] == budget.detectors["pymicro-features"]
+    shipped = figures.as_shipped["pymicro-wakeword"]
+    assert shipped.threshold == pytest.approx(0.9) and shipped.conditions["clean"].misses == 0
+    assert shipped.negatives[AS_RECORDED].false_alarms > 0
+    assert figures.data.hours[AS_RECORDED] == pytest.approx((4 * 2.0 + 4 * 3.0) / 3600)
+    assert figures.data.hours[ELSEWHERE] == pytest.approx(3 * 4.0 / 3600)
     document = (tmp_path / "docs" / "evidence" / "accuracy.md").read_text()
-    assert "| verdict |" in document and "accuracy_alexa.png" in document
+    assert "| against pymicro-features |" in document and "accuracy_alexa.png" in document
     assert (tmp_path / "docs" / "evidence" / "accuracy_alexa.png").read_bytes().startswith(b"\x89PNG")
     before = document
     assert run(monkeypatch, tmp_path, *arguments) == 0
     assert (tmp_path / "docs" / "evidence" / "accuracy.md").read_text() == before  # same seed, same page
-    assert str(manifest.parent) not in before and "peer" in capsys.readouterr().out
+    assert str(manifest.parent) not in before
+    assert "pymicro-features" in capsys.readouterr().out
 
 
 def test_a_word_without_a_peer_stands_alone(
@@ -292,14 +394,14 @@ def test_a_section_is_replaced_and_the_rest_of_the_page_stays() -> None:
 def test_the_peer_finds_the_words_it_is_known_to_find(real_data: Path, tmp_path: Path) -> None:
     """Of the 80 held-out words, with a second of silence around, it misses none at its own cutoff."""
     try:
-        python = peer.install(benchmark.PEER_HOME)
+        python = peer.install(peer.PYMICRO, benchmark.CACHE)
     except WatchwordError as error:
         pytest.skip(str(error))
     silence = np.zeros(RATE, np.int16)
     files = [
         f for split in ("dev", "test") for f in sorted((real_data / "clips" / split / "alexa").iterdir())
     ]
-    with closing(peer.Peer(python, "alexa", tmp_path)) as theirs:
+    with closing(peer.Peer(peer.PYMICRO, python, "alexa", tmp_path)) as theirs:
         peaks = [
             theirs.trace(np.concatenate([silence, soundfile.read(f, dtype="int16")[0], silence])).levels.max()
             for f in files

@@ -1,1 +1,1 @@
-"""The side-by-side accuracy benchmark (tools/accuracy/benchmark.py)."""
+"""The side-by-side accuracy benchmark (benchmark.py), and Picovoice's published protocol (picovoice.py)."""

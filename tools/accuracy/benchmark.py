@@ -1,19 +1,23 @@
-"""`make bench-accuracy`: our model and the peer from PyPI on exactly the same samples.
+"""`make bench-accuracy`: our model and two peers from PyPI on exactly the same samples.
 
-Both hear every recording of the chosen splits as it is and in held-out rooms and noises, and are
+All hear every recording of the chosen splits as it is and in held-out rooms and noises, and are
 compared at equal numbers of false alarms. Without --data the recordings are those of the folder
-WATCHWORD_DATA (its manifest.csv). Writes accuracy.json, accuracy.png and accuracy.md into
+WATCHWORD_DATA (its manifest.csv). With --more (or WATCHWORD_MORE), audio of other collections is heard as
+recorded: each folder there holds a manifest.csv with path, split, kind and source. False alarms are shown
+by source.
+
+What the peers said about the same samples is kept in --cache: an interrupted run goes on where it was, and
+with another model of ours only that one listens anew. Writes accuracy.json, accuracy.png and accuracy.md into
 build/accuracy/<word>; --update puts the section and the picture into docs/ too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from watchword import core, words
@@ -21,18 +25,22 @@ from watchword.data.corpus import write_manifest
 from watchword.data.scan import scan
 from watchword.device import firmware
 from watchword.errors import WatchwordError
+from watchword.export.card import read_card
 from watchword.export.image import load_image
 from watchword.files import write_atomic
+from watchword.typed_json import to_json
 
 from tools.accuracy import page, plot
-from tools.accuracy.listen import listen, on_board, our_scores, peer_scores
-from tools.accuracy.peer import Peer, PeerInfo, install
-from tools.accuracy.results import OURS, PEER, Results, summarise
+from tools.accuracy.by_source import uses_of_sources
+from tools.accuracy.listen import OURS, listen, on_board, scores_of
+from tools.accuracy.more import with_more
+from tools.accuracy.peer import PACKAGES, Peer, install
+from tools.accuracy.results import SCHEMA, BoardCheck, Detector, Results, count
 from tools.accuracy.trials import Plan, make_plan, split_names
 
 ROOT = firmware.ROOT
 OUT = ROOT / "build" / "accuracy"
-PEER_HOME = ROOT / ".cache" / "peer"
+CACHE = ROOT / ".cache" / "peer"
 PAGE = ROOT / "docs" / "evidence" / "accuracy.md"
 
 
@@ -44,18 +52,18 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted; what the peer said so far is kept", file=sys.stderr)
+        print("\ninterrupted; what the peers said so far is kept", file=sys.stderr)
         return 130
-    folder = OUT / words.folder_name(results["word"])
-    picture, name = plot.draw(results), f"accuracy_{words.folder_name(results['word'])}.png"
+    folder = OUT / words.folder_name(results.word)
+    picture, name = plot.draw(results), f"accuracy_{words.folder_name(results.word)}.png"
     write_atomic(folder / "accuracy.png", picture)
     write_atomic(folder / "accuracy.md", page.section(results, "accuracy.png"))
-    write_atomic(folder / "accuracy.json", json.dumps(results, indent=1) + "\n")
+    write_atomic(folder / "accuracy.json", to_json(results))
     print(page.section(results, str(folder / "accuracy.png")))
     if arguments.update:
         before = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
         write_atomic(PAGE.with_name(name), picture)
-        write_atomic(PAGE, page.put_section(before, results["word"], page.section(results, name)))
+        write_atomic(PAGE, page.put_section(before, results.word, page.section(results, name)))
         print(f"wrote {PAGE} and {PAGE.with_name(name)}", file=sys.stderr)
     return 0
 
@@ -63,37 +71,45 @@ def main() -> int:
 def run(arguments: argparse.Namespace) -> Results:
     """Plan, listen, count."""
     model = arguments.model.resolve()
-    image = load_image(model)
-    loaded = core.ModelImage(image)
-    word = str(loaded.header["word"])
-    plan = make_plan(_manifest(arguments.data, word), arguments.splits, arguments.draws, arguments.seed)
+    image, card = load_image(model), read_card(model)
+    plan = make_plan(_manifest(arguments.data, card.word), arguments.splits, arguments.draws, arguments.seed)
+    if more := arguments.more or _places("WATCHWORD_MORE"):
+        plan = with_more(plan, more, card.word, arguments.splits)
     _tell(plan)
-    peer, info, reason = _peer(word, arguments.no_peer)
-    if peer is None:
-        heard = listen(plan, image, None)
-    else:
-        with closing(peer):
-            heard = listen(plan, image, peer)
+    detectors = {OURS: _ours(image, model)}
+    with _peers(card.word, arguments) as (peers, absent):
+        heard = listen(plan, image, peers)
+        detectors |= {peer.package.name: _theirs(peer) for peer in peers}
     board = None
     if arguments.port:
-        on_board(heard, image, model, arguments.port)
-        board = {"port": arguments.port, "scores": sum(len(h.scores) for h in heard)}
-    detector = loaded.detector
-    sides, thresholds = {OURS: our_scores(heard)}, {OURS: core.unit(detector.high_q15)}
-    if (theirs := peer_scores(heard)) is not None and info is not None:
-        sides, thresholds = sides | {PEER: theirs}, thresholds | {PEER: info.threshold}
-    return {
-        "word": word,
-        "model": {"name": model.name, "crc32": f"{int(loaded.header['crc32']):08x}"},
-        "detector": f"threshold {detector.high:.3f}, mean of {detector.smoothing} scores",
-        "peer": {"title": info.title if info and info.model else "", "reason": reason}
-        | (asdict(info) if info else {}),
-        "splits": list(arguments.splits),
-        "draws": arguments.draws,
-        "seed": arguments.seed,
-        "board": board,
-        **summarise(plan, heard, sides, thresholds),
-    }
+        board = BoardCheck(arguments.port, on_board(heard, image, model, arguments.port))
+    sides = {side: scores_of(heard, side) for side in detectors}
+    thresholds = {side: detector.threshold for side, detector in detectors.items()}
+    return Results(
+        schema=SCHEMA,
+        word=card.word,
+        model_crc32=card.crc32,
+        detectors=detectors,
+        absent=tuple(absent),
+        splits=tuple(arguments.splits),
+        draws=arguments.draws,
+        seed=arguments.seed,
+        board=board,
+        figures=count(plan, heard, sides, thresholds, uses_of_sources(card.training)),
+    )
+
+
+def _ours(image: bytes, model: Path) -> Detector:
+    loaded = core.ModelImage(image)
+    detector, crc32 = loaded.detector, int(loaded.header["crc32"])
+    about = f"mean of {detector.smoothing} scores"
+    return Detector(OURS, f"{model.name} ({crc32:08x})", core.unit(detector.high_q15), about, {})
+
+
+def _theirs(peer: Peer) -> Detector:
+    info = peer.info
+    about = f"mean of {info.window} scores" if info.window > 1 else "single scores"
+    return Detector(peer.title, str(info.model), info.threshold, about, info.versions)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,6 +125,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="of rooms, noises and their places [1]")
     parser.add_argument("--port", help="check our scores on this board as well, such as emu:c3")
     parser.add_argument("--no-peer", action="store_true", help="our model alone")
+    parser.add_argument(
+        "--more",
+        type=Path,
+        action="append",
+        help="a folder of other collections, or one manifest; may be repeated [WATCHWORD_MORE]",
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=CACHE, help="of the peers' environments and scores [.cache/peer]"
+    )
     parser.add_argument(
         "--update", action="store_true", help="write docs/evidence/accuracy.md and its picture"
     )
@@ -139,15 +164,28 @@ def _manifest(data: Path | None, word: str) -> Path:
     return write_manifest(OUT / words.folder_name(word) / "manifest.csv", found.clips)
 
 
-def _peer(word: str, left_out: bool) -> tuple[Peer | None, PeerInfo | None, str]:
-    """The peer, what it says about itself, and why there is none."""
-    if left_out:
-        return None, None, "left out (--no-peer)"
-    peer = Peer(install(PEER_HOME), word, PEER_HOME / "traces")
-    if peer.info.model is not None:
-        return peer, peer.info, ""
-    peer.close()
-    return None, peer.info, f"pymicro-wakeword has models for {', '.join(peer.info.words)} only"
+def _places(variable: str) -> list[Path]:
+    """Folders named by an environment variable, separated as in PATH."""
+    return [Path(place) for place in os.environ.get(variable, "").split(os.pathsep) if place]
+
+
+@contextmanager
+def _peers(word: str, arguments: argparse.Namespace) -> Iterator[tuple[list[Peer], list[str]]]:
+    """The peers that know the word, and of the others, why not."""
+    absent: list[str] = []
+    peers: list[Peer] = []
+    with ExitStack() as stack:
+        for package in PACKAGES:
+            if arguments.no_peer:
+                absent.append(f"{package.name}, left out (--no-peer)")
+                continue
+            python = install(package, arguments.cache)
+            peer = stack.enter_context(closing(Peer(package, python, word, arguments.cache / "traces")))
+            if peer.info.model is None:
+                absent.append(f"{package.name}, which has models for {', '.join(peer.info.words)} only")
+            else:
+                peers.append(peer)
+        yield peers, absent
 
 
 def _tell(plan: Plan) -> None:

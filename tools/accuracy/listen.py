@@ -1,4 +1,4 @@
-"""Both detectors over all trials: on this computer, and ours on a board as well."""
+"""All detectors over all trials: on this computer, and ours on a board as well."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from watchword.evaluate.progress import AudioProgress
 from tools.accuracy.peer import Peer
 from tools.accuracy.trials import POOLS, Plan, Trial
 
+OURS = "Watchword"  # our detector's name beside those of the peers' packages
 _ADDED_S = ADDED_SAMPLES / spec.SAMPLE_RATE_HZ
 
 
@@ -29,18 +30,17 @@ class ScoredTrial:
 
     trial: Trial
     scores: np.ndarray  # uint8 [n], ours, raw
-    ours: Trace
-    peer: Trace | None
+    traces: dict[str, Trace]  # of each detector
 
 
-def listen(plan: Plan, image: bytes, peer: Peer | None) -> list[ScoredTrial]:
-    """Every trial through both detectors, the very same samples, over all cores; in the plan's order."""
-    # Threads suffice: the C core releases the interpreter lock and the peer is a process of its own.
+def listen(plan: Plan, image: bytes, peers: Sequence[Peer]) -> list[ScoredTrial]:
+    """Every trial through all detectors, the very same samples, over all cores; in the plan's order."""
+    # Threads suffice: the C core releases the interpreter lock and the peers are processes of their own.
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
-    bar = AudioProgress("both detectors" if peer else "our detector", sum(_seconds(t) for t in plan.trials))
+    bar = AudioProgress("all detectors" if peers else "our detector", sum(_seconds(t) for t in plan.trials))
     results = []
     try:
-        for heard in pool.map(lambda trial: _listen_one(trial, image, peer), plan.trials):
+        for heard in pool.map(lambda trial: _listen_one(trial, image, peers), plan.trials):
             results.append(heard)
             bar.add(_seconds(heard.trial))
     finally:
@@ -49,12 +49,16 @@ def listen(plan: Plan, image: bytes, peer: Peer | None) -> list[ScoredTrial]:
     return results
 
 
-def on_board(heard: Sequence[ScoredTrial], image: bytes, model: Path, port: str) -> None:
-    """Our side once more on the board at `port`; raises if a single score differs from the host's."""
-    bar = AudioProgress(port, sum(_seconds(h.trial) for h in heard))
+def on_board(heard: Sequence[ScoredTrial], image: bytes, model: Path, port: str) -> int:
+    """Our side once more on the board at `port`; raises if a single score differs from the host's.
+
+    Recordings of other collections are left out. How many scores there were.
+    """
+    chosen = [h for h in heard if not h.trial.elsewhere]
+    bar = AudioProgress(port, sum(_seconds(h.trial) for h in chosen))
     try:
         with ports.open_port(port, model) as transport, Board(transport, port) as board:
-            for one, result in zip(heard, board.stream_many(_pcm(heard)), strict=True):
+            for one, result in zip(chosen, board.stream_many(_pcm(chosen)), strict=True):
                 if result.lost_samples or not np.array_equal(result.scores, one.scores):
                     raise WatchwordError(
                         "the board's scores differ from the host's", port, f"flash it with {model}"
@@ -62,40 +66,16 @@ def on_board(heard: Sequence[ScoredTrial], image: bytes, model: Path, port: str)
                 bar.add(_seconds(one.trial))
     finally:
         bar.close()
+    return sum(len(h.scores) for h in chosen)
 
 
-def our_scores(heard: Sequence[ScoredTrial]) -> Scores:
-    return _scores([(h.trial, h.ours) for h in heard])
-
-
-def peer_scores(heard: Sequence[ScoredTrial]) -> Scores | None:
-    """None if there was no peer."""
-    found = [(h.trial, h.peer) for h in heard if h.peer is not None]
-    return _scores(found) if found else None
-
-
-def _listen_one(trial: Trial, image: bytes, peer: Peer | None) -> ScoredTrial:
-    pcm = stream_pcm(trial.recording)
-    run = core.run_pipeline(image, pcm)
-    levels = core.unit(run.smoothed_q15)
-    other = peer.trace(pcm) if peer else None
-    return ScoredTrial(trial, run.scores, Trace(levels, run.score_samples), other)
-
-
-def _pcm(heard: Sequence[ScoredTrial]) -> Iterator[np.ndarray]:
-    for one in heard:
-        yield stream_pcm(one.trial.recording)
-
-
-def _seconds(trial: Trial) -> float:
-    return trial.seconds + _ADDED_S
-
-
-def _scores(found: Sequence[tuple[Trial, Trace]]) -> Scores:
+def scores_of(heard: Sequence[ScoredTrial], side: str) -> Scores:
+    """What one detector made of everything."""
     words: list[Word] = []
     events: dict[str, list[list[float]]] = {pool: [] for pool in POOLS}
     hours = dict.fromkeys(POOLS, 0.0)
-    for trial, trace in found:
+    for one in heard:
+        trial, trace = one.trial, one.traces[side]
         recording = trial.recording
         words += [
             Word(trial.condition, recording.name, trial.clip.split, word_peak(trace, span))
@@ -106,3 +86,20 @@ def _scores(found: Sequence[tuple[Trial, Trace]]) -> Scores:
             events[pool].append(peaks)
             hours[pool] += trial.seconds / 3600.0
     return Scores(tuple(words), {pool: pooled(parts) for pool, parts in events.items()}, hours)
+
+
+def _listen_one(trial: Trial, image: bytes, peers: Sequence[Peer]) -> ScoredTrial:
+    pcm = stream_pcm(trial.recording)
+    run = core.run_pipeline(image, pcm)
+    traces = {OURS: Trace(core.unit(run.smoothed_q15), run.score_samples)}
+    traces |= {peer.package.name: peer.trace(pcm) for peer in peers}
+    return ScoredTrial(trial, run.scores, traces)
+
+
+def _pcm(heard: Sequence[ScoredTrial]) -> Iterator[np.ndarray]:
+    for one in heard:
+        yield stream_pcm(one.trial.recording)
+
+
+def _seconds(trial: Trial) -> float:
+    return trial.seconds + _ADDED_S

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from watchword.data.jobs import CONDITIONS
+from watchword.evaluate.metrics import AlarmRate
 
-from tools.accuracy.results import OURS, PEER, Results
-from tools.accuracy.trials import POOLS
+from tools.accuracy.by_source import EQUAL_RATE, UNSEEN, SourceFigures
+from tools.accuracy.results import Budget, Frr, Results, Verdict, tally
+from tools.accuracy.trials import ALL, AS_RECORDED, ELSEWHERE, IN_SCENES
 
 INTRODUCTION = """# Accuracy, side by side
 
-The sections below are written by `make bench-accuracy` (tools/accuracy/benchmark.py): Watchword's int8 model
-through the C core, and the peer from PyPI through its own code, on exactly the same samples. Each
-recording is a stream of its own with silence around it, both detectors reset before it. Rooms, noises
-and speakers are those of the named splits alone. Our models were tuned on val, so val flatters them; what
-the peer was tuned on is not known.
+The sections below are written by `make bench-accuracy` (tools/accuracy/benchmark.py): Watchword's int8
+model through the C core, and two peers from PyPI, each through its own code (tools/accuracy/workers), on
+exactly the same samples. Each recording is a stream of its own with silence around it, all detectors reset
+before it. Rooms, noises and speakers are those of the named splits alone. Our models were tuned on val, so
+val flatters them; what the peers were tuned on is not known.
 
-How it is counted, for both alike: on audio without the word, the highest smoothed score is an event and
+How it is counted, for all alike: on audio without the word, the highest smoothed score is an event and
 silences a second on either side, then the highest of the rest, and so on; an event that reaches the
 threshold is a false alarm. A word is heard when the smoothed score reaches the threshold between its
 start and one second after its end. The threshold of each detector is the lowest that lets the given
@@ -27,8 +28,9 @@ count every clip once, however often it was heard, because draws of one clip are
 A **bold** verdict is clear: a sign test over the clips gives p < 0.05.
 """
 _SHOWN = {
-    POOLS[0]: "the other audio as recorded",
-    POOLS[2]: "that audio as recorded and in every other condition",
+    AS_RECORDED: "the other audio as recorded",
+    ALL: "that audio as recorded and in every other condition",
+    ELSEWHERE: "other collections as recorded",
 }
 
 
@@ -45,114 +47,151 @@ def put_section(page: str, word: str, section: str) -> str:
 
 def section(results: Results, plot: str) -> str:
     """Everything about one word; plot: name of the picture beside the page."""
-    peer = results["peer"]
-    title = f"## {results['word']}" + (f" against {peer['title']}" if peer["title"] else ", alone")
-    parts = [title, _what(results), _verdict(results)]
+    others = " and ".join(results.detectors[peer].title for peer in results.peers)
+    title = f"## {results.word}" + (f" against {others}" if others else ", alone")
+    parts = [title, _what(results), _verdicts(results)]
     for pool, text in _SHOWN.items():
-        parts += [f"### FRR at equal false alarms on {text}", _equal(results, pool)]
+        if pool in results.figures.equal_alarms:
+            parts += [f"### FRR at equal false alarms on {text}", _equal(results, pool)]
     parts += ["### As shipped, each at its own threshold", _as_shipped(results)]
+    parts += ["### False alarms by source, on all audio as recorded", _by_source(results)]
     parts += ["### By split, at 1 false alarm on all their other audio as recorded", _by_split(results)]
     parts.append(f"![FRR over false alarms per hour]({plot})")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _what(results: Results) -> str:
-    data, peer = results["data"], results["peer"]
+    data = results.figures.data
     words = ", ".join(
-        f"{split} {count} words of {data['speakers'][split]} speakers"
-        for split, count in data["words"].items()
-    )
-    hours = data["hours"]
-    sources = "; ".join(
-        f"{name} {_minutes(part['hours'] + part['synthetic_hours'])}"
-        + (f" (synthetic: {_minutes(part['synthetic_hours'])})" if part["synthetic_hours"] else "")
-        for name, part in data["sources"].items()
+        f"{split} {count} words of {data.speakers[split]} speakers" for split, count in data.words.items()
     )
     lines = [
-        f"Model `{results['model']['name']}` ({results['model']['crc32']}), {results['detector']}.",
-        f"Peer: {peer['title']}, cutoff {peer['cutoff']:g}, mean of {peer['window']} inferences."
-        if peer["title"]
-        else f"Peer: none; {peer['reason']}.",
-        f"Words: {words}; {data['synthetic_words']} of them synthetic; "
-        f"{results['draws']} draws of each in every condition but clean, seed {results['seed']}.",
-        f"Negatives: {hours[POOLS[0]]:.2f} h as recorded and {hours[POOLS[1]]:.2f} h in rooms and noise, "
-        f"with {data['rooms']} rooms and {data['noises']} noise recordings. As recorded: {sources}.",
-        f"Digest of the recordings: {data['digest'][:16]}.",
+        f"{detector.title}: model `{detector.model}`, threshold {detector.threshold:.3f}, {detector.about}."
+        for detector in results.detectors.values()
     ]
-    if results["board"]:
+    lines += [f"Not compared: {text}." for text in results.absent]
+    lines += [
+        f"Words: {words}; {data.synthetic_words} of them synthetic; "
+        f"{results.draws} draws of each in every condition but clean, seed {results.seed}.",
+        f"Audio without the word: {data.hours[AS_RECORDED]:.2f} h as recorded and "
+        f"{data.hours[IN_SCENES]:.2f} h in rooms and noise, with {data.rooms} rooms and {data.noises} noise "
+        "recordings"
+        + (f"; {data.hours[ELSEWHERE]:.2f} h of other collections." if data.hours[ELSEWHERE] else "."),
+        f"Digest of the recordings: {data.digest[:16]}.",
+    ]
+    if results.board:
         lines.append(
-            f"Our scores were also computed on {results['board']['port']}: "
-            f"{results['board']['scores']:,} scores, all equal to the host's."
+            f"Our scores were also computed on {results.board.port}: "
+            f"{results.board.scores:,} scores, all equal to the host's."
         )
-    if data["skipped"]:
-        lines.append(f"Not readable and left out: {len(data['skipped'])} recordings.")
+    if data.skipped:
+        lines.append(f"Left out: {len(data.skipped)} recordings (accuracy.json names them).")
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _verdict(results: Results) -> str:
-    if not results["peer"]["title"]:
-        return ""
+def _verdicts(results: Results) -> str:
     lines = []
-    for pool, text in _SHOWN.items():
-        tally = results["verdicts"][pool]
-        total = sum(tally.values())
-        counts = f"better in {tally['better']} of {total} cells, equal in {tally['equal']}"
-        lines.append(f"- false alarms on {text}: {counts}, worse in {tally['worse']}")
-    return "Ours against the peer:\n\n" + "\n".join(lines)
+    for peer in results.peers:
+        for pool, text in _SHOWN.items():
+            if budgets := results.figures.equal_alarms.get(pool):
+                counts = tally(budgets, peer)
+                cells = f"{counts['better']} of {sum(counts.values())} cells"
+                lines.append(
+                    f"- {peer}, false alarms on {text}: better in {cells}, equal in {counts['equal']}, "
+                    f"worse in {counts['worse']}"
+                )
+    return "Ours against\n\n" + "\n".join(lines) if lines else ""
 
 
 def _equal(results: Results, pool: str) -> str:
-    hours = results["data"]["hours"][pool]
-    head = (f"false alarms in {hours:.2f} h (per hour, bound)", "FRR %, (bound)", *CONDITIONS)
-    rows: list[tuple[str, ...]] = []
-    for row in results["equal_alarms"][pool]:
-        label = f"{row['allowed']} ({row['fah']:.1f}, ≤ {row['fah_upper95']:.1f})"
-        cells = row["conditions"].values()
-        rows.append((label, "Watchword", *(_frr(cell[OURS]) for cell in cells)))
-        if all(PEER in cell for cell in cells):
-            rows.append(("", "peer", *(_frr(cell[PEER]) for cell in cells)))
-            rows.append(("", "verdict", *(_mark(cell) for cell in cells)))
-    return _table(head, rows)
+    budgets = results.figures.equal_alarms[pool]
+    head = (
+        f"false alarms in {budgets[0].allowed.negative_hours:.2f} h (per hour, bound)",
+        "FRR %, (bound)",
+        *CONDITIONS,
+    )
+    return _table(head, [row for budget in budgets for row in _budget_rows(budget)])
+
+
+def _budget_rows(budget: Budget) -> list[tuple[str, ...]]:
+    allowed = budget.allowed
+    rows = [
+        ("", side, *(_frr(cell) for cell in found.conditions.values()))
+        for side, found in budget.detectors.items()
+    ]
+    rows[0] = (f"{allowed.false_alarms} ({_per_hour(allowed)})", *rows[0][1:])
+    for peer, verdicts in budget.verdicts.items():
+        rows.append(("", f"against {peer}", *(_mark(cell) for cell in verdicts.values())))
+    return rows
 
 
 def _as_shipped(results: Results) -> str:
-    head = ("threshold", "", *CONDITIONS, *(f"false alarms, {pool}" for pool in POOLS[:2]))
+    pools = [pool for pool in (AS_RECORDED, IN_SCENES, ELSEWHERE) if results.figures.data.hours[pool]]
+    head = ("threshold", "", *CONDITIONS, *(f"false alarms, {pool}" for pool in pools))
     rows = []
-    for side, found in results["as_shipped"].items():
-        alarms = [
-            f"{a['false_alarms']} ({a['fah']:.1f} per hour, ≤ {a['fah_upper95']:.1f})"
-            for a in (found["negatives"][pool] for pool in POOLS[:2])
-        ]
-        cells = [f"{c['misses']}/{c['trials']}" for c in found["conditions"].values()]
-        rows.append((f"{found['threshold']:.3f}", _side(side), *cells, *alarms))
+    for side, found in results.figures.as_shipped.items():
+        alarms = [_alarms(found.negatives[pool], "per hour, ") for pool in pools]
+        rows.append((f"{found.threshold:.3f}", side, *_counts(found.conditions), *alarms))
     return _table(head, rows)
 
 
 def _by_split(results: Results) -> str:
     rows = [
-        (split, _side(side), *(f"{c['misses']}/{c['trials']}" for c in found.values()))
-        for split, sides in results["by_split"].items()
+        (split, side, *_counts(found))
+        for split, sides in results.figures.by_split.items()
         for side, found in sides.items()
     ]
     return _table(("split", "missed", *CONDITIONS), rows)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|---|---" + "|---:" * (len(head) - 2) + "|"]
+def _by_source(results: Results) -> str:
+    """At each detector's own threshold, and at one false alarm rate over all of it."""
+    sides = list(results.detectors)
+    head = ["source", "split", "our model", "hours", *(f"{side} as shipped" for side in sides)]
+    head += [f"{side} at {EQUAL_RATE:g}/h" for side in sides]
+    rows = []
+    for row in results.figures.by_source:
+        hours = f"{row.hours:.2f}" + (
+            f" ({row.synthetic_hours:.2f} synthetic)" if row.synthetic_hours else ""
+        )
+        cells = [_alarms(row.as_shipped[side], "") for side in sides]
+        cells += [str(row.at_equal_rate[side].false_alarms) for side in sides]
+        rows.append((_source(row), row.split, row.use, hours, *cells))
+    how = (
+        "False alarms (per hour, with one-sided 95 % bounds). The third column says what our model did "
+        "with the source, by its card; `trained` and `validated` flatter it. The last columns "
+        f"count at the thresholds that give {EQUAL_RATE:g} false alarms an hour over all rows."
+    )
+    return how + "\n\n" + _table(head, rows, left=3)
+
+
+def _source(row: SourceFigures) -> str:
+    if row.source:
+        return row.source
+    return f"**all of {row.split}**" if row.split else f"**all {UNSEEN} by our model**"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 2) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * left + "---:|" * (len(head) - left)]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
-def _frr(figures: dict[str, Any]) -> str:
-    return f"{100 * figures['frr']:.1f} (≤ {100 * figures['frr_upper95']:.1f})"
+def _counts(cells: Mapping[str, Frr]) -> list[str]:
+    return [f"{cell.misses}/{cell.trials}" for cell in cells.values()]
 
 
-def _mark(cell: dict[str, Any]) -> str:
-    return f"**{cell['verdict']}**" if cell["clear"] else cell["verdict"]
+def _frr(cell: Frr) -> str:
+    return f"{100 * cell.frr:.1f} (≤ {100 * cell.frr_upper95:.1f})"
 
 
-def _minutes(hours: float) -> str:
-    return f"{60 * hours:.1f} min"
+def _mark(cell: Verdict) -> str:
+    return f"**{cell.word}**" if cell.clear else cell.word
 
 
-def _side(side: str) -> str:
-    return {OURS: "Watchword", PEER: "peer"}[side]
+def _per_hour(rate: AlarmRate) -> str:
+    return f"{rate.fah or 0.0:.2g}, ≤ {rate.fah_upper95 or 0.0:.2g}"
+
+
+def _alarms(rate: AlarmRate, unit: str) -> str:
+    bounds = f"{rate.fah or 0.0:.2f} {unit}[{rate.fah_lower95 or 0.0:.2f}, {rate.fah_upper95 or 0.0:.2f}]"
+    return f"{rate.false_alarms} ({bounds})"

@@ -1,4 +1,4 @@
-"""The peer: PyPI's pymicro-wakeword, in an environment of its own, asked over pipes."""
+"""The peers: wake word detectors from PyPI, each in an environment of its own, asked over pipes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,42 @@ from watchword.errors import WatchwordError
 from watchword.evaluate.equal_alarms import Trace
 from watchword.files import write_atomic
 
-PACKAGES = ("pymicro-wakeword==2.5.0", "pymicro-features==2.0.2", "numpy==2.4.6")
-WORKER = Path(__file__).with_name("peer_worker.py")
+ROOT = Path(__file__).resolve().parents[2]
+WORKERS = Path(__file__).with_name("workers")
 _LEFT_OUT = "use --no-peer for this model's figures alone"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A detector on PyPI: what its environment holds, and which worker runs it there."""
+
+    name: str
+    worker: str  # the module in `workers`
+    requirements: tuple[str, ...]
+    alone: tuple[str, ...] = ()  # installed without what they ask for beside it
+
+
+PYMICRO = Package(
+    "pymicro-wakeword",
+    "pymicro",
+    ("pymicro-wakeword==2.5.0", "pymicro-features==2.0.2", "numpy==2.4.6"),
+)
+OPENWAKEWORD = Package(
+    "openwakeword",
+    "openwake",
+    (
+        "numpy==2.4.6",
+        "onnx==1.23.2",
+        "onnxruntime==1.32.0",
+        "scikit-learn==1.9.1",
+        "scipy==1.17.1",
+        "tqdm==4.70.1",
+    ),
+    # The last version whose package holds its models. It asks for tflite-runtime, which its ONNX models
+    # do not need and newer Pythons do not have.
+    alone=("openwakeword==0.5.1",),
+)
+PACKAGES = (PYMICRO, OPENWAKEWORD)
 
 
 @dataclass(frozen=True)
@@ -33,47 +66,46 @@ class PeerInfo:
     versions: dict[str, str]
     words: tuple[str, ...]
     model: str | None  # None: it has no model for the word
-    cutoff: float = 0.0  # detects above this probability
+    cutoff: float = 0.0  # detects above this score
     window: int = 0  # inferences averaged
 
     @property
     def threshold(self) -> float:
-        """The least probability that it detects."""
+        """The least score that it detects."""
         return math.nextafter(self.cutoff, math.inf)
 
-    @property
-    def title(self) -> str:
-        return f"pymicro-wakeword {self.versions['pymicro-wakeword']} ({self.model})"
 
-
-def install(folder: Path) -> Path:
+def install(package: Package, folder: Path) -> Path:
     """The Python of an environment with the peer in it; made when it is not there yet."""
-    name = f"{'-'.join(PACKAGES)}-{sys.version_info.major}.{sys.version_info.minor}"
+    pins = (*package.requirements, *package.alone)
+    name = f"{'-'.join(pins)}-{sys.version_info.major}.{sys.version_info.minor}"
     home = folder / hashlib.sha256(name.encode()).hexdigest()[:12]
     python, ready = home / "bin" / "python", home / "ready"
     if ready.is_file():
         return python
-    print(f"installing {PACKAGES[0]} into {home}", file=sys.stderr)
-    commands = (
+    print(f"installing {package.name} into {home}", file=sys.stderr)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "--disable-pip-version-check",
+        "install",
+        "-q",
+    ]
+    commands = [
         [sys.executable, "-m", "venv", "--clear", "--without-pip", str(home)],
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            str(python),
-            "--disable-pip-version-check",
-            "install",
-            "--quiet",
-            *PACKAGES,
-        ],
-    )
+        [*pip, *package.requirements],
+    ]
+    if package.alone:
+        commands.append([*pip, "--no-deps", *package.alone])
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
             raise WatchwordError(
-                f"the peer {PACKAGES[0]} cannot be installed: {' '.join(last)}", home, _LEFT_OUT
+                f"the peer {package.name} cannot be installed: {' '.join(last)}", home, _LEFT_OUT
             )
     write_atomic(ready, name + "\n")
     return python
@@ -82,10 +114,12 @@ def install(folder: Path) -> Path:
 class PeerProcess:
     """One worker process, for one thread."""
 
-    def __init__(self, python: Path, word: str) -> None:
+    def __init__(self, package: Package, python: Path, word: str) -> None:
+        self._package = package
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
-            [str(python), str(WORKER), word],
+            [str(python), "-m", f"tools.accuracy.workers.{package.worker}", word],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -124,18 +158,19 @@ class PeerProcess:
     def _died(self) -> WatchwordError:
         self._errors.seek(0)
         last = self._errors.read().decode("utf-8", "replace").strip().splitlines()[-1:]
-        return WatchwordError(f"the peer stopped: {' '.join(last) or 'without a word'}", WORKER, _LEFT_OUT)
+        what = f"the peer {self._package.name} stopped: {' '.join(last) or 'without a word'}"
+        return WatchwordError(what, WORKERS / f"{self._package.worker}.py", _LEFT_OUT)
 
 
 class Peer:
     """A worker for each thread, and on disk what they said before about the same samples."""
 
-    def __init__(self, python: Path, word: str, cache: Path) -> None:
-        self._python, self._word = python, word
+    def __init__(self, package: Package, python: Path, word: str, cache: Path) -> None:
+        self.package, self._python, self._word = package, python, word
         self._local, self._lock = threading.local(), threading.Lock()
         self._workers: list[PeerProcess] = []
         self.info = self._worker().info
-        identity = repr((sorted(self.info.versions.items()), self.info.model, WORKER.read_bytes()))
+        identity = repr((sorted(self.info.versions.items()), self.info.model, _code(package)))
         self._cache = cache / hashlib.sha256(identity.encode()).hexdigest()[:12]
 
     def trace(self, pcm: np.ndarray) -> Trace:
@@ -153,12 +188,21 @@ class Peer:
 
     def _worker(self) -> PeerProcess:
         if not hasattr(self._local, "worker"):
-            self._local.worker = PeerProcess(self._python, self._word)
+            self._local.worker = PeerProcess(self.package, self._python, self._word)
             with self._lock:
                 self._workers.append(self._local.worker)
         worker: PeerProcess = self._local.worker
         return worker
 
+    @property
+    def title(self) -> str:
+        return f"{self.package.name} {self.info.versions[self.package.name]}"
+
     def close(self) -> None:
         for worker in self._workers:
             worker.close()
+
+
+def _code(package: Package) -> bytes:
+    """What decides which scores a worker gives for the same samples."""
+    return (WORKERS / f"{package.worker}.py").read_bytes()

@@ -6,12 +6,11 @@ import io
 
 import matplotlib
 from watchword.data.jobs import CONDITIONS
-from watchword.evaluate.plots import BLUE, GRID, INK, ORANGE, QUIET
+from watchword.evaluate.plots import BLUE, GREEN, GRID, INK, ORANGE, QUIET
 
-from tools.accuracy.results import MOST_PER_HOUR, OURS, PEER, Results
-from tools.accuracy.trials import POOLS
+from tools.accuracy.results import MOST_PER_HOUR, Results
 
-_COLOURS = {OURS: BLUE, PEER: ORANGE}
+_COLOURS = (BLUE, ORANGE, GREEN)  # of ours and the peers, in their order
 _STYLE = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -28,20 +27,20 @@ _STYLE = {
 
 
 def draw(results: Results) -> bytes:
-    """PNG; rows: negatives as recorded, and in every condition."""
+    """PNG; a row for each pool of negatives."""
     from matplotlib.figure import Figure
 
-    pools = (POOLS[0], POOLS[2])
-    names = {OURS: "Watchword", PEER: results["peer"]["title"]}
+    curves = results.figures.curves
+    colours = dict(zip(results.detectors, _COLOURS, strict=False))
     with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(2.5 * len(CONDITIONS), 2.4 * len(pools) + 0.3))
-        grid = figure.subplots(len(pools), len(CONDITIONS), sharex=True, squeeze=False)
-        for line, pool in zip(grid, pools, strict=True):
+        figure = Figure(figsize=(2.5 * len(CONDITIONS), 2.4 * len(curves) + 0.3))
+        grid = figure.subplots(len(curves), len(CONDITIONS), sharex=True, squeeze=False)
+        for line, (pool, sides) in zip(grid, curves.items(), strict=True):
             for axes, name in zip(line, CONDITIONS, strict=True):
-                for side, curves in results["curves"][pool].items():
-                    fah, frr = curves[name]
-                    percent = [100 * share for share in frr]
-                    axes.step(fah, percent, where="post", color=_COLOURS[side], lw=1.8, label=names[side])
+                for side, found in sides.items():
+                    curve, title = found[name], results.detectors[side].title
+                    percent = [100 * share for share in curve.frr]
+                    axes.step(curve.fah, percent, where="post", color=colours[side], lw=1.8, label=title)
                 axes.set_xlim(0, MOST_PER_HOUR)
                 axes.set_ylim(0, max(5.0, axes.get_ylim()[1]))
                 axes.set_xscale("symlog", linthresh=1)

@@ -19,7 +19,9 @@ from watchword.data.recordings import Recording, from_data
 from watchword.errors import WatchwordError
 from watchword.evaluate.conditions import AS_IT_IS, Scenes, with_conditions
 
-POOLS = ("as recorded", "in rooms and noise", "all")  # of negatives; the last holds both others
+# Pools of audio without the word. The third holds the two before it.
+POOLS = ("as recorded", "in rooms and noise", "all", "other collections")
+AS_RECORDED, IN_SCENES, ALL, ELSEWHERE = POOLS
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Trial:
     recording: Recording
     clip: Clip
     seconds: float  # without the silence around it
+    elsewhere: bool = False  # of the collections beside the manifest (more.py), heard only as recorded
 
     @property
     def condition(self) -> str:
@@ -39,7 +42,9 @@ class Trial:
         """The pools of negatives it belongs to."""
         if self.recording.words:
             return ()
-        return (POOLS[0] if self.condition == AS_IT_IS else POOLS[1], POOLS[2])
+        if self.elsewhere:
+            return (ELSEWHERE,)
+        return (AS_RECORDED if self.condition == AS_IT_IS else IN_SCENES, ALL)
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,9 @@ def make_plan(manifest: Path, splits: Sequence[str], draws: int, seed: int) -> P
     return Plan(tuple(trials), scenes.bank, digest, tuple(skipped))
 
 
-def source_name(clip: Clip) -> str:
-    """The collection of a clip; parts of one (`name_01`, `name_02`) count as one."""
-    return re.sub(r"_\d+$", "", clip.source) or "not named"
+def source_name(source: str) -> str:
+    """A collection as manifests name it; parts of one (`name_01`, `name_02`) count as one."""
+    return re.sub(r"_\d+$", "", source) or "not named"
 
 
 def _require_all(clips: dict[Path, Clip], splits: Sequence[str], manifest: Path) -> None:

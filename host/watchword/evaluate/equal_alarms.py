@@ -19,7 +19,6 @@ from watchword.evaluate.metrics import (
     CONFIDENCE,
     REPEAT_SAMPLES,
     in_window,
-    poisson_upper,
     threshold_for,
 )
 
@@ -120,11 +119,6 @@ def verdict(ours: np.ndarray, other: np.ndarray) -> tuple[str, bool]:
     if not total or not fewer + more:
         return word, False
     return word, bool(stats.binomtest(fewer, fewer + more).pvalue < CLEAR_P)
-
-
-def alarm_rate(alarms: int, hours: float) -> tuple[float, float]:
-    """False alarms per hour, and its 95 % upper bound."""
-    return alarms / hours, poisson_upper(alarms) / hours
 
 
 def curve(scores: Scores, pool: str, condition: str, most_per_hour: float) -> tuple[list[float], list[float]]:
