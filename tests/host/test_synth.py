@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from watchword import audio, spec
 from watchword.cli.synth import command
-from watchword.data import noise, phonemes, phrases, speech_tools, synth, voices
+from watchword.data import noise, phonemes, phrases, speech_tools, synth, utterances, voices
 from watchword.data.corpus import SPLITS, read_manifest
 from watchword.data.leaks import find_leaks
 from watchword.errors import WatchwordError
@@ -118,15 +118,15 @@ def test_phrases_are_tidied() -> None:
 # ── By whom ──────────────────────────────────────────────────────────────────────────────────
 def test_speakers_are_split_once() -> None:
     speakers = [f"s{n}" for n in range(40)]
-    sides = synth.split_speakers("engine", speakers, 1)
+    sides = utterances.split_speakers("engine", speakers, 1)
     assert {split: len(names) for split, names in sides.items()} == {"train": 32, "val": 4, "test": 4}
     assert sorted(name for names in sides.values() for name in names) == sorted(speakers)
-    assert sides == synth.split_speakers("engine", speakers[::-1], 1)
-    assert sides != synth.split_speakers("engine", speakers, 2)
+    assert sides == utterances.split_speakers("engine", speakers[::-1], 1)
+    assert sides != utterances.split_speakers("engine", speakers, 2)
 
 
 def test_an_engine_of_one_voice_only_trains() -> None:
-    assert synth.split_speakers("piper", ["joe"], 1) == {"train": ["joe"], "val": [], "test": []}
+    assert utterances.split_speakers("piper", ["joe"], 1) == {"train": ["joe"], "val": [], "test": []}
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +279,7 @@ def test_a_missing_program_says_how_to_install_it(monkeypatch: pytest.MonkeyPatc
 def test_one_voice_cannot_be_split(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     engine = voices.Flite()
     engine.speakers = ("slt",)
-    monkeypatch.setattr(synth, "open_engines", lambda names: [engine])
+    monkeypatch.setattr(synth, "open_engines", lambda names, voices: [engine])
     with pytest.raises(WatchwordError, match="no voice is left for val"):
         synth.synthesise(PHRASE, tmp_path)
 

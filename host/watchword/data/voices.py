@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -94,10 +95,10 @@ class Flite:
         return _streamed_wav(flite(["-voice", voice, *options, "-t", text, "-o", "/dev/stdout"]))
 
 
-def _piper() -> Engine:
-    from watchword.data.neural import Piper  # needs onnxruntime, an extra
+def _piper(voice: Path | None = None) -> Engine:
+    from watchword.data.piper import Piper  # needs onnxruntime, an extra
 
-    return Piper()
+    return Piper(voice)
 
 
 def _kokoro() -> Engine:
@@ -106,7 +107,7 @@ def _kokoro() -> Engine:
     return Kokoro()
 
 
-ENGINES: dict[str, Callable[[], Engine]] = {
+ENGINES: Mapping[str, Callable[[], Engine]] = {
     "espeak": Espeak,
     "flite": Flite,
     "piper": _piper,
@@ -114,14 +115,23 @@ ENGINES: dict[str, Callable[[], Engine]] = {
 }
 
 
-def open_engines(names: Sequence[str]) -> list[Engine]:
-    """The named engines, ready to speak; WatchwordError with an install hint for one that is missing."""
+def open_engines(names: Sequence[str], piper_voices: Sequence[Path] = ()) -> list[Engine]:
+    """The named engines and the voices of the files, ready to speak.
+
+    WatchwordError with an install hint for an engine that is missing, and for a file that is no voice.
+    """
     unknown = [name for name in names if name not in ENGINES]
-    if unknown or not names:
+    if unknown or not (names or piper_voices):
         raise WatchwordError(
             f"no speech engine '{','.join(unknown)}'", "", f"choose from {', '.join(ENGINES)}"
         )
-    return [_opened(name) for name in dict.fromkeys(names)]
+    engines = [_opened(name) for name in dict.fromkeys(names)]
+    for path in dict.fromkeys(piper_voices):
+        voice = _piper(path)
+        if voice.name in (engine.name for engine in engines):
+            raise WatchwordError("there are two voices of this name", path, "rename one of them")
+        engines.append(voice)
+    return engines
 
 
 @lru_cache(maxsize=len(ENGINES))
