@@ -30,6 +30,7 @@ __all__ = [
     "resampled_size",
     "save",
     "save_new",
+    "seeks",
     "to_int16",
 ]
 
@@ -84,6 +85,11 @@ def load_part(path: Path | str, start: int, stop: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
+def seeks(path: Path | str) -> bool:
+    """Whether `load_part` reads no more of the file than that part."""
+    return _is_direct(probe(path))
+
+
 def probe(path: Path | str) -> Header:
     """What the file's header says; WatchwordError if it cannot be opened or is known to be empty."""
     path = Path(path)
@@ -110,7 +116,9 @@ def resampled_size(frames: int, rate_hz: int) -> int:
 
 def to_int16(signal: np.ndarray) -> np.ndarray:
     """Round float samples (±1 is full scale) to int16 [same shape], clipping what is beyond."""
-    return np.clip(np.rint(signal * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+    scaled = np.asarray(signal * FULL_SCALE)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled).astype(np.int16)
 
 
 def check_suffix(path: Path) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 from toy_corpus import RATE, tone, write_corpus
+from watchword import audio
 from watchword.config import AugmentConfig
-from watchword.data import augment
+from watchword.data import augment, mixing, sound_files
 
 OFF = AugmentConfig(
     rir_p=0,
@@ -139,6 +140,32 @@ def test_room_keeps_time_and_adds_a_tail() -> None:
     assert np.argmax(np.abs(wet)) == 1000
     assert wet[3000] == pytest.approx(0.5, abs=1e-4)
     assert len(wet) == len(click)
+
+
+@pytest.mark.parametrize("taps", [1, 700, 9000])
+@pytest.mark.parametrize("samples", [1, 5000, 40_000])
+def test_a_filter_in_blocks_is_a_convolution(taps: int, samples: int) -> None:
+    rng = np.random.default_rng(taps)
+    signal, response = (rng.normal(size=n).astype(np.float32) for n in (samples, taps))
+    late = min(taps - 1, 300)
+    wanted = np.convolve(signal.astype(float), response)[late : late + samples]
+    heard = mixing.convolve(signal, response, late)
+    assert heard.dtype == np.float32 and heard == pytest.approx(wanted, abs=2e-4 * np.sqrt(taps))
+
+
+def test_parts_of_long_files_are_those_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a file was read, and whether there is memory for it."""
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(sound_files, "_KEPT_BYTES", 3 * RATE * 2)
+    files = [tmp_path / name for name in ("long.flac", "other_rate.wav", "short.wav")]
+    for path, seconds, rate in zip(files, (40, 35, 2), (RATE, 8000, RATE), strict=True):
+        soundfile.write(path, rng.uniform(-0.5, 0.5, seconds * rate), rate)
+    whole = {path: audio.load(path) for path in files}
+    for _ in range(40):
+        path = files[int(rng.integers(3))]
+        start, length = int(rng.integers(len(whole[path]))), int(rng.integers(1, 20 * RATE))
+        heard = sound_files.part(path, start, start + length)
+        assert np.array_equal(heard, whole[path][start : start + length])
 
 
 def test_speed_changes_length_and_pitch() -> None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import soundfile
 import soxr
 from scipy import fft
 
-from watchword.data.mixing import RATE, Signal
+from watchword.data.mixing import RATE, Signal, convolve
 
 CODECS = {"ULAW": "mu-law", "ALAW": "A-law", "GSM610": "GSM"}  # libsndfile's names -> people's
 _CODEC_RATE_HZ = 8_000
@@ -22,6 +21,11 @@ _NARROW_HZ = (250.0, 3500.0)
 _PEAKS_HZ = (200.0, 7000.0)  # where a capsule and its case resonate
 _WIDTHS_OCTAVES = (0.15, 0.8)
 _LOW_CUT_HZ = (40.0, 250.0)  # 12 dB per octave below: small capsules, wind filters
+
+_TAPS = 2048  # of a microphone's filter, 128 ms: the ringing of the lowest cut fits in
+_TAPER = np.hanning(_TAPS + 1).astype(np.float32)
+# log2(frequency / 100 Hz) of the bins at which a filter's gain is computed, below 20 Hz as at 20 Hz.
+_PITCH = np.log2(np.maximum(fft.rfftfreq(4 * _TAPS, 1.0 / RATE), 20.0) / 100.0).astype(np.float32)
 
 Peak = tuple[float, float, float]  # Hz, dB, width in octaves
 
@@ -52,28 +56,19 @@ def colour(
     """
     if tilt_db == 0.0 and not narrow and not peaks and low_cut_hz == 0.0:
         return signal
-    size = fft.next_fast_len(len(signal), real=True)
-    pitch = _octaves_above_100_hz(size)
-    octaves = np.maximum(pitch, 0.0)
+    octaves = np.maximum(_PITCH, 0.0)
     gain_db = np.float32(tilt_db) * (octaves / np.float32(np.log2(80.0)) - np.float32(0.5))
     if narrow:
         low, high = (np.float32(np.log2(edge / 100.0)) for edge in _NARROW_HZ)
         gain_db -= 24.0 * np.maximum(0.0, low - octaves) + 60.0 * np.maximum(0.0, octaves - high)
     for hz, peak_db, width in peaks:
-        gain_db += np.float32(peak_db) * np.exp(-0.5 * ((pitch - np.float32(np.log2(hz / 100))) / width) ** 2)
+        gain_db += np.float32(peak_db) * np.exp(
+            -0.5 * ((_PITCH - np.float32(np.log2(hz / 100))) / width) ** 2
+        )
     if low_cut_hz > 0.0:  # |H|² of a second-order Butterworth high-pass
-        gain_db -= 10.0 * np.log10(1.0 + np.exp2(4.0 * (np.float32(np.log2(low_cut_hz / 100)) - pitch)))
-    gain = np.exp2(gain_db * np.float32(np.log2(10.0) / 20.0))
-    filtered: np.ndarray = fft.irfft(fft.rfft(signal, size) * gain, size)[: len(signal)].astype(np.float32)
-    return filtered
-
-
-@lru_cache(maxsize=64)
-def _octaves_above_100_hz(size: int) -> np.ndarray:
-    """log2(frequency / 100 Hz) of each bin of a real FFT of `size`, below 20 Hz as at 20 Hz."""
-    hz = np.maximum(fft.rfftfreq(size, 1.0 / RATE), 20.0)
-    octaves: np.ndarray = np.log2(hz / 100.0).astype(np.float32)
-    return octaves
+        gain_db -= 10.0 * np.log10(1.0 + np.exp2(4.0 * (np.float32(np.log2(low_cut_hz / 100)) - _PITCH)))
+    response = np.roll(fft.irfft(np.exp2(gain_db * np.float32(np.log2(10.0) / 20.0))), _TAPS // 2)
+    return convolve(signal, response[: _TAPS + 1] * _TAPER, _TAPS // 2)
 
 
 def overload(signal: Signal, depth_db: float, soft: bool) -> Signal:

@@ -208,9 +208,8 @@ def render(dry: Signal, scene: Scene, quiet_until: int, bank: Bank, rng: np.rand
         wet = through_codec(wet, scene.codec)
     wet = colour(wet, scene.tilt_db, scene.narrow, scene.peaks, scene.low_cut_hz)
     if scene.hiss_dbfs is not None:
-        wet = wet + rng.standard_normal(len(wet)).astype(np.float32) * np.float32(
-            10.0 ** (scene.hiss_dbfs / 20.0)
-        )
+        hiss = rng.standard_normal(len(wet), dtype=np.float32)
+        wet = wet + hiss * np.float32(10.0 ** (scene.hiss_dbfs / 20.0))
     if scene.overload_db > 0.0:
         wet = overload(wet, scene.overload_db, scene.soft)
     pcm = audio.to_int16(wet)

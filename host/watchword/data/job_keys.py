@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from watchword import audio, core, spec
-from watchword.data import acoustics, augment, jobs, mixing, specaugment, voice_effects
+from watchword.data import acoustics, augment, jobs, mixing, sound_files, specaugment, voice_effects
 from watchword.data.jobs import Job, Recipe
 from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 from watchword.errors import WatchwordError
@@ -22,8 +22,16 @@ from watchword.errors import WatchwordError
 if TYPE_CHECKING:
     from watchword.config import AugmentConfig
 
-_SOUND_MODULES = (augment, acoustics, mixing, voice_effects, jobs, audio)  # their code decides the samples
-_SOUND_PACKAGES = ("python-stretch", "soxr", "soundfile")  # another version may give other samples
+_SOUND_MODULES = (
+    augment,
+    acoustics,
+    mixing,
+    sound_files,
+    voice_effects,
+    jobs,
+    audio,
+)  # their code decides the samples
+_SOUND_PACKAGES = ("soxr", "soundfile")  # another version may give other samples
 _INAUDIBLE = (*specaugment.SETTINGS, "simulated_rooms")
 
 

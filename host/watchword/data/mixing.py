@@ -13,6 +13,7 @@ import numpy as np
 from scipy import fft
 
 from watchword import audio, spec
+from watchword.data import sound_files
 
 Signal = np.ndarray
 RATE = spec.SAMPLE_RATE_HZ
@@ -25,16 +26,15 @@ _BROWN_DB = 6.02  # that brown noise falls in an octave
 _COLOUR_DB = 9.0  # standard deviation of noise's colour around its slope, at most
 _GUST_DB = 6.0  # and of its loudness
 _TALKERS = 3  # people in babble
-
-
-@lru_cache(maxsize=4096)
-def _load(path: Path) -> np.ndarray:
-    return audio.load(path)
+_LEAST_BLOCK = 1 << 13  # of the transforms that filter
+_NOISE_SIZES = (
+    1 << 14
+)  # generated noise is as long as a multiple of it, and cut: transforms of such sizes are fast
 
 
 def load_signal(path: Path, start: int = 0, stop: int | None = None) -> Signal:
-    """Samples start..stop of a sound file; files stay in memory as int16."""
-    return _load(path)[start:stop].astype(np.float32) / np.float32(audio.FULL_SCALE)
+    """Samples start..stop of a sound file."""
+    return sound_files.part(path, start, stop).astype(np.float32) / np.float32(audio.FULL_SCALE)
 
 
 def active_rms(signal: Signal) -> float:
@@ -56,17 +56,34 @@ def to_level(signal: Signal, dbfs: float) -> Signal:
 def reverberate(signal: Signal, response: Signal) -> Signal:
     """Convolve with a room impulse response, its direct sound at time 0; same length."""
     direct = int(np.argmax(np.abs(response)))
-    tail = response[max(0, direct - _FADE // 2) :]
-    size = fft.next_fast_len(len(signal) + len(tail), real=True)
-    wet = fft.irfft(fft.rfft(signal, size) * fft.rfft(tail, size), size)
-    start = min(direct, _FADE // 2)
-    heard: np.ndarray = wet[start : start + len(signal)].astype(np.float32)
-    return heard
+    return convolve(signal, response[max(0, direct - _FADE // 2) :], min(direct, _FADE // 2))
+
+
+def convolve(signal: Signal, response: Signal, late: int) -> Signal:
+    """`signal` through the filter `response`, `late` samples of its delay taken away; same length.
+
+    Overlap-add in blocks that stay in the processor's cache: several times faster than one long transform.
+    """
+    if not len(signal):
+        return signal
+    size = fft.next_fast_len(max(_LEAST_BLOCK, 3 * len(response)), real=True)
+    step, tail = size - len(response) + 1, len(response) - 1
+    count = -(-len(signal) // step)
+    blocks = np.zeros((count, size), np.float32)
+    whole = len(signal) // step
+    blocks[:whole, :step] = signal[: whole * step].reshape(whole, step)
+    blocks[whole:, : len(signal) - whole * step] = signal[whole * step :]
+    spectra = fft.rfft(blocks, axis=1)
+    spectra *= fft.rfft(response.astype(np.float32), size)
+    wet = fft.irfft(spectra, size, axis=1)
+    wet[1:, :tail] += wet[:-1, step:]
+    heard = np.concatenate([wet[:, :step].ravel(), wet[-1, step:]])
+    return heard[late : late + len(signal)]
 
 
 def excerpt(path: Path, samples: int, rng: np.random.Generator) -> Signal:
     """`samples` of a recording from a random place, repeated when it is shorter."""
-    start = int(rng.integers(0, max(1, len(_load(path)) - samples + 1)))
+    start = int(rng.integers(0, max(1, sound_files.length(path) - samples + 1)))
     signal = load_signal(path, start, start + samples)
     return signal if len(signal) == samples else np.resize(signal, samples)
 
@@ -82,22 +99,36 @@ def babble(paths: Sequence[Path], samples: int, rng: np.random.Generator) -> Sig
 
 def coloured_noise(samples: int, rng: np.random.Generator) -> Signal:
     """Noise that nobody recorded: any slope from white to brown, any colour on it, steady or gusty."""
-    spectrum = fft.rfft(rng.standard_normal(samples).astype(np.float32))
-    octaves = np.log2(np.maximum(fft.rfftfreq(samples, 1.0 / RATE), 40.0) / 40.0)
+    size = -(-samples // _NOISE_SIZES) * _NOISE_SIZES
+    white = rng.standard_normal((size // 2 + 1, 2), dtype=np.float32).view(np.complex64)[:, 0]
     knots = np.arange(_OCTAVES + 1)
     slope_db, colour_db = _BROWN_DB * rng.uniform(0.0, 1.0), rng.uniform(0.0, _COLOUR_DB)
     levels_db = colour_db * rng.standard_normal(len(knots)) - slope_db * knots
-    noise = fft.irfft(spectrum * 10.0 ** (np.interp(octaves, knots, levels_db) / 20.0), samples)
+    white *= _gain(np.interp(_octaves_above_40_hz(size), knots, levels_db))
+    noise: np.ndarray = fft.irfft(white, size)[:samples]
     noise *= _gusts(samples, rng)
-    scaled: np.ndarray = (noise / (np.std(noise) + 1e-12) * 0.1).astype(np.float32)
-    return scaled
+    noise *= np.float32(0.1) / (np.std(noise) + np.float32(1e-12))
+    return noise
+
+
+@lru_cache(maxsize=64)
+def _octaves_above_40_hz(size: int) -> np.ndarray:
+    """log2(frequency / 40 Hz) of each bin of a real FFT of `size`, below 40 Hz as at 40 Hz."""
+    octaves: np.ndarray = np.log2(np.maximum(fft.rfftfreq(size, 1.0 / RATE), 40.0) / 40.0).astype(np.float32)
+    return octaves
+
+
+def _gain(level_db: np.ndarray) -> np.ndarray:
+    """Decibels as factors on samples: float32."""
+    gain: np.ndarray = np.exp2(level_db.astype(np.float32) * np.float32(np.log2(10.0) / 20.0))
+    return gain
 
 
 def _gusts(samples: int, rng: np.random.Generator) -> np.ndarray:
-    """A gain that wanders by up to some dB, over tenths of seconds to seconds: float64 [samples]."""
+    """A gain that wanders by up to some dB, over tenths of seconds to seconds: float32 [samples]."""
     period = RATE * rng.uniform(0.1, 3.0)
     knots = rng.uniform(0.0, _GUST_DB) * rng.standard_normal(round(samples / period) + 2)
-    return 10.0 ** (np.interp(np.arange(samples) / period, np.arange(len(knots)), knots) / 20.0)
+    return _gain(np.interp(np.arange(samples) / period, np.arange(len(knots)), knots))
 
 
 def faded(signal: Signal) -> Signal:
