@@ -63,8 +63,27 @@ def test_near_misses_are_near_and_miss(phrase: str) -> None:
 @needs_espeak
 def test_near_misses_of_two_words_cover_every_way() -> None:
     texts = {miss.how: miss.text for miss in phrases.near_misses(PHRASE)}
-    assert set(texts) == {"part", "swap", "cut", "substitute", "word", "pair"}
+    assert set(texts) == {"part", "swap", "cut", "substitute", "word", "pair", "across"}
     assert texts["swap"] == "lighthouse hey"
+
+
+@needs_espeak
+def test_near_misses_reach_across_the_gap_between_two_words() -> None:
+    across = [miss for miss in phrases.near_misses("view glass") if miss.how == "across"]
+    target, *spoken = phonemes.of(["view glass", *(miss.text for miss in across)])
+    assert len(across) >= 20
+    for miss, said in zip(across, spoken, strict=True):
+        assert miss.distance == phonemes.least_distance_within(target, said)
+        alone = phonemes.of(miss.text.split())
+        assert len(alone) == 2
+        assert min(phonemes.least_distance_within(target, word) for word in alone) > miss.distance
+
+
+@given(_letters, _letters)
+def test_the_distance_to_the_end_of_a_text_is_the_least_of_all_its_ends(a: tuple, b: tuple) -> None:
+    ends = [b[n:] for n in range(len(b) + 1)]
+    expected = [min(phonemes.distance(a[:cut], end) for end in ends) for cut in range(len(a) + 1)]
+    assert phonemes.distances_to_end(a, b) == pytest.approx(expected)
 
 
 @needs_espeak

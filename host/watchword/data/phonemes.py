@@ -81,6 +81,16 @@ def least_distance_within(target: Phonemes, text: Phonemes) -> float:
     return min(row)
 
 
+def distances_to_end(target: Phonemes, text: Phonemes) -> list[float]:
+    """For each beginning of `target`, from none of it to all: its distance to the nearest end of `text`."""
+    row = [0.0] * (len(text) + 1)
+    distances = [0.0]
+    for phoneme in target:
+        row = _next_row(row, phoneme, text, row[0] + _indel(phoneme))
+        distances.append(row[-1])
+    return distances
+
+
 def _first_row(b: Phonemes) -> list[float]:
     row = [0.0]
     for phoneme in b:

@@ -15,7 +15,7 @@ import numpy as np
 
 from watchword import spec, words
 from watchword.data import phonemes
-from watchword.data.phonemes import CLOSEST, Phonemes, distance, least_distance_within
+from watchword.data.phonemes import CLOSEST, Phonemes, distance, distances_to_end, least_distance_within
 from watchword.errors import WatchwordError
 
 NEAR_MISSES = 160
@@ -30,8 +30,8 @@ class NearMiss:
     """A phrase that sounds a little like the wake word."""
 
     text: str
-    distance: float  # from the wake word, see phonemes.distance
-    how: str  # part, swap, cut, substitute, word, pair
+    distance: float  # from the wake word, see phonemes.distance; across: of the stretch that is nearest to it
+    how: str  # part, swap, cut, substitute, word, pair, across
 
 
 def check_phrase(phrase: str) -> str:
@@ -97,8 +97,9 @@ def near_misses(phrase: str, limit: int = NEAR_MISSES) -> tuple[NearMiss, ...]:
     """Up to `limit` phrases near `phrase`, nearest first within each way of making them.
 
     Ways: parts of it, its words swapped, words cut short, words replaced by others that sound alike,
-    single words and pairs of words of a built-in vocabulary that sound like the whole, and changed
-    letters. None is, or contains, what sounds like the phrase itself.
+    single words and pairs of words of a built-in vocabulary that sound like the whole, and pairs that hold
+    something like it across the gap between them, as "nephew grass" for "view glass". None is, or contains,
+    what sounds like the phrase itself.
     """
     phrase = " ".join(re.sub(r"[_,.!?&+]", " ", phrase.lower()).split())
     target = phonemes.of([phrase])[0]
@@ -109,6 +110,7 @@ def near_misses(phrase: str, limit: int = NEAR_MISSES) -> tuple[NearMiss, ...]:
         "substitute": _substitutes(phrase),
         "word": _nearest(target, 3 * _NEAR_WORDS),
         "pair": _pairs(target),
+        "across": _across(target),
     }
     ranked = []
     seen = {target}
@@ -117,7 +119,8 @@ def near_misses(phrase: str, limit: int = NEAR_MISSES) -> tuple[NearMiss, ...]:
         for text, spoken in zip(texts, phonemes.of(texts), strict=True):
             if spoken and spoken not in seen and least_distance_within(target, spoken) >= CLOSEST:
                 seen.add(spoken)
-                found.append(NearMiss(text, distance(target, spoken), how))
+                measure = least_distance_within if how == "across" else distance
+                found.append(NearMiss(text, measure(target, spoken), how))
         ranked.append(sorted(found, key=lambda miss: (miss.distance, miss.text)))
     return _take_in_turn(ranked, limit)
 
@@ -169,6 +172,21 @@ def _pairs(target: Phonemes) -> list[str]:
     pairs = []
     for cut in range(2, len(target) - 1):
         heads, tails = (_nearest(part, _NEAR_PART_WORDS) for part in (target[:cut], target[cut:]))
+        pairs += [f"{head} {tail}" for head in heads for tail in tails]
+    return _unique(pairs)
+
+
+def _across(target: Phonemes) -> list[str]:
+    """Two words of which one ends, and the other begins, as the target does up to and from some place."""
+    words = _word_phonemes()
+    ends = {word: distances_to_end(target, said) for word, said in words.items()}
+    backwards = target[::-1]
+    starts = {word: distances_to_end(backwards, said[::-1]) for word, said in words.items()}
+    pairs = []
+    for cut in range(1, len(target)):
+        heads = sorted(words, key=lambda word: (ends[word][cut], word))[:_NEAR_PART_WORDS]
+        rest = len(target) - cut
+        tails = sorted(words, key=lambda word: (starts[word][rest], word))[:_NEAR_PART_WORDS]
         pairs += [f"{head} {tail}" for head in heads for tail in tails]
     return _unique(pairs)
 
