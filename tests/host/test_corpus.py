@@ -15,7 +15,8 @@ from watchword import audio
 from watchword.cli.scan import command
 from watchword.data.corpus import Clip, read_manifest, require_word, write_manifest
 from watchword.data.scan import scan
-from watchword.data.split import assign, voice_warnings
+from watchword.data.split import assign
+from watchword.data.split_warnings import voice_warnings
 from watchword.errors import WatchwordError
 
 
@@ -453,5 +454,6 @@ def test_positives_of_another_words_manifest_are_negatives_and_it_is_said(tmp_pa
     fill(new, people("positive", 5) | people("negative", 5), 500)
     found = scan([new, old / "manifest.csv"], "ho")
     assert {clip.phrase for clip in found.clips if clip.label == "positive"} == {"ho"}
-    assert len(found.notes) == 1 and "20 positives" in found.notes[0] and "'hey'" in found.notes[0]
-    assert scan([new], "ho").notes == []
+    told = [note for note in found.notes if "without the word" not in note]
+    assert len(told) == 1 and "20 positives" in told[0] and "'hey'" in told[0]
+    assert not [note for note in scan([new], "ho").notes if "without the word" not in note]

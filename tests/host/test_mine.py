@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from watchword import audio, core
 from watchword.cli.mine import command
 from watchword.data.clip_sources import find
-from watchword.data.corpus import Clip, read_manifest, write_manifest
+from watchword.data.corpus import Clip, is_mined, read_manifest, write_manifest
 from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES, Recording, Selection
 from watchword.data.scan import scan
 from watchword.data.tables import read_table
-from watchword.data.training_audio import is_mined, training_audio
+from watchword.data.training_audio import training_audio
 from watchword.errors import WatchwordError
 from watchword.evaluate import mine as mining
 from watchword.evaluate.metrics import ScoredStream

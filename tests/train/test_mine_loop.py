@@ -12,10 +12,9 @@ from watchword import audio, core
 from watchword.config import (
     RunConfig,
 )
-from watchword.data.corpus import Clip, read_manifest, write_manifest
+from watchword.data.corpus import Clip, is_mined, read_manifest, write_manifest
 from watchword.data.recordings import Recording
 from watchword.data.scan import scan
-from watchword.data.training_audio import is_mined
 from watchword.evaluate.mine import find_alarms, mine
 from watchword.evaluate.stream import score_recording
 from watchword.export.folder import export_model

@@ -16,6 +16,12 @@ from watchword.data.corpus import LABELS, SPLITS, Clip, Skipped
 @click.option("--out", type=click.Path(path_type=Path), help="Write the manifest here.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Decides the split.")
 @click.option(
+    "--hold-out",
+    multiple=True,
+    metavar="SOURCE[=SPLIT]",
+    help="Keep a whole source out of training: in val and test, or in the one named; can be repeated.",
+)
+@click.option(
     "--plot",
     type=click.Path(path_type=Path),
     help="Only draw SOURCES, sound files, as the chip sees them: a .png, or a folder for several files.",
@@ -30,10 +36,14 @@ def command(
     word: str | None,
     out: Path | None,
     seed: int,
+    hold_out: tuple[str, ...],
     plot: Path | None,
     model: Path | None,
 ) -> None:
     """Check the recordings of SOURCES, split them 80/10/10 by speaker and look for leaks.
+
+    Of several sources without the word, some go whole to val and test: what judges should come from
+    elsewhere than what trains. A clip's source is its manifest's column, or the folder given here.
 
     \b
     A source is a manifest (.csv) or a folder: positive/ and negative/, optionally noise/ and rir/,
@@ -46,6 +56,7 @@ def command(
       watchword scan recordings/ --word "hey lighthouse" --out manifest.csv
       watchword scan recordings/ data/hey_lighthouse/manifest.csv --word "hey lighthouse" --out all.csv
       watchword scan corpus/manifest.csv --word alexa
+      watchword scan corpus.csv --word alexa --hold-out podcast --hold-out phone=test --out all.csv
       watchword scan wakes/anna/3.wav --plot 3.png --model models/hey_lighthouse
     """
     if plot:
@@ -55,11 +66,13 @@ def command(
         raise click.UsageError("--model is for --plot")
     from watchword.data.corpus import write_manifest
     from watchword.data.scan import scan
+    from watchword.data.split import held_out
     from watchword.files import check_file
 
     if out:
         check_file(out)
-    found = scan(sources, word, seed, progress=True, tell=print_skipped)
+    places = held_out(hold_out)
+    found = scan(sources, word, seed, progress=True, tell=print_skipped, hold_out=places)
     print_table(found.clips)
     for note in found.notes:
         click.echo(note if note.startswith("warning: ") else f"note: {note}")
@@ -87,12 +100,13 @@ def draw(files: Sequence[Path], out: Path, model: Path | None) -> None:
 
 
 def print_table(clips: Sequence[Clip]) -> None:
-    """Clips, minutes and speakers of every split and label."""
-    click.echo(f"{'split':6} {'label':9} {'clips':>6} {'minutes':>8} {'speakers':>8}")
+    """Clips, minutes, speakers and sources of every split and label."""
+    click.echo(f"{'split':6} {'label':9} {'clips':>6} {'minutes':>8} {'speakers':>8} {'sources':>8}")
     for split in SPLITS:
         for label in LABELS:
             some = [clip for clip in clips if clip.split == split and clip.label == label]
             if some:
                 minutes = sum(clip.seconds for clip in some) / 60
                 speakers = len({clip.speaker for clip in some if clip.has_speaker}) or "-"
-                click.echo(f"{split:6} {label:9} {len(some):6} {minutes:8.1f} {speakers:>8}")
+                sources = len({clip.source for clip in some})
+                click.echo(f"{split:6} {label:9} {len(some):6} {minutes:8.1f} {speakers:>8} {sources:>8}")

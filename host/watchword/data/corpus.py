@@ -29,6 +29,7 @@ SPLIT_NAMES = {  # what folders and other people's manifests call them
     "eval": "test",
 }
 TIME_TOLERANCE_S = 0.05  # times in manifests are rounded, and resampling moves an end
+MINED = "mined"  # how the source of a clip cut out by `mine` begins
 LISTED, FOUND = "listed", "found"  # how the times of a word are known; found: estimated from its energy
 NOBODY = frozenset(("", "unknown"))  # speaker names that name no one
 COLUMNS = (
@@ -80,6 +81,11 @@ class Clip:
     @property
     def has_speaker(self) -> bool:
         return self.speaker.lower() not in NOBODY
+
+
+def is_mined(clip: Clip) -> bool:
+    """Whether a clip was cut out by `mine`."""
+    return clip.source == MINED or clip.source.startswith(f"{MINED}: ")
 
 
 def read_manifest(path: Path | str) -> list[Clip]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from watchword import audio, spec
 from watchword.data.cache import compute_rows
-from watchword.data.corpus import LISTED, Clip, read_manifest
+from watchword.data.corpus import LISTED, Clip, is_mined, read_manifest
 from watchword.data.endpoint import word_bounds
 from watchword.data.job_keys import digest_file, make_bank
 from watchword.data.jobs import (
@@ -30,7 +30,6 @@ from watchword.data.jobs import (
 )
 from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES
 from watchword.data.rooms import simulate
-from watchword.data.training_audio import is_mined
 from watchword.errors import WatchwordError
 
 if TYPE_CHECKING:

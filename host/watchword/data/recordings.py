@@ -20,7 +20,7 @@ from watchword.data.copies import count_once, merge_spans
 from watchword.data.corpus import FOUND, LISTED, TIME_TOLERANCE_S, Clip, Skipped, recordings_of
 from watchword.data.discovery import MANIFEST, TRUTH, Found, describe_documents, find_sounds, is_truth
 from watchword.data.endpoint import find_word, utterances
-from watchword.data.split import about_voices
+from watchword.data.split_warnings import about_voices
 from watchword.data.tables import Row, read_table, time_span
 from watchword.errors import WatchwordError
 

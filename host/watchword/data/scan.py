@@ -18,7 +18,8 @@ from watchword.data.clip_check import Checked, check_clip
 from watchword.data.clip_sources import Listing, demoted, list_clips
 from watchword.data.corpus import Clip, Skipped
 from watchword.data.discovery import describe_documents
-from watchword.data.split import assign, require_splits, voice_warnings
+from watchword.data.split import NOWHERE, Places, assign, require_splits
+from watchword.data.split_warnings import split_warnings
 from watchword.errors import WatchwordError
 
 _SHOWN = 5  # of things that are alike
@@ -39,16 +40,18 @@ def scan(
     seed: int = 1,
     progress: bool = False,
     tell: Callable[[list[Skipped]], None] = lambda skipped: None,
+    hold_out: Places = NOWHERE,
 ) -> Scan:
     """Look at every recording of `sources` (folders or manifests) and put each in a split.
 
     Bad files are listed, never fatal; `tell` gets them before anything else can fail. Clips that have no
-    split yet get one by speaker, 80/10/10. Raises WatchwordError if there is no positive, if a split is
-    empty or a leak is found.
+    split yet get one, 80/10/10 (split.py); the sources in `hold_out` go whole to the splits named there.
+    Raises WatchwordError if there is no positive, if a split is empty or a leak is found.
     """
     word = word if word is None else words.require(word, "--word")
     where = ", ".join(str(source) for source in sources)
     listing = sum((list_clips(source, word) for source in sources), Listing())
+    _require_sources(hold_out, listing.clips, where)
     changed = [note for source in sources if word and (note := demoted(source, word))]
     if changed and not any(clip.label == "positive" for clip in listing.clips):
         raise WatchwordError(f"nothing says '{word}': {changed[0]}", where, "correct --word, or leave it out")
@@ -60,14 +63,40 @@ def scan(
     clips = [item.clip for item in checked]
     same = leaks.same_audio(clips, fingerprints)
     copies = _equal_samples(checked)
-    clips = assign(clips, seed, same)
-    if any(not item.clip.split for item in checked):  # given splits are the user's own affair
-        require_splits(clips, where, same)
+    clips = assign(clips, seed, same, hold_out)
+    if hold_out or any(not item.clip.split for item in checked):  # given splits are the user's own affair
+        require_splits(clips, where, same, hold_out)
     leaks.reject(leaks.find_leaks(clips, fingerprints), where)
     notes = [*changed, *_remarks(checked), describe_documents(listing.documents)]
     notes += [*_two_labels(clips, [*same, *copies]), *_told_copies(clips, copies)]
-    notes += [f"warning: {warning}" for warning in voice_warnings(clips)]
+    notes += _moved([item.clip for item in checked], clips, hold_out)
+    notes += [str(warning) for warning in split_warnings(clips)]
     return Scan(clips, skipped, [note for note in notes if note])
+
+
+def _require_sources(hold_out: Places, clips: Sequence[Clip], where: str) -> None:
+    """Raise unless the sources to be held out are there."""
+    known = dict.fromkeys(clip.source for clip in clips if clip.source)
+    missing = [name for name in hold_out if name not in known]
+    if missing:
+        listed = ", ".join(f"'{name}'" for name in known) or "none"
+        raise WatchwordError(f"no recording is of source '{missing[0]}'", where, f"sources: {listed}")
+
+
+def _moved(before: Sequence[Clip], after: Sequence[Clip], hold_out: Places) -> list[str]:
+    """That clips of other sources left their split with speakers of a source that is held out."""
+    moved = [
+        b
+        for b, a in zip(before, after, strict=True)
+        if b.split and b.split != a.split and b.source not in hold_out
+    ]
+    if not moved:
+        return []
+    clips = "1 clip" if len(moved) == 1 else f"{len(moved)} clips"
+    return [
+        f"{clips} of other sources changed split too (such as {moved[0].path}): their speakers, or the same "
+        "sounds, are in a source that is held out"
+    ]
 
 
 def _require_positives(

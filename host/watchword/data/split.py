@@ -2,116 +2,108 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
-from watchword.data.corpus import LABELS, SPLITS, Clip
+from watchword.data.corpus import SPLIT_NAMES, SPLITS, Clip
+from watchword.data.groups import Group, find_groups
+from watchword.data.whole_sources import JUDGES, SHARES, lacking, seconds_of, whole_sources
 from watchword.errors import WatchwordError
 
-SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
+Places = Mapping[str, tuple[str, ...]]  # the splits that a source may be in
+NOWHERE: Places = MappingProxyType({})
 
 
-@dataclass
-class _Group:
-    """Clips that must stay together."""
-
-    members: list[int] = field(default_factory=list)
-    split: str = ""  # given, or assigned
-    key: str = ""  # orders the groups, whatever order the files were found in
-
-
-def assign(clips: Sequence[Clip], seed: int = 1, together: Iterable[tuple[int, int]] = ()) -> list[Clip]:
+def assign(
+    clips: Sequence[Clip],
+    seed: int = 1,
+    together: Iterable[tuple[int, int]] = (),
+    hold_out: Places = NOWHERE,
+) -> list[Clip]:
     """Give every clip without a split one of train, val, test: 80/10/10, deterministic in `seed`.
 
     Clips of one speaker stay together, and so do the pairs of indices in `together`; a clip that has a
-    split keeps it and pulls its group along. The shares hold for groups with positives, for the other
-    speech, for noise and for room responses separately, for real and synthetic ones separately, and inside
-    every source that has enough groups, so that each split gets some of each. Where synthetic words train,
-    one or two real speakers of the word judge: val and test are for people.
+    split keeps it and pulls its group along. Sources in `hold_out` go to the splits named there with all
+    that their speakers said, whatever split the clips had. Of real sound without the word, whole sources
+    go to val and test as far as their lengths allow (whole_sources.py). For the rest the shares hold for
+    groups with positives, for the other speech, for noise and for room responses separately, for real and
+    synthetic ones separately, and inside every source that has enough groups, so that each split gets
+    some of each. Where synthetic words train, one or two real speakers of the word judge: val and test
+    are for people.
     """
-    groups = _groups(clips, together, seed)
-    kinds: dict[tuple[str, bool], list[_Group]] = {}
+    groups = find_groups(clips, together, seed)
+    kinds: dict[tuple[str, bool], list[Group]] = {}
     for group in groups:
-        kinds.setdefault((_label(clips, group), _is_synthetic(clips, group)), []).append(group)
+        kinds.setdefault((group.label(clips), group.is_synthetic(clips)), []).append(group)
     for (label, synthetic), kind in kinds.items():
-        if label == "positive" and not synthetic and (label, True) in kinds:
-            _let_judge(kind)
-        for stratum in _by_source(clips, kind):
-            _fill(stratum)
-    split_of = {index: group.split for group in groups for index in group.members}
-    return [clip if clip.split else replace(clip, split=split_of[i]) for i, clip in enumerate(clips)]
-
-
-@dataclass(frozen=True)
-class SplitWarning:
-    """Why the figures of a split may say little about people, and what helps."""
-
-    topic: str
-    what: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.what} ({self.remedy})"
-
-
-def voice_warnings(clips: Sequence[Clip]) -> list[SplitWarning]:
-    """What makes the recordings of the word poor judges: no real voice in val or test, unknown speakers."""
-    words = [clip for clip in clips if clip.label == "positive"]
-    real = [clip for clip in words if not clip.synthetic]
-    speakers = len({clip.speaker for clip in real if clip.has_speaker})
-    warnings = []
-    without = [
-        s
-        for s in ("val", "test")
-        if any(clip.split == s for clip in words) and not any(clip.split == s for clip in real)
+        by_itself = label in ("negative", "noise") and not synthetic
+        places = whole_sources(clips, label, kind, hold_out) if by_itself else {}
+        rest, splits = _place(clips, kind, places, hold_out)
+        if label == "positive" and not synthetic and (label, True) in kinds and splits == SPLITS:
+            _let_judge(rest)
+        for stratum in _by_source(clips, rest):
+            _fill(stratum, splits)
+    group_of = {index: group for group in groups for index in group.members}
+    return [
+        clip if clip.split and not group_of[i].overrides else replace(clip, split=group_of[i].split)
+        for i, clip in enumerate(clips)
     ]
-    if without:
-        there = f"though {speakers or len(real)} are there" if real else "all words are synthetic"
-        warnings.append(
-            SplitWarning(
-                "real voices",
-                f"no real voice in {' and '.join(without)}, {there}: figures say little about people",
-                "record the word with three people or more, a folder for each",
-            )
-        )
-    if real and not any(clip.split == "train" for clip in real) and len(real) < len(words):
-        warnings.append(
-            SplitWarning(
-                "training voices",
-                "the real voices judge and none of them trains",
-                "record more people, or put recordings into a folder train/",
-            )
-        )
-    nameless = [clip for clip in real if not clip.has_speaker]
-    if len({clip.split for clip in nameless}) > 1:
-        warnings.append(
-            SplitWarning(
-                "speakers",
-                f"{len(nameless)} recordings of the word name no speaker: one voice may be in several splits",
-                "make a folder for each person, or fill the column speaker",
-            )
-        )
-    return warnings
 
 
-def about_voices(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """What qualifies figures about the word: who said it."""
-    words = [clip for clip in clips if clip.label == "positive"]
-    made = sum(clip.synthetic for clip in words)
-    if not made:
-        return ()
-    share = f"all {made}" if made == len(words) else f"{made} of {len(words)}"
-    return (f"warning: {share} recordings of the word are synthetic: figures say little about people",)
+def _place(
+    clips: Sequence[Clip], groups: Sequence[Group], places: Places, hold_out: Places
+) -> tuple[list[Group], tuple[str, ...]]:
+    """Put the groups of whole sources into their splits; returns the others, and the splits for them."""
+    whole: dict[tuple[str, ...], list[Group]] = {}
+    rest, asked = list[Group](), set[str]()
+    for group in groups:
+        sources = {clips[i].source for i in group.members}
+        told = sorted(sources & hold_out.keys())
+        splits = hold_out[told[0]] if told else next((places[s] for s in sorted(sources & places.keys())), ())
+        group.overrides = bool(told)
+        asked |= {*splits} if told else set()
+        if splits:
+            group.split = next((clips[i].split for i in group.members if clips[i].split in splits), "")
+        (whole.setdefault(splits, []) if splits else rest).append(group)
+    for splits, some in whole.items():
+        _fill(some, splits)
+    held = {
+        split: _seconds(clips, (g for gs in whole.values() for g in gs if g.split == split))
+        for split in JUDGES
+    }
+    short = lacking(held, _seconds(clips, groups))
+    return rest, tuple(s for s in short if s not in asked or not held[s])
 
 
-def require_splits(clips: Sequence[Clip], where: str, together: Iterable[tuple[int, int]] = ()) -> None:
+def _seconds(clips: Sequence[Clip], groups: Iterable[Group]) -> float:
+    return sum(seconds_of(clips[index]) for group in groups for index in group.members)
+
+
+def held_out(given: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The splits of sources that are named as SOURCE or SOURCE=SPLIT."""
+    places: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        source, _, last = text.rpartition("=")
+        split = SPLIT_NAMES.get(last.strip().lower(), "") if source else ""
+        if split == "train":
+            raise WatchwordError(f"'{text}' holds nothing out", "--hold-out", "name val or test, or neither")
+        places[source if split else text] = (split,) if split else JUDGES
+    return places
+
+
+def require_splits(
+    clips: Sequence[Clip],
+    where: str,
+    together: Iterable[tuple[int, int]] = (),
+    hold_out: Places = NOWHERE,
+) -> None:
     """Raise if positives or negatives exist but one split has none of them.
 
     `together`: the pairs of indices that `assign` kept in one split; told where they join speakers.
     """
+    fewer = "hold out fewer sources; or: " if hold_out else ""
     for label in ("positive", "negative"):
         counts = Counter(clip.split for clip in clips if clip.label == label)
         empty = [split for split in SPLITS if not counts[split]]
@@ -121,7 +113,7 @@ def require_splits(clips: Sequence[Clip], where: str, together: Iterable[tuple[i
             raise WatchwordError(
                 f"no {label} clip in {' and '.join(empty)} ({found})",
                 where,
-                "at least three speakers are needed, or folders train/, val/ and test/",
+                f"{fewer}at least three speakers are needed, or folders train/, val/ and test/",
             )
 
 
@@ -134,48 +126,9 @@ def _joined(clips: Sequence[Clip], together: Iterable[tuple[int, int]]) -> str:
     return ""
 
 
-def _groups(clips: Sequence[Clip], together: Iterable[tuple[int, int]], seed: int) -> list[_Group]:
-    """Union-find over speakers and pairs."""
-    parent = list(range(len(clips)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first_of: dict[str, int] = {}
-    for index, clip in enumerate(clips):
-        if clip.has_speaker:
-            parent[root(index)] = root(first_of.setdefault(clip.speaker, index))
-    for a, b in together:
-        parent[root(a)] = root(b)
-    groups: dict[int, _Group] = {}
-    for index in range(len(clips)):
-        groups.setdefault(root(index), _Group()).members.append(index)
-    for group in groups.values():
-        group.key = min(_key(clips[i], seed) for i in group.members)
-        group.split = next((clips[i].split for i in group.members if clips[i].split), "")
-    return sorted(groups.values(), key=lambda group: group.key)
-
-
-def _key(clip: Clip, seed: int) -> str:
-    name = clip.speaker if clip.has_speaker else f"{clip.path.parent.name}/{clip.path.name}"
-    return hashlib.sha256(os.fsencode(f"{seed}|{name}")).hexdigest()
-
-
-def _label(clips: Sequence[Clip], group: _Group) -> str:
-    labels = {clips[i].label for i in group.members}
-    return next(label for label in LABELS if label in labels)
-
-
-def _is_synthetic(clips: Sequence[Clip], group: _Group) -> bool:
-    return all(clips[i].synthetic for i in group.members)
-
-
-def _by_source(clips: Sequence[Clip], groups: Sequence[_Group]) -> list[list[_Group]]:
+def _by_source(clips: Sequence[Clip], groups: Sequence[Group]) -> list[list[Group]]:
     """Groups of sources with enough of them apart; those of the others together, or with the largest."""
-    sources: dict[str, list[_Group]] = {}
+    sources: dict[str, list[Group]] = {}
     for group in groups:
         sources.setdefault(clips[group.members[0]].source, []).append(group)
     strata = [found for found in sources.values() if len(found) >= len(SPLITS)]
@@ -187,15 +140,16 @@ def _by_source(clips: Sequence[Clip], groups: Sequence[_Group]) -> list[list[_Gr
     return strata
 
 
-def _let_judge(groups: Sequence[_Group]) -> None:
+def _let_judge(groups: Sequence[Group]) -> None:
     """Fewer real speakers than splits: test comes first, then val."""
     if len(groups) < len(SPLITS) and not any(group.split for group in groups):
         for group, split in zip(groups, ("test", "val"), strict=False):
             group.split = split
 
 
-def _fill(groups: list[_Group]) -> None:
-    """Assign the groups of one stratum, each to the split that lacks most of its share."""
+def _fill(groups: list[Group], splits: tuple[str, ...] = SPLITS) -> None:
+    """Assign the groups of one stratum to these splits, each to the one that lacks most of its share."""
+    shares = {split: SHARES[split] / sum(SHARES[s] for s in splits) for split in splits}
     total = sum(len(group.members) for group in groups)
     held = Counter[str]()
     for group in groups:
@@ -203,7 +157,7 @@ def _fill(groups: list[_Group]) -> None:
             held[group.split] += len(group.members)
     free = [group for group in groups if not group.split]
     for left, group in zip(range(len(free), 0, -1), free, strict=True):
-        empty = [split for split in SPLITS if not held[split]]
-        choices = empty if left <= len(empty) else SPLITS
-        group.split = max(choices, key=lambda split: SHARES[split] * total - held[split])
+        empty = [split for split in splits if not held[split]]
+        choices = empty if left <= len(empty) else splits
+        group.split = max(choices, key=lambda split: shares[split] * total - held[split])
         held[group.split] += len(group.members)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from watchword import words
 from watchword.data.clip_sources import LABEL_FOLDERS, find
-from watchword.data.corpus import SPLIT_NAMES, Clip
+from watchword.data.corpus import SPLIT_NAMES, Clip, is_mined
 from watchword.data.discovery import MANIFEST, TRUTH, find_sounds, is_truth
 from watchword.data.recordings import (
     Recording,
@@ -21,7 +21,6 @@ from watchword.data.recordings import (
 from watchword.data.tables import read_table
 from watchword.errors import WatchwordError
 
-MINED = "mined"  # how the source of a clip cut out by `mine` begins
 _REMEDY = "mine training audio only"
 
 
@@ -31,11 +30,6 @@ class TrainingAudio:
 
     selection: Selection
     clips: Mapping[Path, Clip]
-
-
-def is_mined(clip: Clip) -> bool:
-    """Whether a clip of a manifest was cut out by `mine`."""
-    return clip.source == MINED or clip.source.startswith(f"{MINED}: ")
 
 
 def require_train(split: str) -> None:

@@ -22,6 +22,7 @@ from watchword.data.corpus import Skipped
 from watchword.data.recordings import Selection
 from watchword.errors import WatchwordError
 from watchword.evaluate import budgets, metrics, trials
+from watchword.evaluate.card_notes import known_sources
 from watchword.evaluate.events import event_records
 from watchword.evaluate.metrics import CurvePoint, ScoredStream
 from watchword.evaluate.results import (
@@ -104,11 +105,13 @@ def build_results(
     board = board or BoardFigures()
     model, selection = core.ModelImage(heard.image), heard.selection
     sizes = (board.ram_bytes, int(model.header["arena_bytes"]), board.stack_bytes, board.code_bytes)
+    parts = accuracy_parts(heard.streams, model.detector, board)
+    known = known_sources(heard.model, parts["details"].sources)
     results = Results(
         schema=SCHEMA,
         word=str(model.header["word"]),
         board=board.name,
-        **accuracy_parts(heard.streams, model.detector, board),
+        **parts,
         cost=board.cost,
         memory=Memory(*sizes, len(heard.image)),
         parity=board.parity,
@@ -119,7 +122,7 @@ def build_results(
         conditions=conditions,
         origin={**selection.origin, "model": str(heard.model)},
         recordings=len(heard.streams),
-        notes=(*_partial_notes(heard), *selection.notes, *notes),
+        notes=(*_partial_notes(heard), *selection.notes, *notes, *known),
         skipped=tuple(SkippedFile(str(s.path), s.reason) for s in (*selection.skipped, *heard.skipped)),
         provenance=_provenance(board.port, heard),
         budgets=Budgets(os.path.relpath(limits.file), True, ()),

@@ -20,11 +20,11 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from watchword import audio, core, spec
-from watchword.data.corpus import Clip, Skipped, number, read_manifest, write_manifest
+from watchword.data.corpus import MINED, Clip, Skipped, number, read_manifest, write_manifest
 from watchword.data.discovery import MANIFEST, MINED_LOG
 from watchword.data.recordings import LEAD_SAMPLES
 from watchword.data.tables import Row, read_table
-from watchword.data.training_audio import MINED, require_train, training_audio
+from watchword.data.training_audio import require_train, training_audio
 from watchword.errors import WatchwordError
 from watchword.evaluate.ledger import open_ledger
 from watchword.evaluate.metrics import ScoredStream, in_window, match, negative_hours

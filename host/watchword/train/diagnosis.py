@@ -18,7 +18,7 @@ import numpy as np
 from watchword import audio
 from watchword.data import leaks
 from watchword.data.corpus import read_manifest
-from watchword.data.split import voice_warnings
+from watchword.data.split_warnings import split_warnings
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
@@ -81,8 +81,8 @@ class Diagnosis:
             self.findings[record["topic"]] = Finding(**values)
 
     def before_training(self, negative_s: float, positive_s: float, features_s: float) -> None:
-        for warning in voice_warnings(read_manifest(Path(self.config.data.manifest))):
-            self.note(warning.topic, Finding("warning", warning.what, warning.remedy))
+        for warning in split_warnings(read_manifest(Path(self.config.data.manifest))):
+            self.note(warning.topic, Finding(warning.severity, warning.what, warning.remedy))
         t = self.config.train
         self.note("balance", unbalanced(t.negatives_per_positive, negative_s / max(positive_s, 1e-9)))
         self.note("features", slow_features(features_s, self.config.data.workers, os.cpu_count() or 1))
