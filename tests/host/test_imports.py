@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "host" / "watchword"
 # README draws the same line. Files and folders in one group do not import each other.
 ORDER = (
     {"spec", "errors", "project"},
-    {"core", "core_build", "files", "processes", "typed_json", "words", "decoders"},
+    {"core", "core_build", "files", "processes", "progress", "typed_json", "words", "decoders"},
     {"config_sections"},
     {"config", "audio"},
     {"export"},

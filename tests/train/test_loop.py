@@ -13,10 +13,11 @@ from watchword.config import ModelConfig, TrainConfig
 from watchword.core import Geometry
 from watchword.data.batches import Batches, TrainingSet
 from watchword.data.plan import ValidationStream
+from watchword.progress import Pace
 from watchword.train.calibration import calibrate_all
 from watchword.train.loop import StageLoop
 from watchword.train.losses import SegmentLoss, make_loss
-from watchword.train.progress import Pace, ScalarLog
+from watchword.train.progress import ScalarLog
 from watchword.train.stage import RunLog, Stage, ValidationResult
 from watchword.train.validation import ValidationSet, calibrate
 

@@ -13,13 +13,13 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from watchword.data.job_keys import job_key, job_rng
 from watchword.data.jobs import Job, Recipe
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 from watchword.processes import spread
+from watchword.progress import Progress
 
 _INLINE_JOBS = 8  # fewer are not worth starting processes for
 _CHECKSUM_BYTES = 8
@@ -36,26 +36,22 @@ def compute_rows(
     paths = [cache_path(cache, job_key(job, recipe)) for job in jobs]
     found = [None if rebuild else read_cached(path) for path in paths]
     missing = [i for i, rows in enumerate(found) if rows is None]
-    bar = tqdm(
-        total=len(jobs), initial=len(jobs) - len(missing), desc=f"{label:<10}", unit=" jobs",
-        disable=None if progress else True,  # None: hidden unless stderr is a terminal
-    )  # fmt: skip
-    with bar:
+    with Progress(label, len(jobs), "jobs", progress, len(jobs) - len(missing)) as bar:
         if workers == 1 or len(missing) < _INLINE_JOBS:
             for i in missing:
                 _compute_to(paths[i], jobs[i], recipe)
-                bar.update()
+                bar.add()
         else:
             _compute_parallel([(paths[i], jobs[i]) for i in missing], recipe, workers, bar)
     return [_read_new(path) if rows is None else rows for path, rows in zip(paths, found, strict=True)]
 
 
-def _compute_parallel(work: list[tuple[Path, Job]], recipe: Recipe, workers: int, bar: tqdm) -> None:
+def _compute_parallel(work: list[tuple[Path, Job]], recipe: Recipe, workers: int, bar: Progress) -> None:
     """Finished jobs are in the cache, whatever becomes of the others."""
     done = spread(_work, work, workers, _set_recipe, (recipe,), "features", "free memory, or set workers = 1")
     with closing(done):
         for _ in done:
-            bar.update()
+            bar.add()
 
 
 _recipe: Recipe | None = None

@@ -16,11 +16,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from watchword import audio
 from watchword.data.corpus import SPLITS, Clip
 from watchword.errors import WatchwordError
+from watchword.progress import track
 
 _SNIPPET = 128  # samples on either side of the loudest one
 _SNIPPET_SIMILARITY = 0.99  # cosine; only then the files are compared in full
@@ -151,5 +151,5 @@ def _speaker_leaks(clips: Sequence[Clip]) -> list[Leak]:
 def _fingerprints(clips: Sequence[Clip], progress: bool) -> np.ndarray:
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         prints = pool.map(lambda clip: fingerprint(audio.load(clip.path)), clips)
-        bar = tqdm(prints, "leak check", len(clips), unit="clip", disable=None if progress else True)
-        return np.stack([*bar]) if clips else np.zeros((0, 2 * _SNIPPET), np.float32)
+        found = [*track(prints, "leak check", len(clips), "clips", progress)]
+        return np.stack(found) if clips else np.zeros((0, 2 * _SNIPPET), np.float32)

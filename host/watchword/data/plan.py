@@ -31,6 +31,7 @@ from watchword.data.jobs import (
 from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES
 from watchword.data.rooms import simulate
 from watchword.errors import WatchwordError
+from watchword.progress import track
 
 if TYPE_CHECKING:
     from watchword.config import DataConfig, RunConfig
@@ -135,7 +136,7 @@ def make_features(config: RunConfig, progress: bool = True, rebuild: bool = Fals
 
 def make_plan(config: RunConfig, progress: bool = True) -> JobPlan:
     """Which clips are heard, in which streams, mixed with what."""
-    train, validation = _read_splits(Path(config.data.manifest))
+    train, validation = _read_splits(Path(config.data.manifest), progress)
     counts = {
         f"{name} {label}": len(part.clips[label])
         for name, part in (("train", train), ("val", validation))
@@ -182,12 +183,13 @@ def _seconds(rows: np.ndarray, hop_samples: int) -> float:
     return max(0.0, (len(rows) * hop_samples - ADDED_SAMPLES) / RATE)
 
 
-def _read_splits(manifest: Path) -> tuple[_Split, _Split]:
+def _read_splits(manifest: Path, progress: bool) -> tuple[_Split, _Split]:
     clips = read_manifest(manifest)
     parts = []
     for name in ("train", "val"):
         chosen = [clip for clip in clips if clip.split == name]
-        digests = {clip.path: digest_file(clip.path) for clip in chosen}
+        listed = track(chosen, f"{name} files", len(chosen), "files", progress)
+        digests = {clip.path: digest_file(clip.path) for clip in listed}
         by_label: dict[str, list[Clip]] = defaultdict(list)
         for clip in sorted(chosen, key=lambda clip: digests[clip.path]):
             by_label[clip.label].append(clip)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from watchword import audio, spec
 from watchword.errors import WatchwordError
+from watchword.progress import track
 
 RECIPE = 1  # raise it when a room of the same number would sound different
 _SIZES_M = ((2.2, 7.0), (2.0, 5.5), (2.3, 3.2))  # length, width, height
@@ -45,7 +45,7 @@ def simulate(folder: Path, numbers: Sequence[int], seed: int, progress: bool = T
         recipe = hashlib.sha256(repr((RECIPE, version, seed, number)).encode()).hexdigest()
         paths[number] = folder / f"simulated-{number}-{recipe[:12]}.wav"
     missing = [number for number, path in paths.items() if not path.is_file()]
-    for number in tqdm(missing, desc=f"{'rooms':<10}", unit=" rooms", disable=None if progress else True):
+    for number in track(missing, "rooms", len(missing), "rooms", progress):
         response = room_response(np.random.default_rng([seed, number]))
         audio.save(paths[number], audio.to_int16(response))
     return list(paths.values())

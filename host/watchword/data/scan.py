@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from watchword import words
 from watchword.data import leaks
@@ -21,6 +20,7 @@ from watchword.data.discovery import describe_documents
 from watchword.data.split import NOWHERE, Places, assign, require_splits
 from watchword.data.split_warnings import split_warnings
 from watchword.errors import WatchwordError
+from watchword.progress import track
 
 _SHOWN = 5  # of things that are alike
 
@@ -137,7 +137,7 @@ def _parallel(clips: Sequence[Clip], progress: bool) -> Iterable[Checked | Skipp
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
     try:
         items = pool.map(check_clip, clips)
-        yield from tqdm(items, "scan", len(clips), unit="clip", disable=not progress)
+        yield from track(items, "scan", len(clips), "clips", progress)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from tqdm import tqdm
 
 from watchword import audio, spec, words
 from watchword.data import noise, phrases, revoice
@@ -30,6 +29,7 @@ from watchword.data.pronunciations import vary_near_miss, vary_positive
 from watchword.data.utterances import RECIPE, Utterance, VoiceChooser, hash_of
 from watchword.data.voices import open_engines
 from watchword.errors import WatchwordError
+from watchword.progress import Progress
 
 POSITIVE_SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 # Counting false alarms per hour takes hours of speech, so the held-out splits get half of it.
@@ -156,17 +156,17 @@ class _Renderer:
 
     def render_all(self, utterances: Iterator[Utterance], total: int) -> list[Clip]:
         clips: list[Clip] = []
-        with tqdm(total=total, desc="wake word", unit="clip", disable=not self._progress) as bar:
+        with Progress("wake word", total, "clips", self._progress) as bar:
             while batch := self._render_next(utterances, _BATCH):
                 clips += batch
-                bar.update(len(batch))
+                bar.add(len(batch))
         return clips
 
     def render_minutes(self, utterances: Iterator[Utterance], minutes: float, what: str) -> list[Clip]:
         """Utterances in order until together they last `minutes`; the same ones whatever the batches."""
         clips: list[Clip] = []
         goal_s, held_s = minutes * 60.0, 0.0
-        with tqdm(total=round(goal_s), desc=what, unit="s", disable=not self._progress) as bar:
+        with Progress(what, round(goal_s), "s of speech", self._progress) as bar:
             while held_s < goal_s:
                 mean_s = held_s / len(clips) if clips else 10.0
                 batch = self._render_next(utterances, min(_BATCH, int((goal_s - held_s) / mean_s) + 1))
@@ -176,7 +176,7 @@ class _Renderer:
                         held_s += clip.seconds
                     else:
                         clip.path.unlink()  # made too many
-                bar.update(min(round(held_s), bar.total) - bar.n)
+                bar.reach(min(held_s, goal_s))
         return clips
 
     def _render_next(self, utterances: Iterator[Utterance], count: int) -> list[Clip]:

@@ -75,7 +75,7 @@ class Training:
         if run.was_finished(stage):
             load_weights(network, weights)
             if run.bar is not None:
-                run.bar.skip(stage.segments(self.batches.size))
+                run.bar.take_away(stage.segments(self.batches.size))
         else:
             logits = architectures.logits_of(network)
             scorer = Scorer(logits, self.prepared.geometry)

@@ -95,7 +95,7 @@ class StageLoop:
 
     def _skip(self, epochs: int) -> None:
         if self.bar is not None:
-            self.bar.skip(epochs * self.stage.steps_per_epoch * self.batches.size)
+            self.bar.take_away(epochs * self.stage.steps_per_epoch * self.batches.size)
 
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
         """Take one epoch's steps; returns its row of the log."""
@@ -110,12 +110,12 @@ class StageLoop:
                 raise self._divergence(epoch, number + 1, rate, result, losses[-1], batch)
             losses.append(result.loss)
             if self.bar is not None:
-                self.bar.update(size)
+                self.bar.add(size)
             asked = time.perf_counter()
         seconds = time.perf_counter() - started
         mean = float(np.mean(losses[1:]))
         if self.bar is not None:
-            self.bar.show_loss(mean)
+            self.bar.add(0, f"loss {mean:.4f}")
         return {
             "stage": stage.name,
             "epoch": epoch,

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from watchword import core, spec
 from watchword.config import ModelConfig, RunConfig
@@ -26,6 +25,7 @@ from watchword.data.jobs import Job, Recipe
 from watchword.data.normalisation import INPUT_STEPS_PER_SIGMA
 from watchword.data.plan import Features
 from watchword.files import write_atomic
+from watchword.progress import track
 from watchword.train import architectures
 from watchword.train.distill.encoding import Encoder, encode, share_of
 from watchword.train.distill.teacher import NetworkTeacher
@@ -171,8 +171,7 @@ def _train(
     scorer = Scorer(logits, geometry)
     figure = attrgetter("source_rank" if t.best_by == "source_rank" else "rank")
     best: ValidationScores | None = None
-    hidden = None if progress else True  # None: hidden unless stderr is a terminal
-    for epoch in tqdm(range(_EPOCHS), desc="teacher   ", unit=" epochs", disable=hidden):
+    for epoch in track(range(_EPOCHS), "teacher", _EPOCHS, "epochs", progress):
         for number, batch in enumerate(batches.take(steps)):
             trainer.step(batch, stage.rate(epoch * steps + number))
         with trainer.averager.in_place():

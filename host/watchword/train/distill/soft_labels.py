@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from watchword.config import RunConfig
 from watchword.core import Geometry
@@ -22,6 +21,7 @@ from watchword.data.cache import cache_path, compute_rows, read_cached, write_ca
 from watchword.data.job_keys import job_key
 from watchword.data.jobs import Job, Recipe
 from watchword.data.plan import Features
+from watchword.progress import Progress
 from watchword.train.distill.encoding import encode, share_of
 from watchword.train.distill.teacher import Teacher
 
@@ -95,15 +95,14 @@ class _Labeller:
         known = [read_cached(path) for path in paths]
         missing = [i for i, logits in enumerate(known) if logits is None]
         rows = self._rows([jobs[i] for i in missing], title) if missing else []
-        hidden = None if self.progress else True  # None: hidden unless stderr is a terminal
-        with tqdm(total=len(missing), desc=f"{title:<10}", unit=" jobs", disable=hidden) as bar:
+        with Progress(title, len(missing), "jobs", self.progress) as bar:
             for first in range(0, len(missing), _GROUP):
                 group = missing[first : first + _GROUP]
                 found = self._logits(rows[first : first + _GROUP], [lengths[i] for i in group])
                 for i, logits in zip(group, found, strict=True):
                     write_cached(paths[i], logits)
                     known[i] = logits
-                bar.update(len(group))
+                bar.add(len(group))
         return [logits for logits in known if logits is not None]
 
     def _key(self, job: Job) -> str:

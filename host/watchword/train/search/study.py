@@ -29,6 +29,7 @@ from watchword.config import RunConfig, adjusted
 from watchword.errors import WatchwordError
 from watchword.files import check_folder
 from watchword.processes import end_with_parent
+from watchword.progress import Progress
 from watchword.train.metrics import Metrics
 from watchword.train.run import train_run
 from watchword.train.search.footprint import Footprint, measure_footprint
@@ -212,13 +213,12 @@ def _work(study: Study, plan: StudyPlan, worker: int) -> None:
     """Run trials until the study has enough, or the time is over."""
     optuna = load_optuna()
     ends = time.monotonic() + (plan.timeout_s if plan.timeout_s is not None else float("inf"))
-    hidden = None if plan.progress else True  # None: hidden unless stderr is a terminal
-    with tqdm(total=plan.trials, desc="search", unit=" trials", disable=hidden) as bar:
+    with Progress("search", plan.trials, "trials", plan.progress) as bar:
         objective = _Objective(plan, study, bar)
         while time.monotonic() < ends:
             optuna.storages.fail_stale_trials(study)
             done = finished(study)
-            bar.update(done - bar.n)
+            bar.reach(done)
             states = [t.state for t in study.get_trials(deepcopy=False)]
             if done >= plan.trials:
                 return
@@ -244,7 +244,7 @@ class _Objective:
 
     plan: StudyPlan
     study: Study
-    bar: tqdm
+    bar: Progress
     failures: int = 0  # in a row
     rejections: int = 0  # in a row
     reason: str = ""  # of the last of them
@@ -311,7 +311,7 @@ class _Objective:
             if stage != "float":  # QAT is short and starts from the network that was compared
                 return
             trial.report(found.decisive, epoch)
-            self.bar.set_postfix_str(f"trial {trial.number}, epoch {epoch}: {found.decisive:.4f}")
+            self.bar.add(0, f"trial {trial.number}, epoch {epoch}: {found.decisive:.4f}")
             if trial.should_prune():
                 self._say(
                     f"trial {trial.number} cut short after epoch {epoch}: validation {found.decisive:.4f}"
