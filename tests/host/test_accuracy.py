@@ -391,19 +391,25 @@ def test_a_section_is_replaced_and_the_rest_of_the_page_stays() -> None:
 
 @pytest.mark.real
 @pytest.mark.skipif("WATCHWORD_DATA" not in os.environ, reason="no real recordings")
-def test_the_peer_finds_the_words_it_is_known_to_find(real_data: Path, tmp_path: Path) -> None:
-    """Of the 80 held-out words, with a second of silence around, it misses none at its own cutoff."""
+@pytest.mark.parametrize(
+    ("package", "known"), [(peer.PYMICRO, 80), (peer.OPENWAKEWORD, 77)], ids=("pymicro", "openwakeword")
+)
+def test_a_peer_finds_the_words_it_is_known_to_find(
+    package: peer.Package, known: int, real_data: Path, tmp_path: Path
+) -> None:
+    """Of the 80 held-out words, with a second of silence around, at its own cutoff."""
     try:
-        python = peer.install(peer.PYMICRO, benchmark.CACHE)
+        python = peer.install(package, benchmark.CACHE)
     except WatchwordError as error:
         pytest.skip(str(error))
     silence = np.zeros(RATE, np.int16)
     files = [
         f for split in ("dev", "test") for f in sorted((real_data / "clips" / split / "alexa").iterdir())
     ]
-    with closing(peer.Peer(peer.PYMICRO, python, "alexa", tmp_path)) as theirs:
+    with closing(peer.Peer(package, python, "alexa", tmp_path)) as theirs:
         peaks = [
             theirs.trace(np.concatenate([silence, soundfile.read(f, dtype="int16")[0], silence])).levels.max()
             for f in files
         ]
-        assert len(peaks) == 80 and all(peak > theirs.info.cutoff for peak in peaks)
+        found = sum(peak > theirs.info.cutoff for peak in peaks)
+    assert len(peaks) == 80 and abs(found - known) <= 1  # processors round differently
