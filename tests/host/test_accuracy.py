@@ -387,6 +387,7 @@ def test_a_section_is_replaced_and_the_rest_of_the_page_stays() -> None:
     assert text.startswith("# Accuracy") and "stale" not in text and "By hand." in text
     assert text.index("new") < text.index("By hand.") < text.index("other")
     assert page.put_section(text, "alexa", "new") == text
+    assert page.put_section(text.replace("# Accuracy", "# An older title"), "alexa", "new") == text
 
 
 @pytest.mark.real

@@ -27,6 +27,7 @@ number of false alarms pass. FRR is the share of words missed. Bounds are one-si
 count every clip once, however often it was heard, because draws of one clip are not independent.
 A **bold** verdict is clear: a sign test over the clips gives p < 0.05.
 """
+_BEGIN = "<!-- begin "
 _SHOWN = {
     AS_RECORDED: "the other audio as recorded",
     ALL: "that audio as recorded and in every other condition",
@@ -35,13 +36,17 @@ _SHOWN = {
 
 
 def put_section(page: str, word: str, section: str) -> str:
-    """The page with the section of `word` replaced, or added at the end; the rest stays as it is."""
-    first, last = f"<!-- begin {word} -->", f"<!-- end {word} -->"
+    """The page with the section of `word` replaced, or added at the end; the rest stays as it is.
+
+    What stands before the first section is the introduction, which is written anew.
+    """
+    _, found, sections = page.partition(_BEGIN)
+    page = f"{INTRODUCTION.strip()}\n\n{found}{sections}" if found else page.strip() or INTRODUCTION.strip()
+    first, last = f"{_BEGIN}{word} -->", f"<!-- end {word} -->"
     block = f"{first}\n{section.strip()}\n{last}"
-    page = page.strip() or INTRODUCTION.strip()
     before, found, rest = page.partition(first)
     if not found:
-        return f"{page}\n\n{block}\n"
+        return f"{page.rstrip()}\n\n{block}\n"
     return f"{before}{block}{rest.partition(last)[2]}".rstrip() + "\n"
 
 

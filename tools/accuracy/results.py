@@ -157,16 +157,16 @@ def count(
     heard: Sequence[ScoredTrial],
     sides: dict[str, Scores],
     thresholds: dict[str, float],
-    known: dict[str, str],
+    uses: dict[str, str],
 ) -> Figures:
-    """sides and thresholds (as shipped) by detector, ours first; known: see `sources_of`."""
+    """sides and thresholds (as shipped) by detector, ours first; uses: see `sources_of`."""
     pools = [pool for pool in POOLS if sides[OURS].hours[pool] > 0]
     return Figures(
         data=_describe(plan, sides[OURS].hours),
         equal_alarms={pool: _equal(sides, pool) for pool in pools},
         as_shipped={side: _as_shipped(sides[side], at, pools) for side, at in thresholds.items()},
         by_split=_by_split(sides),
-        by_source=sources_of(heard, thresholds, known, MOST_PER_HOUR),
+        by_source=sources_of(heard, thresholds, uses, MOST_PER_HOUR),
         highest={side: _highest(heard, side) for side in sides},
         curves={
             pool: {
