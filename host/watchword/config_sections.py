@@ -202,6 +202,9 @@ class TrainConfig:
     focal_gamma: float = _number(2.0, 0.0, 10.0)
     # Width by which the targets are drawn together: 0.1 aims at 0.95 and 0.05 instead of 1 and 0.
     label_smoothing: float = _number(0.0, 0.0, 0.4)
+    # Number of nats of log-odds per unit of the network's logit: above 1 the 8-bit score saturates later, so
+    # thresholds for few false alarms keep their resolution.
+    logit_scale: float = _number(2.0, 0.5, 8.0)
     # Weight of a segment without the word in the loss; one with the word weighs 1.
     negative_weight: float = _number(1.0, 0.01, 100.0)
     # Factor on negative_weight for segments that were drawn because they are hard.

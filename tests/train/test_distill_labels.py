@@ -89,7 +89,7 @@ class LoudnessTeacher:
     facts: dict[str, Any] = field(default_factory=dict)
     asked: int = 0
 
-    def logits(self, streams: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def log_odds(self, streams: Sequence[np.ndarray]) -> list[np.ndarray]:
         self.asked += len(streams)
         return [rows[6::3, 0] for rows in streams]
 

@@ -49,6 +49,8 @@ def test_divergence_against_its_definition() -> None:
     expected = np.mean(p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q)))
     logits = tf.constant(student[:, :, None, None])
     assert float(loss_of(3.0).divergence(logits, tf.constant(teacher))) == pytest.approx(expected, rel=1e-4)
+    halved = replace(loss_of(3.0), logit_scale=2.0).divergence(logits / 2.0, tf.constant(teacher))
+    assert float(halved) == pytest.approx(expected, rel=1e-4)
     weighed = float(loss_of(3.0, 0.5).loss(logits, tf.constant(teacher)))
     assert weighed == pytest.approx(0.5 * 9.0 * expected, rel=1e-4)
 
@@ -174,7 +176,7 @@ def test_a_head_on_embeddings_learns_the_word_and_is_kept(
     monkeypatch.setattr(head, "_train", fail)
     again = head.train_headed_teacher(Spectrum(), settings, features, progress=False)
     rows = [np.random.default_rng(0).normal(0, 9, (40, 20)).astype(np.float16)]
-    assert np.array_equal(teacher.logits(rows)[0], again.logits(rows)[0])
+    assert np.array_equal(teacher.log_odds(rows)[0], again.log_odds(rows)[0])
     with pytest.raises(AssertionError, match="trained again"):
         more = replace(settings, distill=replace(settings.distill, head_steps=810))
         head.train_headed_teacher(Spectrum(), more, features, progress=False)
@@ -192,7 +194,7 @@ def test_same_seed_same_head(config: RunConfig) -> None:
         np.random.random(7)  # whatever was random before
         teacher = train_headed_teacher(Spectrum(), settings, features, progress=False)
         rows = np.random.default_rng(0).normal(0, 9, (40, 20)).astype(np.float16)
-        return teacher.identity, teacher.logits([rows])[0]
+        return teacher.identity, teacher.log_odds([rows])[0]
 
     (a, first), (b, second) = opinion(), opinion()
     assert a == b and np.array_equal(first, second)

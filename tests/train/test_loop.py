@@ -51,6 +51,8 @@ def test_loss_of_every_segment(gamma: float) -> None:
     ]
     assert found[1:] == pytest.approx(np.array(plain) * [0.5, 2.0, 0.5], rel=1e-4)
     assert float(loss(logits[:, :, None, None], positive, hard)) == pytest.approx(found.mean(), rel=1e-5)
+    scaled = replace(loss, logit_scale=2.0)(logits[:, :, None, None] / 2.0, positive, hard)
+    assert float(scaled) == pytest.approx(found.mean(), rel=1e-5)
 
 
 @pytest.mark.train

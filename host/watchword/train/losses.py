@@ -25,6 +25,7 @@ class SegmentLoss:
     focal_gamma: float = 0.0  # 0 = plain cross-entropy
     negative_weight: float = 1.0
     hard_weight: float = 1.0  # times negative_weight, for negatives drawn as hard ones
+    logit_scale: float = 1.0  # the loss takes logits times this for the log-odds
 
     def __call__(self, logits: Any, positive: Any, hard: Any) -> Any:
         """The mean over the segments, a scalar; arguments as `segments` takes them."""
@@ -36,7 +37,7 @@ class SegmentLoss:
         logits: [batch, n, 1, 1]; positive, hard: float32 [batch], 1 or 0.
         """
         tf = load_tensorflow()
-        logits = tf.cast(logits[:, :, 0, 0], tf.float32)
+        logits = self.logit_scale * tf.cast(logits[:, :, 0, 0], tf.float32)
         averaged = tf.nn.avg_pool1d(logits[:, :, None], self.smoothing, 1, "VALID")[:, :, 0]
         missed = self._error(tf.reduce_max(averaged[:, -self.word_windows :], axis=1), True)
         worst = self._error(tf.reduce_max(averaged, axis=1), False)
@@ -64,4 +65,5 @@ def make_loss(train: TrainConfig, smoothing: int, geometry: Geometry) -> Segment
         train.focal_gamma if train.loss == "focal" else 0.0,
         train.negative_weight,
         train.hard_negative_weight,
+        train.logit_scale,
     )

@@ -63,7 +63,7 @@ def make_distillation(
         else load_keras_teacher(Path(settings.teacher), config)
     )
     labels = make_soft_labels(teacher, features, config, progress)
-    loss = DistillationLoss(labels, geometry, settings.temperature, settings.weight)
+    loss = DistillationLoss(labels, geometry, settings.temperature, settings.weight, config.train.logit_scale)
     return Distillation(loss, teacher.facts)
 
 

@@ -99,7 +99,8 @@ def train_headed_teacher(
     scorer = Scorer(architectures.logits_of(network), geometry)
     weights = hashlib.sha256((kept / _WEIGHTS).read_bytes()).hexdigest()
     identity = f"{identity} {weights}"  # two machines may train the same head to different weights
-    return NetworkTeacher(identity, encoder, standard, scorer, facts | {"validation": notes["validation"]})
+    facts |= {"validation": notes["validation"]}
+    return NetworkTeacher(identity, encoder, standard, scorer, facts, config.train.logit_scale)
 
 
 def _geometry(encoder: PretrainedEncoder) -> Geometry:

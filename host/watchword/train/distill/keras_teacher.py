@@ -62,6 +62,7 @@ def load_keras_teacher(folder: Path, student: RunConfig) -> NetworkTeacher:
         normalise,
         Scorer(architectures.logits_of(network), geometry),
         _facts(folder, config, int(network.count_params())),
+        config.train.logit_scale,
     )
 
 

@@ -25,9 +25,10 @@ class DistillationLoss:
     geometry: Geometry  # the student's
     temperature: float
     weight: float
+    logit_scale: float = 1.0  # of the student: its log-odds are its logits times this
 
     def targets(self, batch: Batch) -> np.ndarray:
-        """The teacher's logits for every score of `batch`, float32 [size, scores]; NaN where it has none."""
+        """The teacher's log-odds for every score of `batch`, float32 [size, scores]; NaN where unknown."""
         return self.labels.of(batch, self.geometry)
 
     def loss(self, logits: Any, targets: Any) -> Any:
@@ -39,7 +40,7 @@ class DistillationLoss:
         tf = load_tensorflow()
         known = tf.math.is_finite(targets)
         teacher = tf.where(known, targets, 0.0) / self.temperature
-        student = tf.cast(logits[:, :, 0, 0], tf.float32) / self.temperature
+        student = tf.cast(logits[:, :, 0, 0], tf.float32) * (self.logit_scale / self.temperature)
         score = tf.sigmoid(teacher)
         divergence = tf.nn.softplus(student) - tf.nn.softplus(teacher) - score * (student - teacher)
         known = tf.cast(known, tf.float32)

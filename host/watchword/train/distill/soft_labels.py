@@ -118,7 +118,7 @@ class _Labeller:
 
     def _logits(self, jobs: Sequence[np.ndarray], lengths: Sequence[int]) -> list[np.ndarray]:
         streams = [list(rows) if rows.ndim == 3 else [rows] for rows in jobs]
-        logits = iter(self.teacher.logits([stream for group in streams for stream in group]))
+        logits = iter(self.teacher.log_odds([stream for group in streams for stream in group]))
         hop, geometry = self.config.features.hop_samples, self.teacher.geometry
         return [
             np.stack(

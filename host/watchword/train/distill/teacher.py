@@ -1,4 +1,4 @@
-"""What a teacher is: a network that labels streams with logits, which a smaller network learns to give."""
+"""What a teacher is: a network that labels streams with log-odds, which a smaller network learns to give."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from watchword.train.scoring import Scorer
 
 
 class Teacher(Protocol):
-    """Gives logits at its own score times; `soft_labels` interpolates them to the student's."""
+    """Gives log-odds at its own score times; `soft_labels` interpolates them to the student's."""
 
     @property
     def identity(self) -> str:
@@ -32,7 +32,7 @@ class Teacher(Protocol):
     def facts(self) -> dict[str, Any]:
         """What it is and how accurate, for metrics.json."""
 
-    def logits(self, streams: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def log_odds(self, streams: Sequence[np.ndarray]) -> list[np.ndarray]:
         """float32 [geometry.scores(rows)] of each stream [rows, width]; its last score may be missing."""
 
 
@@ -45,16 +45,17 @@ class NetworkTeacher:
     normalise: Callable[[np.ndarray], np.ndarray]  # a stream as the encoder gives it -> int8 [rows, width]
     scorer: Scorer
     facts: dict[str, Any]
+    logit_scale: float  # of its training
 
     @property
     def geometry(self) -> Geometry:
         return self.scorer.geometry
 
-    def logits(self, streams: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def log_odds(self, streams: Sequence[np.ndarray]) -> list[np.ndarray]:
         """All streams together: windows that reach from one into the next are left out."""
         stride = self.geometry.stride_rows
         whole = [self.normalise(stream)[: len(stream) // stride * stride] for stream in streams]
-        joined = self.scorer.logits(np.concatenate(whole))
+        joined = self.logit_scale * self.scorer.logits(np.concatenate(whole))
         starts = np.cumsum([0] + [len(rows) // stride for rows in whole])
         return [
             joined[start : start + self.geometry.scores(len(rows))]
