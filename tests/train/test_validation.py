@@ -129,6 +129,28 @@ def test_false_alarms_of_every_source_with_bounds_the_worst_first() -> None:
     assert "talk" in table and "0.03 to 2.37" in table
 
 
+def test_misses_of_every_corpus_that_says_the_word() -> None:
+    """People of another corpus are told apart from those of the training corpus."""
+    rows = np.zeros((400, 40), np.int8)
+    ends = GEOMETRY.score_samples(GEOMETRY.scores(len(rows)))
+    heard, missed = np.full(len(ends), 255, np.uint8), np.zeros(len(ends), np.uint8)
+    word = (int(ends[60]), int(ends[90]))
+    streams = (
+        ValidationStream(rows, word, "clean", 5.5, "lab"),
+        ValidationStream(rows, word, "5 dB", 5.5, "phone"),
+        ValidationStream(rows, word, "clean", 5.5, "phone"),
+        ValidationStream(rows, None, "clean", 3600.0, "talk"),
+    )
+    found = ValidationSet(streams, (rows,) * 4, GEOMETRY).measure(
+        lambda _: [heard, missed, heard, missed], core.DetectorConfig()
+    )
+    figures = found.figures(core.DetectorConfig()).word_sources
+    assert [(name, f.positives, f.misses, f.frr) for name, f in figures.items()] == [
+        ("phone", 2, 1, 0.5),
+        ("lab", 1, 0, 0.0),
+    ]
+
+
 def of_sources(words: list[float], alarms: dict[str, tuple[float, list[float]]]) -> ValidationScores:
     """Hours and alarm peaks of each source, and the peaks of the words."""
     sources = tuple(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from watchword.evaluate.metrics import AlarmRate
+from watchword.evaluate.metrics import AlarmRate, GroupFigures
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class OperatingFigures:
     # false alarms at that threshold by source, the most per hour first; a source's recordings are heard
     # clean and in a noisy room, and its hours count both
     sources: dict[str, AlarmRate] = field(default_factory=dict)
+    # misses at that threshold by source of the words, the most first; all conditions and draws count
+    word_sources: dict[str, GroupFigures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

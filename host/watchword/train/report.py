@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from watchword.evaluate.metrics import AlarmRate
+from watchword.evaluate.metrics import AlarmRate, GroupFigures
 from watchword.train.metrics import Metrics, OperatingFigures
 
 
@@ -26,7 +26,7 @@ def summary(metrics: Metrics, folder: Path) -> str:
         f"FAH {final.fah_at_high:.2f} (95 % bound {final.fah_at_high_upper95:.2f}), median latency "
         + ("unknown" if latency is None else f"{latency:.0f} ms")
     )
-    lines += source_table(final.sources)
+    lines += [*source_table(final.sources), *_word_table(final.word_sources)]
     if metrics.calibration:
         lines.append(f"threshold calibrated for {metrics.calibration['target_fah']:g} false alarms per hour")
     lines += [f"{f['severity']}: {f['what']} ({f['remedy']})" for f in metrics.findings]
@@ -58,6 +58,17 @@ def source_table(sources: dict[str, AlarmRate]) -> list[str]:
             bounds = f"{rate.fah_lower95:.2f} to {rate.fah_upper95:.2f}"
             lines.append(f"{start}{rate.fah:>8.2f}  {bounds}")
     return lines
+
+
+def _word_table(sources: dict[str, GroupFigures]) -> list[str]:
+    """Misses of each source of words, where there are several."""
+    if len(sources) < 2:
+        return []
+    wide = max(len(shown_source(name)) for name in sources)
+    return [f"{'words of':<{wide}}{'heard':>8}{'missed':>8}{'FRR, %':>8}"] + [
+        f"{shown_source(name):<{wide}}{found.positives:>8}{found.misses:>8}{100 * (found.frr or 0.0):>8.1f}"
+        for name, found in sources.items()
+    ]
 
 
 def shown_source(name: str) -> str:

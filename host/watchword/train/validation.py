@@ -21,11 +21,14 @@ from watchword.data.jobs import CONDITIONS
 from watchword.data.plan import ValidationStream
 from watchword.evaluate.metrics import (
     AlarmRate,
+    GroupFigures,
     alarm_rate,
+    group_figures,
     in_window,
     poisson_upper,
     stretch_peaks,
     threshold_for,
+    worst_first,
 )
 from watchword.train.metrics import OperatingFigures
 
@@ -61,6 +64,8 @@ class ValidationScores:
     low_q15: int = 0  # the least a threshold can be; lower scores are no events, on words neither
     # Of each recording without the word, under its condition: the highest average.
     negative_peaks: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    # The peaks of the words again, in all conditions, by the source that says them.
+    word_sources: dict[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def alarm_peaks(self) -> np.ndarray:
@@ -75,6 +80,14 @@ class ValidationScores:
         """False alarms of every source, the most per hour first."""
         rates = {source.name: source.rate_at(high) for source in self.sources}
         return dict(sorted(rates.items(), key=lambda item: -(item[1].fah or 0.0)))
+
+    def word_sources_at(self, high: float) -> dict[str, GroupFigures]:
+        """Misses of every source of words, the most first."""
+        found = {
+            name: group_figures(len(peaks), int(np.sum(peaks < spec.q15(high))), alarm_rate(0, 0.0))
+            for name, peaks in self.word_sources.items()
+        }
+        return dict(worst_first(found))
 
     def frr(self, alarms: int) -> dict[str, float]:
         """Share of words missed in each condition when at most `alarms` false alarms are allowed."""
@@ -156,6 +169,7 @@ class ValidationScores:
             rank=self.rank,
             source_rank=self.source_rank,
             sources=self.sources_at(detector.high),
+            word_sources=self.word_sources_at(detector.high),
         )
 
 
@@ -185,6 +199,7 @@ class ValidationSet:
     ) -> ValidationScores:
         """`score` turns int8 rows of the streams into their raw scores, uint8 [n] each."""
         words: dict[str, list[int]] = {name: [] for name in CONDITIONS}
+        spoken: dict[str, list[int]] = defaultdict(list)
         alarms: dict[str, list[int]] = {name: [] for name in self.source_hours}
         latencies: list[float] = []
         delays: list[float] = []
@@ -199,6 +214,7 @@ class ValidationSet:
             start, end = stream.word
             inside = in_window(ends, (start, end))
             words[stream.condition].append(int(smoothed[inside].max(initial=0)))
+            spoken[stream.source].append(words[stream.condition][-1])
             hits = [ends[i] for i in fired if inside[i]]
             if hits:
                 delays.append(
@@ -215,6 +231,7 @@ class ValidationSet:
             np.array(delays),
             detector.low_q15,
             np.array(quiet, int),
+            {name: np.array(found) for name, found in spoken.items()},
         )
 
 
