@@ -48,6 +48,12 @@ def same(a: str, b: str) -> bool:
     return fold(a) == fold(b)
 
 
+def spoken(text: str) -> list[str]:
+    """The words of a text as they are read aloud: case and apostrophes kept, marks and underscores not."""
+    kept = written(text)
+    return "".join(c if _is_letter(c) or c == "'" else " " for c in kept).split()
+
+
 def says(text: str, phrase: str) -> bool:
     """Whether the words of `phrase` stand in `text`, one after another."""
     said, sought = fold(text), fold(phrase)

@@ -298,7 +298,7 @@ def test_a_missing_program_says_how_to_install_it(monkeypatch: pytest.MonkeyPatc
 def test_one_voice_cannot_be_split(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     engine = voices.Flite()
     engine.speakers = ("slt",)
-    monkeypatch.setattr(synth, "open_engines", lambda names, voices: [engine])
+    monkeypatch.setattr(synth, "open_engines", lambda names, voices, language: [engine])
     with pytest.raises(WatchwordError, match="no voice is left for val"):
         synth.synthesise(PHRASE, tmp_path)
 

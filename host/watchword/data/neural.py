@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from importlib.util import find_spec
@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from watchword import project
-from watchword.data import kokoro_styles
+from watchword.data import kokoro_styles, kokoro_symbols
 from watchword.data.engine import Delivery
+from watchword.data.languages import ENGLISH, Language
 from watchword.data.speech_tools import ipa
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
@@ -43,24 +44,8 @@ class Kokoro:
     _RATE_HZ = 24_000
     _MOST_TOKENS = 500
     _SPEEDS = (0.65, 1.55)
-    # espeak-ng's IPA to the symbols the network learned; longer ones first. "\u200d" ties two letters.
-    _SYMBOLS = (
-        ("e\u200dɪ", "A"),
-        ("a\u200dɪ", "I"),
-        ("a\u200dʊ", "W"),
-        ("ɔ\u200dɪ", "Y"),
-        ("o\u200dʊ", "O"),
-        ("ə\u200dʊ", "Q"),
-        ("t\u200dʃ", "ʧ"),
-        ("d\u200dʒ", "ʤ"),
-        ("ɚ", "əɹ"),
-        ("ɐ", "ə"),
-        ("r", "ɹ"),
-        ("ɾ", "T"),
-        ("\u200d", ""),
-    )
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language = ENGLISH) -> None:
         need("onnxruntime", *self._MODEL, self._VOCABULARY)
         parts = [(Path(str(files(package))) / "part.bin").read_bytes() for package in self._MODEL]
         data = Path(str(files(self._VOCABULARY))) / "data"
@@ -73,13 +58,16 @@ class Kokoro:
         self._folder = kokoro_voices()
         self.version = f"kokoro-v1.0.int8 {KOKORO_VOICES}"
         names = sorted(path.stem for path in self._folder.glob("*.bin"))
-        # English voices first, so that no pair mixes an English with a foreign one.
-        names.sort(key=lambda name: name[0] not in "ab")
+        # Native voices first, so that no pair of theirs mixes in a foreign one.
+        names.sort(key=lambda name: name[0] not in language.kokoro)
         self._pairs = {f"{a}-{b}": (a, b) for a, b in zip(names[::2], names[1::2], strict=False)}
         self.speakers = tuple(self._pairs)
         self._session = session(model)
+        self._language = language
 
     def draw(self, speaker: str, rng: np.random.Generator, among: Sequence[str] = ()) -> Delivery:
+        accents = self._language.espeak
+        british = self._language == ENGLISH and speaker[0] == "b"
         others = [name for pair in dict.fromkeys((speaker, *among)) for name in self._pairs[pair]]
         sound, prosody = kokoro_styles.draw(self._pairs[speaker], others, rng)
         slow, fast = np.log(self._SPEEDS)
@@ -87,20 +75,18 @@ class Kokoro:
             "sound": sound,
             "prosody": prosody,
             "speed": round(float(np.exp(rng.uniform(slow, fast))), 3),
-            "accent": "en-gb" if speaker[0] == "b" else "en-us",
+            "accent": accents[1] if british else accents[0],
             "tract": round(float(rng.uniform(0.95, 1.06)), 3),
         }
 
     def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
-        accent = str(delivery["accent"])
-        said = sounds_of(text, delivery)
-        # The long-vowel mark belongs to its British symbols; American r-coloured vowels spell their r.
-        replacements: Sequence[tuple[str, str]] = self._SYMBOLS
-        if accent == "en-us":
-            replacements = (("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ː", ""), *self._SYMBOLS)
-        for symbol, learned in replacements:
-            said = said.replace(symbol, learned)
-        tokens = [self._tokens[symbol] for symbol in said if symbol in self._tokens][: self._MOST_TOKENS]
+        accent, prescribed = str(delivery["accent"]), delivery.get("ipa")
+        if prescribed:
+            said = kokoro_symbols.of_ipa(str(prescribed), accent)
+        else:
+            said = kokoro_symbols.of(text, accent)
+        require_known(said, self._tokens, text, self.name)
+        tokens = [self._tokens[symbol] for symbol in said][: self._MOST_TOKENS]
         if not tokens:
             return np.zeros(0, np.float32), self._RATE_HZ
         recipes = str(delivery["sound"]), str(delivery["prosody"])
@@ -169,6 +155,17 @@ def need(*modules: str) -> None:
     for module in modules:
         if find_spec(module) is None:
             raise WatchwordError(f"the Python package {module} is not installed", "", _EXTRA)
+
+
+def require_known(said: str, known: Container[str], text: str, engine: str) -> None:
+    """A sound left out would make another word of it."""
+    unknown = next((symbol for symbol in said if symbol not in known), None)
+    if unknown is not None:
+        raise WatchwordError(
+            f"{engine} never learned the sound '{unknown}' of '{text}'",
+            "",
+            "leave this voice out, or spell the phrase otherwise",
+        )
 
 
 def session(model: bytes) -> Any:

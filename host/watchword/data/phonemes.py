@@ -1,4 +1,4 @@
-"""Phonemes of English text (from espeak-ng) and how far apart two strings of them are."""
+"""Phonemes of a text (from espeak-ng; Mandarin's from pinyin) and how far apart two strings of them are."""
 
 from __future__ import annotations
 
@@ -6,48 +6,66 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from watchword import words
+from watchword.data import pinyin
+from watchword.data.languages import ENGLISH, Language, as_read
 from watchword.data.speech_tools import espeak
 from watchword.errors import WatchwordError
 
 Phonemes = tuple[str, ...]
 
-ACCENT = "en-us"
 CLOSEST = 0.9  # what is nearer to a phrase than this (about one vowel changed) is the phrase itself
 _INDEL_COST = 0.8
 _SCHWA_INDEL_COST = 0.5
 _SAME_CLASS_COST = 0.6
 _VOICING_COST = 0.4
-_VOWELS = frozenset("aeiouyæɐɑɒɔəɚɛɜɪʊʌᵻ")
-_CLASSES = ("pbtdkɡʔɾ", "fvθðszʃʒhx", "mnŋ", "lɹrwj")  # plosives, fricatives, nasals, approximants
-_VOICING = ("pb", "td", "kɡ", "fv", "θð", "sz", "ʃʒ", "tʃdʒ")
+_VOWELS = frozenset("aeiouyäãẽĩõũæøœɐɑɒɔəɚɛɜɤɨɪɯɵʉʊʌʏᵻ")
+_CLASSES = (
+    "pbtdkɡʔɾɖʈcɟqʦʨʥꭧ",  # plosives, and affricates, which begin with one
+    "fvθðszʃʒhxçɕʑʂʐʝɣβɸχʁɦ",  # fricatives
+    "mnŋɲɳɴ",  # nasals
+    "lɹrwjʎɥɰʋɻɽʀɫ",  # approximants, trills
+    "→↗↓↘",  # tones
+)
+_VOICING = ("pb", "td", "kɡ", "fv", "θð", "sz", "ʃʒ", "tʃdʒ", "ʈɖ", "ɕʑ", "tɕdʑ", "ʂʐ", "xɣ")
 
 
-def of(texts: Sequence[str]) -> list[Phonemes]:
+def of(texts: Sequence[str], language: Language = ENGLISH) -> list[Phonemes]:
     """Phonemes of each text, stress and punctuation left out; needs espeak-ng."""
-    plain = [" ".join(re.findall(r"[\w']+", text.replace("_", " "))) for text in texts]
-    unknown = [text for text in dict.fromkeys(plain) if text and text not in _known]
-    for first in range(0, len(unknown), 400):
-        batch = unknown[first : first + 400]
-        lines = _transcribe("\n".join(batch))
-        if len(lines) != len(batch):  # a text broke into several lines: ask for each alone
-            lines = [" ".join(_transcribe(text)) for text in batch]
-        _known.update(zip(batch, map(_parse, lines), strict=True))
-    return [_known[text] if text else () for text in plain]
+    plain = [" ".join(words.spoken(as_read(text, language))) for text in texts]
+    unknown = [text for text in dict.fromkeys(plain) if text and (language.code, text) not in _known]
+    for text, phonemes in zip(unknown, _of_plain(unknown, language), strict=True):
+        _known[language.code, text] = phonemes
+    return [_known[language.code, text] if text else () for text in plain]
 
 
-def word_by_word(texts: Sequence[str]) -> list[Phonemes]:
+def word_by_word(texts: Sequence[str], language: Language = ENGLISH) -> list[Phonemes]:
     """As `of`, but each word by itself: quick for many texts of few different words."""
-    words = [re.findall(r"[\w']+", text.lower()) for text in texts]
-    unique = list(dict.fromkeys(word for text in words for word in text))
-    spoken = dict(zip(unique, of(unique), strict=True))
-    return [tuple(phoneme for word in text for phoneme in spoken[word]) for text in words]
+    split = [words.spoken(text.lower()) for text in texts]
+    unique = list(dict.fromkeys(word for text in split for word in text))
+    spoken = dict(zip(unique, of(unique, language), strict=True))
+    return [tuple(phoneme for word in text for phoneme in spoken[word]) for text in split]
 
 
-_known: dict[str, Phonemes] = {}  # asking for a word takes a process: once is enough
+_known: dict[tuple[str, str], Phonemes] = {}  # asking for a word takes a process: once is enough
 
 
-def _transcribe(text: str) -> list[str]:
-    output = espeak(["-q", "--ipa", "--sep=_", "-v", ACCENT], text)
+def _of_plain(texts: Sequence[str], language: Language) -> list[Phonemes]:
+    if language.code == "zh":
+        return [tuple(re.findall(r"[^ʰ ]ʰ?", pinyin.symbols(text))) for text in texts]
+    voice = language.espeak[0]
+    found: list[Phonemes] = []
+    for first in range(0, len(texts), 400):
+        batch = texts[first : first + 400]
+        lines = _transcribe("\n".join(batch), voice)
+        if len(lines) != len(batch):  # a text broke into several lines: ask for each alone
+            lines = [" ".join(_transcribe(text, voice)) for text in batch]
+        found += map(_parse, lines)
+    return found
+
+
+def _transcribe(text: str, voice: str) -> list[str]:
+    output = espeak(["-q", "--ipa", "--sep=_", "-v", voice], text)
     try:
         return [line.strip() for line in output.decode().splitlines() if line.strip()]
     except UnicodeDecodeError as error:
@@ -57,7 +75,8 @@ def _transcribe(text: str) -> list[str]:
 
 
 def _parse(line: str) -> Phonemes:
-    bare = re.sub(r"\([^)]*\)|[ˈˌː\u200d\u0303-]", "", line)  # also "(en)" language switches
+    line = line.replace("??", "ʊɐ")  # German "ur", which espeak-ng 1.51 has no IPA for
+    bare = re.sub(r"\([^)]*\)|[ˈˌː\u200d-]", "", line)  # also "(en)" language switches
     return tuple(part for part in re.split(r"[_ ]+", bare) if part)
 
 

@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from watchword.data import languages
 from watchword.data.engine import Delivery
-from watchword.data.neural import need, session, sounds_of
+from watchword.data.languages import ENGLISH, Language
+from watchword.data.neural import need, require_known, session, sounds_of
 from watchword.errors import WatchwordError
 from watchword.typed_json import read_json
 
@@ -64,11 +66,11 @@ class Piper:
 
     reads_ipa = True
 
-    def __init__(self, model: Path | None = None) -> None:
+    def __init__(self, model: Path | None = None, language: Language = ENGLISH) -> None:
         need("onnxruntime", "onnx")
         self.name = "piper" if model is None else f"piper_{_slug(model.stem)}"
         model = _bundled() if model is None else _checked(model)
-        self._config = _read_config(Path(f"{model}.json"))
+        self._config = _read_config(Path(f"{model}.json"), language)
         self._ids = _speaker_ids(self._config, model)
         self.speakers = tuple(self._ids)
         self.licence = f"Piper voice {_said_name(model)}: {_licence(model)}"
@@ -95,7 +97,7 @@ class Piper:
     def speak(self, text: str, speaker: str, delivery: Delivery) -> tuple[np.ndarray, int]:
         config = self._config
         scales = [delivery["noise"], delivery["length"], delivery["noise_w"]]
-        ids = self._phoneme_ids(sounds_of(text, delivery).replace("\u200d", ""))
+        ids = self._phoneme_ids(sounds_of(text, delivery).replace("\u200d", ""), text)
         inputs: dict[str, np.ndarray] = {
             "input": np.array([ids], np.int64),
             "input_lengths": np.array([len(ids)], np.int64),
@@ -108,12 +110,13 @@ class Piper:
             inputs[name] = rng.standard_normal(NOISE_VALUES, np.float32)
         return self._session.run(None, inputs)[0].ravel(), config.audio.sample_rate
 
-    def _phoneme_ids(self, said: str) -> list[int]:
+    def _phoneme_ids(self, said: str, text: str) -> list[int]:
         known = self._config.phoneme_id_map
+        require_known(said, known, text, self.name)
         pad = known["_"]
         ids = [*known["^"], *pad]
         for symbol in said:
-            ids += [*known[symbol], *pad] if symbol in known else []
+            ids += [*known[symbol], *pad]
         return [*ids, *known["$"]]
 
 
@@ -132,7 +135,7 @@ def _checked(model: Path) -> Path:
     return model
 
 
-def _read_config(path: Path) -> _Config:
+def _read_config(path: Path, language: Language) -> _Config:
     config = read_json(path, _Config, "take the .json file that came with the voice")
     if config.phoneme_type != "espeak":
         what = f"reads '{config.phoneme_type}', not the phonemes of espeak-ng"
@@ -141,9 +144,9 @@ def _read_config(path: Path) -> _Config:
     if missing:
         what = f"phoneme_id_map lacks '{missing[0]}', which frames every text"
         raise WatchwordError(what, path, "take the .json file that came with the voice")
-    if not config.espeak.voice.startswith("en"):
-        what = f"speaks another language than English: {config.espeak.voice}"
-        raise WatchwordError(what, path, "use a voice whose name begins with en_")
+    if languages.base_code(config.espeak.voice) != language.code:
+        what = f"speaks another language than {language.name}: {config.espeak.voice}"
+        raise WatchwordError(what, path, f"use a voice whose name begins with {language.code}_")
     return config
 
 

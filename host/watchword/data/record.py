@@ -19,6 +19,7 @@ from watchword.data import phrases
 from watchword.data.clip_sources import LABEL_FOLDERS
 from watchword.data.corpus import NOBODY, SPLIT_NAMES
 from watchword.data.endpoint import utterances, word_bounds
+from watchword.data.languages import ENGLISH, Language
 from watchword.data.microphone import Meter, Source, level_dbfs
 from watchword.errors import WatchwordError
 from watchword.files import numbered
@@ -150,10 +151,10 @@ def word_prompts(word: str) -> Iterator[str]:
     return (f'say "{word}" {style}' for style in cycle(STYLES))
 
 
-def other_prompts(word: str, seed: int = 1) -> Iterator[str]:
+def other_prompts(word: str, language: Language = ENGLISH, seed: int = 1) -> Iterator[str]:
     """Endless: what sounds like the word and is not it, and plain sentences, in turn."""
-    near = [miss.text for miss in phrases.near_misses(word)]
-    sentences = phrases.paragraphs(word, np.random.default_rng(seed), (1, 1))
+    near = [miss.text for miss in phrases.near_misses(word, language)]
+    sentences = phrases.paragraphs(word, np.random.default_rng(seed), (1, 1), language)
     for first in cycle(range(0, max(1, len(near)), 3)):
         if near:
             yield "say, with pauses: " + " … ".join(near[first : first + 3])

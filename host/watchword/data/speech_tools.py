@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -39,11 +40,15 @@ def _run(program: str, arguments: Sequence[str], text: str, success: tuple[int, 
     return done.stdout
 
 
+_MARKS = str.maketrans({a: f"{b} " for a, b in zip("，。、！？；।", ",.,!?;.", strict=True)})
+
+
 @lru_cache(maxsize=4096)
 def ipa(text: str, voice: str) -> str:
     """IPA of `text` as a voice of espeak-ng says it, with its sentence marks, which carry the melody."""
+    text = text.translate(_MARKS)
     lines = espeak(["-q", "--ipa=3", "-v", voice], text).decode(errors="replace").splitlines()
     marks = [c for c in text if c in ".,!?"]
     spoken = [line.strip() for line in lines if line.strip()]
     joined = [part + (marks[i] if i < len(marks) else "") for i, part in enumerate(spoken)]
-    return " ".join(joined)
+    return re.sub(r"\([^)]*\)", "", " ".join(joined))  # "(en)": what a foreign word is read as

@@ -20,11 +20,12 @@ import numpy as np
 import soxr
 
 from watchword import audio, spec, words
-from watchword.data import noise, phrases, revoice
+from watchword.data import languages, noise, phrases, revoice
 from watchword.data.corpus import SPLITS, Clip, read_manifest, write_manifest
 from watchword.data.discovery import MANIFEST
 from watchword.data.endpoint import word_bounds
 from watchword.data.engine import Engine
+from watchword.data.languages import ENGLISH, Language
 from watchword.data.pronunciations import vary_near_miss, vary_positive
 from watchword.data.utterances import RECIPE, Utterance, VoiceChooser, hash_of
 from watchword.data.voices import open_engines
@@ -65,6 +66,7 @@ def synthesise(
     splits: Sequence[str] = SPLITS,
     revoiced: int = 0,
     piper_voices: Sequence[Path] = (),
+    language: Language = ENGLISH,
 ) -> Synthesis:
     """Make `positives` clips of `phrase` and `negative_minutes` of other speech in `out`, with a manifest.
 
@@ -76,18 +78,18 @@ def synthesise(
         raise WatchwordError("a negative amount of speech", "", "give a count and minutes of zero or more")
     if revoiced:
         revoice.require()
-    phrase = phrases.check_phrase(phrase)
-    _require_same_phrase(out, phrase)
-    opened = open_engines(engines, piper_voices)
+    phrase = phrases.check_phrase(phrase, language)
+    _require_same_phrase(out, phrase, language)
+    opened = open_engines(engines, piper_voices, language)
     chooser = VoiceChooser(opened, seed, revoiced)
-    renderer = _Renderer(out, opened, jobs or os.cpu_count() or 1, progress)
+    renderer = _Renderer(out, opened, jobs or os.cpu_count() or 1, progress, language)
     try:
-        spoken = [u for u in _positives(phrase, positives, chooser, seed) if u.split in splits]
+        spoken = [u for u in _positives(phrase, positives, chooser, seed, language) if u.split in splits]
         clips = renderer.render_all(iter(spoken), len(spoken))
         for split in splits:
             for kind, minutes in _negative_minutes(split, negative_minutes).items():
-                texts = _negative_texts(phrase, kind, _rng(seed, split, kind, "texts"))
-                vary = vary_near_miss(phrase) if kind == "near-miss" else None
+                texts = _negative_texts(phrase, kind, _rng(seed, split, kind, "texts"), language)
+                vary = vary_near_miss(phrase) if kind == "near-miss" and language == ENGLISH else None
                 utterances = chooser.utterances(texts, "negative", split, kind, _rng(seed, split, kind), vary)
                 clips += renderer.render_minutes(utterances, minutes, f"{split} {kind}")
         clips += _noise_beds(out, clips, splits, seed)
@@ -96,8 +98,8 @@ def synthesise(
     return Synthesis(clips, renderer.made, _publish(out, clips))
 
 
-def _require_same_phrase(out: Path, phrase: str) -> None:
-    """Clips of another phrase would be deleted as ones that this run does not need."""
+def _require_same_phrase(out: Path, phrase: str, language: Language) -> None:
+    """Clips of another phrase or language would be deleted as ones that this run does not need."""
     manifest = out / MANIFEST
     clips = read_manifest(manifest) if manifest.is_file() else []
     for clip in clips:
@@ -107,6 +109,13 @@ def _require_same_phrase(out: Path, phrase: str) -> None:
                 out,
                 "give another --out, or delete this folder",
             )
+        code = languages.code_of(clip.source)
+        if clip.label == "positive" and clip.synthetic and code != language.code:
+            raise WatchwordError(
+                f"holds clips in the language {code}, not {language.code}",
+                out,
+                "give another --out, or delete this folder; scan reads several folders into one manifest",
+            )
 
 
 # ── Planning ─────────────────────────────────────────────────────────────────────────────────
@@ -115,13 +124,16 @@ def _rng(seed: int, *purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32("/".join(purpose).encode())])
 
 
-def _positives(phrase: str, count: int, chooser: VoiceChooser, seed: int) -> Iterator[Utterance]:
+def _positives(
+    phrase: str, count: int, chooser: VoiceChooser, seed: int, language: Language = ENGLISH
+) -> Iterator[Utterance]:
     held_out = {split: round(POSITIVE_SHARES[split] * count) for split in ("val", "test")}
     for split, share in {"train": count - sum(held_out.values()), **held_out}.items():
         rng = _rng(seed, split, "wake")
         texts = (phrase + _ENDINGS[int(rng.integers(len(_ENDINGS)))] for _ in count_up())
         deliveries = _rng(seed, split, "wake", "delivery")
-        spoken = chooser.utterances(texts, "positive", split, "wake", deliveries, vary_positive)
+        vary = vary_positive if language == ENGLISH else None
+        spoken = chooser.utterances(texts, "positive", split, "wake", deliveries, vary)
         yield from islice(spoken, share)
 
 
@@ -131,11 +143,11 @@ def _negative_minutes(split: str, total: float) -> dict[str, float]:
     return {"near-miss": near, "speech": minutes - near}
 
 
-def _negative_texts(phrase: str, kind: str, rng: np.random.Generator) -> Iterator[str]:
+def _negative_texts(phrase: str, kind: str, rng: np.random.Generator, language: Language) -> Iterator[str]:
     if kind == "speech":
-        yield from phrases.paragraphs(phrase, rng)
+        yield from phrases.paragraphs(phrase, rng, language=language)
         return
-    misses = phrases.near_misses(phrase)
+    misses = phrases.near_misses(phrase, language)
     for _ in count_up():
         for index in rng.permutation(len(misses)):
             yield misses[index].text + _ENDINGS[int(rng.integers(len(_ENDINGS)))]
@@ -145,8 +157,10 @@ def _negative_texts(phrase: str, kind: str, rng: np.random.Generator) -> Iterato
 class _Renderer:
     """Speaks utterances in parallel, or finds them spoken."""
 
-    def __init__(self, folder: Path, engines: Sequence[Engine], jobs: int, progress: bool) -> None:
-        self._folder, self._progress = folder, progress
+    def __init__(
+        self, folder: Path, engines: Sequence[Engine], jobs: int, progress: bool, language: Language
+    ) -> None:
+        self._folder, self._progress, self._language = folder, progress, language
         self._engines = {engine.name: engine for engine in engines}
         self._pool = ThreadPoolExecutor(jobs)  # the work is in child processes or outside the lock
         self.made = 0
@@ -198,7 +212,8 @@ class _Renderer:
                 pcm = finish(utterance, signal)
                 audio.save(path, pcm)
                 self.made += 1
-            clips.append(_clip(utterance, path, pcm, engine.licence))
+            source = languages.source_of(utterance.engine, utterance.kind, self._language)
+            clips.append(_clip(utterance, path, pcm, source, engine.licence))
         return clips
 
 
@@ -227,7 +242,7 @@ def finish(utterance: Utterance, signal: np.ndarray) -> np.ndarray:
     return audio.to_int16(np.concatenate((lead, signal * gain, tail)))
 
 
-def _clip(utterance: Utterance, path: Path, pcm: np.ndarray, licence: str) -> Clip:
+def _clip(utterance: Utterance, path: Path, pcm: np.ndarray, source: str, licence: str) -> Clip:
     bounds: tuple[float | None, float | None] = (None, None)
     if utterance.label == "positive":
         start, end = word_bounds(pcm)
@@ -238,7 +253,7 @@ def _clip(utterance: Utterance, path: Path, pcm: np.ndarray, licence: str) -> Cl
         utterance.label,
         utterance.text.rstrip("".join(_ENDINGS)),
         f"{utterance.engine}-{utterance.speaker}",
-        f"synthetic {utterance.engine} {utterance.kind}",
+        source,
         pcm.size / spec.SAMPLE_RATE_HZ,
         *bounds,
         synthetic=True,

@@ -13,12 +13,13 @@ import numpy as np
 import soundfile
 
 from watchword.data.engine import Delivery, Engine
+from watchword.data.languages import ENGLISH, LANGUAGES, Language
 from watchword.data.speech_tools import espeak, flite
 from watchword.errors import WatchwordError
 
 
 class Espeak:
-    """espeak-ng: a formant synthesiser; about 60 variants, eight English accents."""
+    """espeak-ng: a formant synthesiser; about 60 variants, eight accents of English."""
 
     name = "espeak"
     reads_ipa = False
@@ -26,16 +27,24 @@ class Espeak:
     # Robots, effects and test voices say nothing about people; whispering is another task.
     _NOT_PEOPLE = re.compile(r"robo|demonic|announcer|fast|whisper|\s", re.IGNORECASE)
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language = ENGLISH) -> None:
         self.version = _first_line(espeak(["--version"]))
         self._variants: dict[str, list[str]] = {"default": [""]}
         for variant in _column(r"!v/(.+?)\s*(?:\(|$)", espeak(["--voices=variant"])):
             if not self._NOT_PEOPLE.search(variant):
                 self._variants.setdefault(self._family(variant), []).append(variant)
-        self._accents = _column(r"^\s*\d+\s+(en-\S+)\s+.*\sgmw/en", espeak(["--voices=en"]))
+        self._accents = self._accents_of(language)
         self.speakers = tuple(sorted(self._variants))
         if len(self.speakers) < 3 or not self._accents:
-            raise WatchwordError("espeak-ng lists no English voices", "", "apt install espeak-ng-data")
+            what = f"espeak-ng lists no {language.name} voices"
+            raise WatchwordError(what, "", "apt install espeak-ng-data")
+
+    @staticmethod
+    def _accents_of(language: Language) -> list[str]:
+        if language == ENGLISH:  # as many as there are
+            return _column(r"^\s*\d+\s+(en-\S+)\s+.*\sgmw/en", espeak(["--voices=en"]))
+        there = _column(r"^\s*\d+\s+(\S+)\s", espeak(["--voices"]))
+        return [accent for accent in language.espeak if accent in there]
 
     @staticmethod
     def _family(variant: str) -> str:
@@ -95,27 +104,48 @@ class Flite:
         return _streamed_wav(flite(["-voice", voice, *options, "-t", text, "-o", "/dev/stdout"]))
 
 
-def _piper(voice: Path | None = None) -> Engine:
+def _flite(language: Language) -> Engine:
+    return Flite()
+
+
+def _piper(language: Language, voice: Path | None = None) -> Engine:
     from watchword.data.piper import Piper  # needs onnxruntime, an extra
 
-    return Piper(voice)
+    return Piper(voice, language)
 
 
-def _kokoro() -> Engine:
+def _kokoro(language: Language) -> Engine:
     from watchword.data.neural import Kokoro
 
-    return Kokoro()
+    return Kokoro(language)
 
 
-ENGINES: Mapping[str, Callable[[], Engine]] = {
+ENGINES: Mapping[str, Callable[[Language], Engine]] = {
     "espeak": Espeak,
-    "flite": Flite,
+    "flite": _flite,
     "piper": _piper,
     "kokoro": _kokoro,
 }
+_SPEAK_ENGLISH_ONLY = ("flite", "piper")
 
 
-def open_engines(names: Sequence[str], piper_voices: Sequence[Path] = ()) -> list[Engine]:
+def engines_for(language: Language) -> tuple[str, ...]:
+    """Names of the engines that speak a language; files of Piper voices may speak any."""
+    silent = (
+        *(_SPEAK_ENGLISH_ONLY if language != ENGLISH else ()),
+        *(() if language.kokoro else ("kokoro",)),
+    )
+    return tuple(name for name in ENGINES if name not in silent)
+
+
+def default_engines(language: Language) -> tuple[str, ...]:
+    """Those that the operating system's packages bring."""
+    return tuple(name for name in engines_for(language) if name in ("espeak", "flite"))
+
+
+def open_engines(
+    names: Sequence[str], piper_voices: Sequence[Path] = (), language: Language = ENGLISH
+) -> list[Engine]:
     """The named engines and the voices of the files, ready to speak.
 
     WatchwordError with an install hint for an engine that is missing, and for a file that is no voice.
@@ -125,18 +155,26 @@ def open_engines(names: Sequence[str], piper_voices: Sequence[Path] = ()) -> lis
         raise WatchwordError(
             f"no speech engine '{','.join(unknown)}'", "", f"choose from {', '.join(ENGINES)}"
         )
-    engines = [_opened(name) for name in dict.fromkeys(names)]
+    able = engines_for(language)
+    mute = next((name for name in names if name not in able), None)
+    if mute is not None:
+        remedy = (
+            f"use --engines {','.join(able)} or a --piper-voice of that language, or record people: "
+            "watchword record"
+        )
+        raise WatchwordError(f"{mute} does not speak {language.name}", "", remedy)
+    engines = [_opened(name, language) for name in dict.fromkeys(names)]
     for path in dict.fromkeys(piper_voices):
-        voice = _piper(path)
+        voice = _piper(language, path)
         if voice.name in (engine.name for engine in engines):
             raise WatchwordError("there are two voices of this name", path, "rename one of them")
         engines.append(voice)
     return engines
 
 
-@lru_cache(maxsize=len(ENGINES))
-def _opened(name: str) -> Engine:
-    return ENGINES[name]()
+@lru_cache(maxsize=len(ENGINES) * len(LANGUAGES))
+def _opened(name: str, language: Language) -> Engine:
+    return ENGINES[name](language)
 
 
 def _streamed_wav(content: bytes) -> tuple[np.ndarray, int]:
