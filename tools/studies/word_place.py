@@ -1,6 +1,6 @@
 """How well the endpointer places the word of a clip in household noise, against its place without noise.
 
-    WATCHWORD_DATA=... python -m tools.studies.word_place [--seed 1]
+    WATCHWORD_DATA=... python -m tools.studies.word_place [--seed 1] [--method voice]
 
 Clips of the word from $WATCHWORD_DATA/manifest.csv (dev and test) lie behind and before recorded noise of
 $WATCHWORD_DATA/noise, at a ratio of the word's own power to the noise's. Known is the place that the
@@ -23,6 +23,7 @@ import numpy as np
 from watchword import audio, spec
 from watchword.data import mixing
 from watchword.data.endpoint import find_word
+from watchword.data.word_place import place_word
 from watchword.errors import WatchwordError
 
 RATE = spec.SAMPLE_RATE_HZ
@@ -48,6 +49,14 @@ class Placed:
     def off(self) -> int:
         """Clips whose start or end is off."""
         return int(np.sum(self.errors_s.max(axis=1) > OFF_S))
+
+
+def _with_voice(pcm: np.ndarray) -> tuple[int, int] | None:
+    place = place_word(pcm)
+    return None if place is None else (place.start, place.end)
+
+
+METHODS = {"energy": find_word, "voice": _with_voice}
 
 
 def clips_of_the_word(folder: Path) -> list[Path]:
@@ -78,7 +87,12 @@ def in_noise(
 
 
 def measure(
-    clips: Sequence[np.ndarray], noises: Sequence[Path], snr_db: float | None, lead_s: float, seed: int
+    clips: Sequence[np.ndarray],
+    noises: Sequence[Path],
+    snr_db: float | None,
+    lead_s: float,
+    seed: int,
+    method: str,
 ) -> Placed:
     """The endpointer on every clip, each in an excerpt of its own."""
     rng = np.random.default_rng(seed)
@@ -93,7 +107,7 @@ def measure(
         if snr_db is not None:
             length = clip.size + shift + round(TAIL_S * RATE)
             noise = mixing.excerpt(noises[int(rng.integers(len(noises)))], length, rng)
-        found = find_word(in_noise(clip, known, noise, snr_db, lead_s))
+        found = METHODS[method](in_noise(clip, known, noise, snr_db, lead_s))
         start, end = (shift + sample for sample in known)
         if found is None:
             errors.append((np.inf, np.inf))
@@ -117,7 +131,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seed", type=int, default=1, help="of the excerpts of noise [1]")
-    seed = parser.parse_args().seed
+    parser.add_argument("--method", choices=METHODS, default="energy", help="alone, or where a voice speaks")
+    arguments = parser.parse_args()
+    seed, method = arguments.seed, arguments.method
     folder = Path(os.environ.get("WATCHWORD_DATA", ""))
     try:
         clips = [audio.load(path) for path in clips_of_the_word(folder)]
@@ -133,7 +149,7 @@ def main() -> int:
     )
     print("|---|---|---|---|---|---|")
     for snr_db, lead_s in product(SNRS_DB, LEADS_S):
-        print(table_row(measure(clips, noises, snr_db, lead_s, seed), snr_db, lead_s), flush=True)
+        print(table_row(measure(clips, noises, snr_db, lead_s, seed, method), snr_db, lead_s), flush=True)
     return 0
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from watchword import audio, spec
 from watchword.data import leaks
-from watchword.data.corpus import FOUND, TIME_TOLERANCE_S, Clip, Skipped
-from watchword.data.endpoint import find_word, utterances
+from watchword.data.corpus import TIME_TOLERANCE_S, Clip, Skipped
+from watchword.data.endpoint import utterances
 from watchword.errors import WatchwordError
 
 SHORTEST_S = 0.1  # of speech and noise; a room response may be shorter
@@ -45,7 +45,7 @@ def check_clip(clip: Clip) -> Checked | Skipped:
         reason = f"{cut} (copy it again)"
     remark = cut
     if not reason and clip.label == "positive":
-        clip, reason, repeats = _with_word(clip, pcm)
+        reason, repeats = _as_positive(clip, pcm)
         remark = remark or repeats
     if reason:
         return Skipped(clip.path, reason)
@@ -86,23 +86,17 @@ def fault(pcm: np.ndarray, label: str) -> str:
     return ""
 
 
-def _with_word(clip: Clip, pcm: np.ndarray) -> tuple[Clip, str, str]:
-    """A positive with the bounds of its word, why it cannot have them, and a remark on what else it holds."""
+def _as_positive(clip: Clip, pcm: np.ndarray) -> tuple[str, str]:
+    """Why a clip cannot be a positive, and a remark on what it holds beside the word; or empty strings."""
     if clip.seconds > LONGEST_POSITIVE_S:
         what = f"lasts {clip.seconds:.0f} s, and a positive holds the word once"
-        return clip, f"{what} (cut it with: watchword record WORD --from FILE)", ""
-    if clip.word_end_s is not None:
+        return f"{what} (cut it with: watchword record WORD --from FILE)", ""
+    if clip.word_end_s is not None and clip.has_listed_times:
         late = clip.word_end_s > clip.seconds + TIME_TOLERANCE_S
         what = (
             f"the manifest ends its word at {clip.word_end_s:g} s, the recording lasts {clip.seconds:.2f} s"
         )
-        return clip, f"{what} (times are in seconds)" if late else "", ""
-    word = find_word(pcm)
-    if word is None:
-        told = "where there is a word, write word_start_s and word_end_s into a manifest"
-        return clip, f"nothing stands out of its noise, so no word is found ({told})", ""
-    start, end = (sample / spec.SAMPLE_RATE_HZ for sample in word)
+        return f"{what} (times are in seconds)" if late else "", ""
     count = len(utterances(pcm))
     remark = f"holds {count} utterances, of which one is taken as the word (watchword record --from cuts it)"
-    clip = replace(clip, word_start_s=start, word_end_s=end, word_place=FOUND)
-    return clip, "", remark if count >= FEWEST_REPEATS else ""
+    return "", remark if count >= FEWEST_REPEATS else ""

@@ -30,7 +30,8 @@ SPLIT_NAMES = {  # what folders and other people's manifests call them
 }
 TIME_TOLERANCE_S = 0.05  # times in manifests are rounded, and resampling moves an end
 MINED = "mined"  # how the source of a clip cut out by `mine` begins
-LISTED, FOUND = "listed", "found"  # how the times of a word are known; found: estimated from its energy
+# How the times of a word are known. Estimates (word_places.py) are found, or unsure.
+LISTED, FOUND, UNSURE = "listed", "found", "unsure"
 NOBODY = frozenset(("", "unknown"))  # speaker names that name no one
 COLUMNS = (
     "path",
@@ -62,7 +63,7 @@ class Clip:
 
     `speaker` keeps a person (or a synthetic voice) inside one split; empty when unknown.
     `word_start_s` and `word_end_s` bound the spoken phrase of a positive, in seconds from its start;
-    `word_place` is FOUND where they are an estimate.
+    `word_place` is FOUND or UNSURE where they are an estimate.
     """
 
     path: Path
@@ -77,6 +78,15 @@ class Clip:
     synthetic: bool = False
     licence: str = ""  # of the recording, as its collection tells it; model cards list it
     word_place: str = LISTED
+
+    @property
+    def has_times(self) -> bool:
+        """Whether there are times of the word, listed or estimated."""
+        return self.word_start_s is not None and self.word_end_s is not None
+
+    @property
+    def has_listed_times(self) -> bool:
+        return self.has_times and self.word_place == LISTED
 
     @property
     def has_speaker(self) -> bool:
@@ -147,7 +157,7 @@ def _cells(clip: Clip, folder: Path) -> list[str]:
         *bounds,
         str(int(clip.synthetic)),
         clip.licence,
-        clip.word_place if clip.word_end_s is not None else "",
+        clip.word_place if clip.has_times else "",
     ]
 
 
@@ -200,11 +210,10 @@ def licence_of(row: dict[str, str]) -> str:
 def _word_place(row: dict[str, str], where: str) -> str:
     """How the times of the word are known."""
     place = row.get("word_place", "").strip().lower()
-    if place not in ("", LISTED, FOUND):
-        raise WatchwordError(
-            f"word_place '{place}' is unknown", where, f"use {LISTED} or {FOUND}, or leave it out"
-        )
-    return FOUND if place == FOUND else LISTED
+    if place not in ("", LISTED, FOUND, UNSURE):
+        remedy = f"use {LISTED}, {FOUND} or {UNSURE}, or leave it out"
+        raise WatchwordError(f"word_place '{place}' is unknown", where, remedy)
+    return place or LISTED
 
 
 def _word_times(row: dict[str, str], seconds: float, where: str) -> tuple[float | None, float | None]:

@@ -14,8 +14,7 @@ import numpy as np
 
 from watchword import audio, spec
 from watchword.data.cache import compute_rows
-from watchword.data.corpus import LISTED, Clip, is_mined, read_manifest
-from watchword.data.endpoint import word_bounds
+from watchword.data.corpus import Clip, is_mined, read_manifest
 from watchword.data.job_keys import digest_file, make_bank
 from watchword.data.jobs import (
     CONDITIONS,
@@ -30,6 +29,7 @@ from watchword.data.jobs import (
 )
 from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES
 from watchword.data.rooms import simulate
+from watchword.data.word_places import place_words, unsure_places
 from watchword.errors import WatchwordError
 from watchword.progress import track
 
@@ -78,6 +78,7 @@ class JobPlan:
     validation: list[PlannedStream]
     clips: dict[str, int]  # of each kind, for the record
     provenance: dict[str, Any]  # which sources, how long, synthetic or not; a digest of all their sounds
+    unsure: str = ""  # in which clips the word's place is in doubt, for the user
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def make_plan(config: RunConfig, progress: bool = True) -> JobPlan:
         _validation_jobs(validation, config.data),
         counts,
         _provenance(train, validation),
+        unsure_places([clip for part in (train, validation) for clip in part.clips["positive"]]),
     )
 
 
@@ -184,7 +186,7 @@ def _seconds(rows: np.ndarray, hop_samples: int) -> float:
 
 
 def _read_splits(manifest: Path, progress: bool) -> tuple[_Split, _Split]:
-    clips = read_manifest(manifest)
+    clips = place_words([c for c in read_manifest(manifest) if c.split in ("train", "val")], progress)
     parts = []
     for name in ("train", "val"):
         chosen = [clip for clip in clips if clip.split == name]
@@ -223,10 +225,10 @@ def _simulated_rooms(config: RunConfig, held_out: bool, progress: bool) -> list[
 
 
 def _word(clip: Clip) -> tuple[int, int]:
-    """Start and end sample of the word in a positive clip: from the manifest, or by energy."""
+    """Start and end sample of the word in a positive clip: all of it where nothing stands out."""
     if clip.word_start_s is not None and clip.word_end_s is not None:
         return round(clip.word_start_s * RATE), round(clip.word_end_s * RATE)
-    return word_bounds(audio.load(clip.path))
+    return 0, audio.count_samples(clip.path)
 
 
 def _positive_jobs(split: _Split, data: DataConfig) -> list[Job]:
@@ -313,6 +315,6 @@ def _counted_word(clip: Clip) -> tuple[tuple[int, int], int | None]:
     As in evaluation (data/recordings.py): without listed times the whole clip is the word.
     """
     start, end = (LEAD_SAMPLES + sample for sample in _word(clip))
-    if clip.word_end_s is not None and clip.word_place == LISTED:
+    if clip.has_listed_times:
         return (start, end), None
     return (LEAD_SAMPLES, LEAD_SAMPLES + audio.count_samples(clip.path)), end

@@ -280,7 +280,7 @@ def _manifest_row(clip: Clip, folder: Path) -> tuple[Recording, bool]:
     words: tuple[tuple[float, float], ...] = ()
     if clip.label != "positive":
         label, find_word = "negative", False
-    elif clip.word_start_s is None or clip.word_end_s is None or clip.word_place == FOUND:
+    elif clip.word_start_s is None or clip.word_end_s is None or not clip.has_listed_times:
         label, find_word = "positive", True
     else:
         label, find_word = "positive", False

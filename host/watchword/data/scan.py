@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from watchword.data.corpus import Clip, Skipped
 from watchword.data.discovery import describe_documents
 from watchword.data.split import NOWHERE, Places, assign, require_splits
 from watchword.data.split_warnings import split_warnings
+from watchword.data.word_places import REMEDY, place_words, unsure_places
 from watchword.errors import WatchwordError
 from watchword.progress import track
 
@@ -55,7 +56,7 @@ def scan(
     changed = [note for source in sources if word and (note := demoted(source, word))]
     if changed and not any(clip.label == "positive" for clip in listing.clips):
         raise WatchwordError(f"nothing says '{word}': {changed[0]}", where, "correct --word, or leave it out")
-    checked, skipped = _check_all(listing.clips, progress)
+    checked, skipped = _with_places(*_check_all(listing.clips, progress), progress)
     skipped += listing.passed_over
     tell(skipped)
     _require_positives(checked, skipped, listing, where)
@@ -71,6 +72,7 @@ def scan(
     notes += [*_two_labels(clips, [*same, *copies]), *_told_copies(clips, copies)]
     notes += _moved([item.clip for item in checked], clips, hold_out)
     notes += [str(warning) for warning in split_warnings(clips)]
+    notes += [f"warning: {unsure} ({REMEDY})"] if (unsure := unsure_places(clips)) else []
     return Scan(clips, skipped, [note for note in notes if note])
 
 
@@ -130,6 +132,22 @@ def _check_all(clips: Sequence[Clip], progress: bool) -> tuple[list[Checked], li
     items = list(_parallel(list(reversed(unique.values())), progress))
     checked = [item for item in items if isinstance(item, Checked)]
     return checked, [item for item in items if isinstance(item, Skipped)]
+
+
+def _with_places(
+    checked: list[Checked], skipped: list[Skipped], progress: bool
+) -> tuple[list[Checked], list[Skipped]]:
+    """The same, with the place of the word in each positive; one in which nothing stands out is skipped."""
+    placed = place_words([item.clip for item in checked], progress, again=True)
+    told = "where there is a word, write word_start_s and word_end_s into a manifest"
+    reason = f"nothing stands out of its noise, so no word is found ({told})"
+    kept, nothing = [], []
+    for item, clip in zip(checked, placed, strict=True):
+        if clip.label == "positive" and not clip.has_times:
+            nothing.append(Skipped(clip.path, reason))
+        else:
+            kept.append(replace(item, clip=clip))
+    return kept, skipped + nothing
 
 
 def _parallel(clips: Sequence[Clip], progress: bool) -> Iterable[Checked | Skipped]:

@@ -19,6 +19,7 @@ from watchword import audio
 from watchword.data import leaks
 from watchword.data.corpus import read_manifest
 from watchword.data.split_warnings import split_warnings
+from watchword.data.word_places import REMEDY
 from watchword.errors import WatchwordError
 from watchword.files import write_atomic
 
@@ -80,9 +81,12 @@ class Diagnosis:
             values: dict[str, Any] = {k: v for k, v in record.items() if k != "topic"}
             self.findings[record["topic"]] = Finding(**values)
 
-    def before_training(self, negative_s: float, positive_s: float, features_s: float) -> None:
+    def before_training(
+        self, negative_s: float, positive_s: float, features_s: float, unsure_places: str = ""
+    ) -> None:
         for warning in split_warnings(read_manifest(Path(self.config.data.manifest))):
             self.note(warning.topic, Finding(warning.severity, warning.what, warning.remedy))
+        self.note("places", Finding("warning", unsure_places, REMEDY) if unsure_places else None)
         t = self.config.train
         self.note("balance", unbalanced(t.negatives_per_positive, negative_s / max(positive_s, 1e-9)))
         self.note("features", slow_features(features_s, self.config.data.workers, os.cpu_count() or 1))

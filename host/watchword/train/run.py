@@ -91,7 +91,9 @@ def _begin(run: Run, prepared: Prepared, resume: bool) -> StateFile:
     if architectures.architecture(config.model).streams:
         stages.append(qat_stage(config))
     run.bar = ProgressBar(sum(stage.segments(config.train.batch) for stage in stages), run.progress)
-    run.diagnosis.before_training(prepared.negative_s, prepared.positive_s, run.seconds["features"])
+    run.diagnosis.before_training(
+        prepared.negative_s, prepared.positive_s, run.seconds["features"], prepared.plan.unsure
+    )
     return state
 
 
