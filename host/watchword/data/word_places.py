@@ -14,7 +14,7 @@ from watchword.data.word_place import WordPlace, odd_lengths, place_word
 from watchword.processes import spread
 from watchword.progress import Progress
 
-_INLINE_CLIPS = 48  # fewer are not worth starting processes for
+_INLINE_CLIPS = 256  # fewer are not worth starting processes for
 _SHOWN = 3
 REMEDY = "write word_start_s and word_end_s of these clips into the manifest, or record them again in quiet"
 
