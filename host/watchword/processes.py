@@ -106,9 +106,25 @@ def _wait_for_parent() -> None:
 
 @contextmanager
 def _signals_later() -> Iterator[None]:
-    """Hold signals back while processes start, so that this one knows all it has to end."""
+    """Hold signals back while processes start, so that this one knows all it has to end.
+
+    The processes inherit the mask. It does not do for this one: another of its threads (a library's) may take
+    the signal, whose handler then runs here, in the middle of what a process is to read. So it is noted only.
+    """
+    noted: list[int] = []
+    handlers = {}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
     try:
+        if threading.current_thread() is threading.main_thread():  # handlers are its affair alone
+            for number in _HELD_BACK:
+                handler = signal.getsignal(number)
+                if handler not in (signal.SIG_IGN, None):
+                    handlers[number] = handler
+                    signal.signal(number, lambda number, frame: noted.append(number))
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for caught in dict.fromkeys(noted):
+            signal.raise_signal(caught)

@@ -7,12 +7,13 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from watchword.errors import WatchwordError
-from watchword.processes import spread
+from watchword.processes import _signals_later, spread
 
 SCRIPT = """
 import sys, threading, os
@@ -87,6 +88,29 @@ def test_workers_end_with_their_parent(
         assert select.select([descriptor], [], [], 30)[0], "a worker outlived its parent"
     if number is not signal.SIGKILL:
         assert not any((tmp_path / "work").iterdir())
+
+
+def test_a_signal_waits_until_all_processes_run_whichever_thread_takes_it() -> None:
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    arrived, sent = os.pipe()
+    os.set_blocking(sent, False)
+    before = signal.set_wakeup_fd(sent)
+    undisturbed = False
+    try:
+        with pytest.raises(KeyboardInterrupt), _signals_later():
+            os.kill(os.getpid(), signal.SIGINT)  # for the thread, as this one holds it back
+            assert select.select([arrived], [], [], 30)[0]
+            undisturbed = True
+        assert undisturbed
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.set_wakeup_fd(before)
+        over.set()
+        thread.join()
+        os.close(arrived)
+        os.close(sent)
 
 
 def _nothing() -> None:
