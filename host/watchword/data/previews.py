@@ -14,11 +14,11 @@ import numpy as np
 from watchword import audio, spec
 from watchword.data import augment
 from watchword.data.corpus import read_manifest
-from watchword.data.endpoint import word_bounds
 from watchword.data.mixing import Signal, load_signal
 from watchword.data.plots import plot_text
 from watchword.data.rooms import simulate
 from watchword.data.spectrogram import log_mel
+from watchword.data.word_place import place_word
 from watchword.files import write_atomic
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ def _preview(
     if negative:
         pcm = augment.talk_in_scene([source], scene, bank, rng)
     else:
-        pcm = augment.word_in_scene(source, word_bounds(audio.to_int16(source)), scene, bank, rng)
+        place = place_word(audio.to_int16(source))
+        word = (place.start, place.end) if place else (0, len(source))
+        pcm = augment.word_in_scene(source, word, scene, bank, rng)
     return Preview(path, augment.describe(scene, word=not negative), pcm)
 
 

@@ -21,6 +21,7 @@ from watchword.data.corpus import NOBODY, SPLIT_NAMES
 from watchword.data.endpoint import utterances, word_bounds
 from watchword.data.languages import ENGLISH, Language
 from watchword.data.microphone import Meter, Source, level_dbfs
+from watchword.data.word_place import place_word
 from watchword.errors import WatchwordError
 from watchword.files import numbered
 
@@ -55,6 +56,7 @@ class TakeCheck:
     fault: str
     seconds: float
     dbfs: float
+    sure: bool  # whether there is no doubt where in it the word is
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def clip_folder(out: Path, word: str, speaker: str, label: str) -> ClipFolder:
 
 def check_take(pcm: np.ndarray, label: str) -> TakeCheck:
     """Look at one take, int16 [samples]: does it hold one word (positive), or speech (negative)?"""
-    start, end = word_bounds(pcm)
+    place = place_word(pcm) if label == "positive" else None
+    start, end = (place.start, place.end) if place else word_bounds(pcm)
     spoken = pcm[start:end]
     seconds, dbfs = spoken.size / RATE, level_dbfs(spoken)
 
@@ -108,7 +111,7 @@ def check_take(pcm: np.ndarray, label: str) -> TakeCheck:
             return f"cut off at the {'beginning' if start < _EDGE else 'end'}"
         return ""
 
-    return TakeCheck(fault(), seconds, dbfs)
+    return TakeCheck(fault(), seconds, dbfs, place is None or place.sure)
 
 
 # ── Guided ───────────────────────────────────────────────────────────────────────────────────
@@ -142,7 +145,8 @@ def guided(
                 "check the microphone and its level",
             )
         path = target.save(heard.pcm)
-        say(f"kept: {check.seconds:.2f} s, {check.dbfs:.0f} dBFS")
+        doubt = "" if check.sure else "; where the word is in it is not sure: it may be too noisy here"
+        say(f"kept: {check.seconds:.2f} s, {check.dbfs:.0f} dBFS{doubt}")
         yield path
 
 
