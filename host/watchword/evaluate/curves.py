@@ -121,9 +121,11 @@ def sources_svg(results: Results, max_fah: float | None) -> str | None:
     axes.minorticks_off()
     if max_fah:
         axes.axvline(max_fah, color=RED, lw=1.2, ls="--", label=f"limit {max_fah:g}")
-        axes.legend(loc="lower right", fontsize=9)
+        axes.legend(loc="best", fontsize=9)
     axes.set_yticks(range(len(found)), labels)
-    axes.set(xlabel="false alarms per hour, logarithmic", xlim=(0, 1.3 * right))
+    axes.set(
+        xlabel="false alarms per hour, logarithmic", xlim=(0, 1.3 * right), ylim=(-0.6, len(found) - 0.4)
+    )
     axes.grid(visible=False, axis="y")
     return figure_svg(drawing)
 
