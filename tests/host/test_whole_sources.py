@@ -98,7 +98,12 @@ def test_given_splits_stay_and_are_told() -> None:
     found = splits(clips)
     assert found["tv"] == {"val"} and found["radio"] == {"test"} and found["podcast"] == {"train"}
     (note,) = split_warnings(clips)
-    assert note.severity == "note" and "(street)" in note.what and "2.0 of" in note.what
+    assert (
+        note.severity == "note"
+        and "little beside the rest" in note.what
+        and "(street)" in note.what
+        and "2.0 of" in note.what
+    )
     assert [c.split for c in clips[: len(kept) + len(mixed)]] == [c.split for c in [*kept, *mixed]]
 
 

@@ -10,7 +10,6 @@ from watchword.data.corpus import MINED
 
 _SHOWN = 3  # sources by name
 _LITTLE = 0.2  # of the sound: so much from known sources changes no figure
-ELSEWHERE = "elsewhere a board may fire many times as often"
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,18 @@ class Overlap:
     shared: dict[str, float]  # hours by source, the longest first
 
     @property
+    def share(self) -> float:
+        return sum(self.shared.values()) / self.hours if self.hours else 0.0
+
+    @property
     def matters(self) -> bool:
-        return sum(self.shared.values()) > _LITTLE * self.hours
+        return self.share > _LITTLE
+
+    @property
+    def consequence(self) -> str:
+        if self.matters:
+            return "elsewhere a board may fire many times as often"
+        return "little beside the rest"
 
     def __str__(self) -> str:
         shared = sum(self.shared.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from watchword.data.corpus import Clip, is_mined
-from watchword.data.independence import ELSEWHERE, listed, overlap
+from watchword.data.independence import listed, overlap
 from watchword.data.whole_sources import JUDGES
 
 
@@ -83,15 +83,17 @@ def _known_sound(clips: Sequence[Clip]) -> list[SplitWarning]:
         return []
     names = listed(name for some in told.values() for name in some.shared)
     parts = " and ".join(f"{some} in {split}" for split, some in told.items())
+    worst = max(told.values(), key=lambda some: some.share)
     real = {clip.source for clip in others if not clip.synthetic and not is_mined(clip)}
     return [
         SplitWarning(
             "sources",
-            f"{parts} without the word are from sources that training hears too ({names}): {ELSEWHERE}",
+            f"{parts} without the word are from sources that training hears too ({names}): "
+            + worst.consequence,
             "keep a source out of training: watchword scan ... --hold-out SOURCE"
             if len(real) > 1
             else "add recordings of another source, as a folder or manifest of its own",
-            "warning" if any(some.matters for some in told.values()) else "note",
+            "warning" if worst.matters else "note",
         )
     ]
 

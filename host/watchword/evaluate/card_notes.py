@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from watchword.data.independence import ELSEWHERE, collection, listed, overlap
+from watchword.data.independence import collection, listed, overlap
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import GroupFigures
 from watchword.export.card import FILE, read_card
@@ -39,7 +39,7 @@ def _known_sound(heard: Mapping[str, set[Any]], sources: Mapping[str, GroupFigur
         start = "warning: " if trained.matters else ""
         notes.append(
             f"{start}{trained} without the word are from sources that training heard too "
-            f"({listed(trained.shared)}): {ELSEWHERE} (evaluate on other sources)"
+            f"({listed(trained.shared)}): {trained.consequence}"
         )
     chosen = overlap(heard["val"] - heard["train"], hours)
     if chosen.shared:
