@@ -16,9 +16,9 @@ import numpy as np
 SOUND = slice(0, 128)
 PROSODY = slice(128, 256)
 MOST_BLENDED = 4
-# Standard deviation of the random step, in those of the voices. A detector that real people trained heard all
-# 20 words of 20 mixes at 1.2, and 17 of 20 at 2.0; blends alone vary less than the voices they are made of.
-LARGEST_STEP = 1.2
+# Standard deviation of the random step, in those of the voices: blends alone vary less than the voices they are
+# made of. Far steps break words (docs/evidence/data.md).
+LARGEST_STEP = 0.9
 _OWN_GROUP = 0.7  # share of the blended voices that are of the first one's language and sex
 _OWN_PROSODY = 0.5  # share of the mixes whose two halves have the same weights
 
