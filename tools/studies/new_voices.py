@@ -73,7 +73,7 @@ def _heard(model: Model, signal: np.ndarray) -> bool:
 def table(
     found: list[Take], what: str, of: Callable[[Take], float], edges: tuple[float, ...]
 ) -> Iterator[str]:
-    yield f"| {what} | clips | heard |\n|---|---|---|"
+    yield f"\n| {what} | clips | heard |\n|---|---|---|"
     for low, high in pairwise(edges):
         inside = [take.heard for take in found if low <= of(take) < high]
         if inside:

@@ -58,7 +58,7 @@ def command(
     (kokoro also npm, once, for its voices). --piper-voice takes any Piper voice of the language: one of
     many speakers, as libritts_r with 904, brings more voices than all engines here together.
     --revoiced changes pitch, melody and vocal tract, so that low, high and child-like voices come
-    of each; --count counts these clips too.
+    of each; --count and --negatives-minutes count these clips too.
 
     Languages: en, es, fr, hi, it, ja, pt and zh with espeak and kokoro, de, nl, pl and ru with espeak
     alone; flite and piper's own voice speak English.
