@@ -36,7 +36,8 @@ void answer_config(session *s) {
     ww_msg_config config = {.smoothing = c->smoothing,
                             .high_q15 = c->high_q15,
                             .low_q15 = c->low_q15,
-                            .cooldown_ms = c->cooldown_ms};
+                            .cooldown_ms = c->cooldown_ms,
+                            .preset = ww_model_preset_of(s->pipeline->model.header, c)};
     answer(s, WW_MSG_CONFIG, payload, ww_msg_config_encode(&config, payload));
 }
 

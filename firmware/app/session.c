@@ -126,6 +126,16 @@ static ww_status on_config_set(session *s, const uint8_t *payload, size_t length
     return status;
 }
 
+static ww_status on_preset_set(session *s, const uint8_t *payload, size_t length) {
+    ww_msg_preset_set set;
+    ww_detector_config config;
+    if (!ww_msg_preset_set_decode(&set, payload, length)) return WW_ERR_MESSAGE;
+    ww_status status = ww_model_preset(s->pipeline->model.header, set.preset, &config);
+    if (status == WW_OK) status = ww_pipeline_configure(s->pipeline, &config);
+    if (status == WW_OK) answer_config(s);
+    return status;
+}
+
 static void fill_costs(const ww_pipeline *p, ww_msg_stats *stats) {
     /* Before the first hop the minimum is the type's maximum: report 0 for "not measured". */
     const ww_stage_cost none = {0, 0, 0};
@@ -277,6 +287,7 @@ static const struct {
     REQUEST(stream_end, STREAM_END, true, false),
     REQUEST(config_get, CONFIG_GET, true, false),
     REQUEST(config_set, CONFIG_SET, true, false),
+    REQUEST(preset_set, PRESET_SET, true, false),
     REQUEST(stats_get, STATS_GET, true, false),
     REQUEST(text_mode, TEXT_MODE, false, false),
     REQUEST(restart, RESTART, false, false),
@@ -305,6 +316,8 @@ static const char *reason(ww_status status) {
             return "too long for its flash slot";
         case WW_ERR_REAL_TIME:
             return "too much work for this chip: it would fall behind the audio";
+        case WW_ERR_PRESET:
+            return "its model brings no such preset";
         case WW_ERR_MICROPHONE:
             return "this board has no microphone";
         default:

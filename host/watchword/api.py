@@ -44,13 +44,14 @@ class Stream:
 
 
 class Model:
-    """A wake word's model; `detector` are the settings that were exported with it."""
+    """A wake word's model; `detector` are the settings that it starts with, `presets` others by name."""
 
     def __init__(self, image: bytes) -> None:
         parsed = core.ModelImage(image)
         self._image = image
         self.word = str(parsed.header["word"])
         self.detector = parsed.detector
+        self.presets = parsed.presets
 
     def detect(
         self, sound: Path | str | NDArray[np.int16], detector: DetectorConfig | None = None

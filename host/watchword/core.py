@@ -34,6 +34,7 @@ REMEDIES = {
     "ERR_VERSION": "made by another version: export the model again",
     "ERR_CRC": "the file is corrupt: export the model again",
     "ERR_REAL_TIME": "it is too much work for this chip: train a smaller one",
+    "ERR_PRESET": "the file is corrupt: export the model again",
     "ERR_FRONTEND": "trained for another front end: train or export it with this version",
 }
 
@@ -300,8 +301,16 @@ class ModelImage:
     @property
     def detector(self) -> DetectorConfig:
         """The detector settings the image carries."""
-        names = ("smoothing", "high_q15", "low_q15", "cooldown_ms")
-        return DetectorConfig.from_fields(*(int(self.header[name]) for name in names))
+        return DetectorConfig.from_fields(*(int(self.header[name]) for name, _ in spec.PRESET_FIELDS))
+
+    @property
+    def presets(self) -> dict[str, DetectorConfig]:
+        """The detector settings that can be chosen by name: each of spec.PRESETS, or none."""
+        at = int(self.header["presets_offset"])
+        layout = spec.fields_format(spec.PRESET_FIELDS)
+        records = struct.iter_unpack(layout, self.content[at:][: len(spec.PRESETS) * spec.PRESET_BYTES])
+        found = (DetectorConfig.from_fields(*record) for record in records)
+        return dict(zip(spec.PRESETS, found, strict=True)) if at else {}
 
     @property
     def geometry(self) -> Geometry:

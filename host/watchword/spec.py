@@ -48,6 +48,10 @@ SCORE_FRAC_BITS = 8  # a raw score is an unsigned byte, 256 = certainty
 THRESHOLD_FRAC_BITS = 15  # smoothed scores and thresholds are Q15 in an unsigned 16-bit word
 DETECTOR_MAX_HIGH = 1.0 - 2.0**-SCORE_FRAC_BITS  # the highest score there is: above it, nothing is detected
 DETECTOR_MAX_COOLDOWN_MS = 0xFFFF
+# Settings that a calibrated model brings, and for how many times the target of false alarms per hour.
+PRESETS = {"strict": 0.2, "normal": 1.0, "eager": 4.0}
+DEFAULT_PRESET = "normal"  # what a model starts with
+NO_PRESET = 0xFF  # in place of a preset's number: the settings are none of the model's presets
 
 
 def q15(level: float) -> int:
@@ -77,6 +81,7 @@ STATUS = {  # ww_status: returned by every C function that can fail
     "ERR_SPACE": 12,
     "ERR_MICROPHONE": 13,
     "ERR_REAL_TIME": 14,
+    "ERR_PRESET": 15,
 }
 
 LISTEN = {  # what a board sends of what its microphone hears, beside scores and detections
@@ -109,6 +114,11 @@ class Message:
     @property
     def struct_format(self) -> str:
         return fields_format(self.fields)
+
+    @property
+    def from_host(self) -> bool:
+        """Sent by the host, within the sequence."""
+        return self.type_id >> 4 in (1, 3)
 
     @property
     def fixed_bytes(self) -> int:
@@ -168,6 +178,12 @@ MESSAGES = (
         doc="run the pipeline on the board's own microphone, or stop; send: one of LISTEN, answered by "
         "listening, or by listened when it stops",
     ),
+    Message(
+        "preset_set",
+        0x30,
+        (("preset", "u8"),),
+        doc="detector settings that the model brings, by their number in PRESETS; answered by config",
+    ),
     # Device to host.
     Message(
         "info",
@@ -212,7 +228,13 @@ MESSAGES = (
     Message(
         "config",
         0x25,
-        (("smoothing", "u16"), ("high_q15", "u16"), ("low_q15", "u16"), ("cooldown_ms", "u16")),
+        (
+            ("smoothing", "u16"),
+            ("high_q15", "u16"),
+            ("low_q15", "u16"),
+            ("cooldown_ms", "u16"),
+            ("preset", "u8"),  # which one these are, or NO_PRESET
+        ),
         doc="the detector's settings as now in force",
     ),
     Message(
@@ -280,7 +302,7 @@ MESSAGE = {m.name: m for m in MESSAGES}
 # stream of rows ("value"): value 0 is the model's input, value i + 1 the output of layer i. Each
 # value keeps its latest `ring_rows` rows in the arena.
 MODEL_MAGIC = int.from_bytes(b"WWMI", "little")
-MODEL_VERSION = 2
+MODEL_VERSION = 3
 MODEL_MAX_LAYERS = 64  # layer records
 MODEL_MAX_CHANNELS = 1024  # of any value
 MODEL_MAX_ROWS = 2048  # receptive field, taps and ring depth
@@ -302,6 +324,7 @@ MODEL_HEADER_FIELDS = (
     ("layers_offset", "u32"),  # the layer records
     ("norm_mean_offset", "u32"),  # int16 [coeffs]; running_mv: uint16 [coeffs] follow, the typical spreads
     ("norm_gain_offset", "u32"),  # uint16 [coeffs], Q2.14
+    ("presets_offset", "u32"),  # a preset record for each of PRESETS; 0: there are none
     ("weights_offset", "u32"),  # the blob all layer offsets point into
     ("weights_bytes", "u32"),  # length of that blob
     ("input_ring_offset", "u32"),  # in the arena
@@ -321,6 +344,13 @@ MODEL_HEADER_FIELDS = (
     ("word", f"c{WORD_BYTES}"),  # UTF-8, printable, ends with a zero
 )
 MODEL_CRC_FROM = 16  # bytes before the first one the CRC covers
+
+PRESET_FIELDS = (  # detector settings, as the header has them
+    ("smoothing", "u16"),  # scores that are averaged
+    ("high_q15", "u16"),  # an average that reaches this is a detection
+    ("low_q15", "u16"),  # below this the detector is armed again
+    ("cooldown_ms", "u16"),  # least time between two detections
+)
 
 MODEL_OPS = {  # "tables" = bias int32 [out], multiplier uint32 Q32 [out], shift int8 [out]
     "CONV": 1,  # int8 [groups][taps][in / groups][out / groups], tables
@@ -369,7 +399,10 @@ LAYER_FIELDS = (
 
 MODEL_HEADER_BYTES = struct.calcsize(fields_format(MODEL_HEADER_FIELDS))
 LAYER_BYTES = struct.calcsize(fields_format(LAYER_FIELDS))
-MODEL_FORMAT_ID = zlib.crc32(repr((MODEL_VERSION, MODEL_HEADER_FIELDS, LAYER_FIELDS, MODEL_OPS)).encode())
+PRESET_BYTES = struct.calcsize(fields_format(PRESET_FIELDS))
+MODEL_FORMAT_ID = zlib.crc32(
+    repr((MODEL_VERSION, MODEL_HEADER_FIELDS, LAYER_FIELDS, PRESET_FIELDS, MODEL_OPS)).encode()
+)
 
 
 # ── Tables derived from the constants ────────────────────────────────────────────────────────

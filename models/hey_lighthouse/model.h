@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* word: hey lighthouse */
-#define WW_MODEL_IMAGE_BYTES 22136u
+#define WW_MODEL_IMAGE_BYTES 22140u
 #define WW_MODEL_ARENA_BYTES 2456u
 #define WW_MODEL_COEFFS 13u
 #define WW_MODEL_RECEPTIVE_ROWS 69u

@@ -74,7 +74,11 @@ def write_model(
     scores = core.run_pipeline(untuned, noise(20, 0)).scores
     low, high = np.percentile(scores, [40, 60]) / 256
     detector = core.DetectorConfig(2, float(high), float(low), 200)
-    image = build_image(network, _settings(detector, kind, cmvn))
+    top = core.DetectorConfig(5, spec.DETECTOR_MAX_HIGH, float(high), 2000)
+    presets = dict(
+        zip(spec.PRESETS, (top, detector, core.DetectorConfig(1, float(low), 0.0, 0)), strict=True)
+    )
+    image = build_image(network, dataclasses.replace(_settings(detector, kind, cmvn), presets=presets))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.bin").write_bytes(image)
     (folder / "model.h").write_text(c_writer.render_header(image, network, WORD))

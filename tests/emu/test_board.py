@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
 import random
 import time
@@ -173,6 +174,22 @@ def test_detector_settings_change_live_and_bad_ones_are_refused(
         assert board.config_get() == wanted
 
 
+@pytest.mark.parametrize("port", PORTS)
+def test_presets_of_the_model_are_chosen_by_name(port: str, open_board, model_dir: Path) -> None:
+    image, pcm = (model_dir / "model.bin").read_bytes(), noise(6.0, 8)
+    presets = core.ModelImage(image).presets
+    with open_board(port) as board:
+        assert board.preset() == spec.DEFAULT_PRESET
+        for name, settings in presets.items():
+            assert board.preset_set(name) == settings == board.config_get() and board.preset() == name
+        fired = events(board.stream(pcm).detections)
+        assert fired == events(core.run_pipeline(image, pcm, presets["eager"]).detections)
+        answer = request(board, "preset_set", "error", preset=len(presets))
+        assert answer.number("code") == spec.STATUS["ERR_PRESET"] and board.preset() == "eager"
+        board.config_set(dataclasses.replace(presets["eager"], cooldown_ms=1))
+        assert board.preset() is None
+
+
 class Wiretap:
     """A transport that remembers everything the board said, in frames or in text."""
 
@@ -261,7 +278,7 @@ def request(
     return message
 
 
-REQUESTS = [m for m in spec.MESSAGES if 0x10 <= m.type_id < 0x20]
+REQUESTS = [m for m in spec.MESSAGES if m.from_host]
 
 
 @pytest.mark.parametrize("port", PORTS)
@@ -276,7 +293,7 @@ def test_hostile_payloads_are_refused_by_name(port: str, open_board, model_dir: 
                 answer = next_message(board)
                 assert answer.name == "error", (message.name, length)
                 assert answer.tail.decode().startswith(f"{message.name}: ")
-        for type_id in (0x30, 0x20, 0x28, 0x27, 0x80, 0xFF):  # unknown, or the device's own
+        for type_id in (0x3F, 0x20, 0x28, 0x27, 0x80, 0xFF):  # unknown, or the device's own
             send_raw(board, type_id, b"x" * 20)
             answer = next_message(board)
             assert (answer.name, answer.number("code")) == ("error", spec.STATUS["ERR_MESSAGE"])

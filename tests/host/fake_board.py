@@ -45,7 +45,13 @@ class Application:
     def __init__(self) -> None:
         self.outbox: deque[tuple[int, bytes]] = deque()
         self.info = {"spec_id": core.spec_id(), **INFO}
-        self.config = {"smoothing": 5, "high_q15": 22938, "low_q15": 9830, "cooldown_ms": 500}
+        self.config = {
+            "smoothing": 5,
+            "high_q15": 22938,
+            "low_q15": 9830,
+            "cooldown_ms": 500,
+            "preset": spec.NO_PRESET,
+        }
         self.gain_q8 = 512
         self.saved: dict[str, messages.Value] | None = None
         self.pushed = b""
@@ -74,11 +80,15 @@ class Application:
     def on_config_get(self, message: messages.Received) -> None:
         self.say("config", self.config)
 
+    def on_preset_set(self, message: messages.Received) -> None:
+        self.config |= {"smoothing": 8, "preset": message.number("preset")}
+        self.say("config", self.config)
+
     def on_config_set(self, message: messages.Received) -> None:
         if message.number("low_q15") == 1:
             self.say("error", {"code": spec.STATUS["ERR_ARGUMENT"]}, b"thresholds too low")
             return
-        self.config = dict(message.fields)
+        self.config = {**message.fields, "preset": spec.NO_PRESET}
         self.say("config", self.config)
 
     def on_stats_get(self, message: messages.Received) -> None:

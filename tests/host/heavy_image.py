@@ -33,7 +33,7 @@ def heavy_image(light: bytes) -> bytes:
     offsets = [weights_at + sum(map(len, tables[:i])) for i in range(len(tables))]
     blob = b"".join(tables)
     ring = (LAYERS + 1) * spec.MODEL_STATE_BYTES
-    header |= {"input_ring_offset": ring, "input_ring_rows": TAPS}
+    header |= {"input_ring_offset": ring, "input_ring_rows": TAPS, "presets_offset": 0}
     ring += _up(TAPS * coeffs)
     layers = b""
     for i in range(LAYERS):

@@ -115,6 +115,8 @@ def test_config_goes_there_and_back() -> None:
         assert board.config_set(wanted) == wanted == board.config_get()
         with pytest.raises(WatchwordError, match=r"thresholds too low \(ERR_ARGUMENT\)"):
             board.config_set(DetectorConfig(5, 0.5, 1 / 32768, 500))
+        assert board.preset() is None
+        assert board.preset_set("eager").smoothing == 8 and board.preset() == "eager"
 
 
 def test_board_not_answering() -> None:

@@ -31,7 +31,7 @@ pytest.importorskip("tflite_micro", reason="export needs it: pip install -e .[tr
 from ds_tcn import ds_tcn, feature_like_rows, settings
 from tflite_builder import SAME, TfliteBuilder, schema
 from watchword.export.graph import read_network
-from watchword.export.image import build_image, seal
+from watchword.export.image import build_image, seal, starting_with
 
 from tools.generate import results as reference
 
@@ -108,6 +108,32 @@ def test_image_carries_the_settings(folder: Path) -> None:
     assert image.header["cmvn_mode"] == spec.CMVN_MODES["running"]
     assert image.detector.smoothing == spec.DETECTOR_SMOOTHING
     assert abs(image.detector.high - spec.DETECTOR_HIGH) < 1e-4
+
+
+def test_image_carries_presets_to_choose_from() -> None:
+    kept = (core.DetectorConfig(8, 0.95), core.DetectorConfig(), core.DetectorConfig(3, 0.4))
+    detectors = dict(zip(spec.PRESETS, kept, strict=True))
+    chosen = replace(settings(13), presets=detectors)
+    assert ModelSettings.from_json(chosen.to_json()).presets == detectors
+    image = build_image(small_network(13), chosen)
+    parsed = core.ModelImage(image)
+    assert [preset.smoothing for preset in parsed.presets.values()] == [8, 5, 3]
+    eager = core.ModelImage(starting_with(image, "eager"))
+    assert eager.detector == parsed.presets["eager"] and eager.presets == parsed.presets
+    assert starting_with(image, None) == image
+    at = int(parsed.header["presets_offset"])
+    for wrong in (struct.pack("<H", 0), struct.pack("<HH", 5, 0xFFFF)):  # smoothing; threshold
+        with pytest.raises(WatchwordError, match="rejected by the core"):
+            core.ModelImage(seal(image[:at] + wrong + image[at + len(wrong) :]))
+    offset = struct.pack("<I", len(image) - 4)  # they would reach beyond the end
+    names = [name for name, _ in spec.MODEL_HEADER_FIELDS]
+    field = struct.calcsize(spec.fields_format(spec.MODEL_HEADER_FIELDS[: names.index("presets_offset")]))
+    with pytest.raises(WatchwordError, match="ERR_PRESET"):
+        core.ModelImage(seal(image[:field] + offset + image[field + 4 :]))
+    with pytest.raises(WatchwordError, match="strict, normal, eager"):
+        replace(settings(13), presets={"normal": core.DetectorConfig()})
+    with pytest.raises(WatchwordError, match="no presets"):
+        starting_with(build_image(small_network(13), settings(13)), "eager")
 
 
 def test_card_names_every_source_and_its_licence() -> None:

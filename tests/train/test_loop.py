@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from watchword import core
-from watchword.config import ModelConfig, TrainConfig
+from watchword.config import DetectorSettings, ModelConfig, TrainConfig
 from watchword.core import Geometry
 from watchword.data.batches import Batches, TrainingSet
 from watchword.data.plan import ValidationStream
 from watchword.progress import Pace
-from watchword.train.calibration import calibrate_all
+from watchword.train.calibration import make_presets
 from watchword.train.loop import StageLoop
 from watchword.train.losses import SegmentLoss, make_loss
 from watchword.train.progress import ScalarLog
@@ -210,15 +210,18 @@ def test_calibrating_all_beats_the_threshold_alone() -> None:
     validation = ValidationSet(tuple(streams), (rows,) * 40, geometry)
     given, target = core.DetectorConfig(smoothing=1), 10.0
     alone, _ = calibrate(validation.measure(lambda _: scores, given), given, target)
-    chosen, reasons = calibrate_all(validation, scores, given, target)
+    asked = DetectorSettings(target_fah=target, calibrate="all")
+    presets = make_presets(validation, scores, given, asked)
+    chosen, reasons = presets["normal"].detector, presets["normal"].calibration
     before, after = (validation.measure(lambda _: scores, d) for d in (alone, chosen))
     assert before.frr_at(alone.high)["clean"] > 0.9
-    assert after.frr_at(chosen.high)["clean"] == 0.0 == reasons["frr_mean"]
+    assert after.frr_at(chosen.high)["clean"] == 0.0 == reasons.frr_mean
     assert chosen.smoothing > 2 and chosen.low <= chosen.high
+    assert [preset.calibration.target_fah for preset in presets.values()] == [2.0, 10.0, 40.0]
     fired = sum(
         len(core.detect(raw, ends, chosen)[1])
         for stream, raw in zip(streams, scores, strict=True)
         if stream.word is None
     )
     assert fired <= target * validation.negative_hours  # by the detector itself
-    assert reasons["latency_s"] == pytest.approx(float(np.median(after.latencies_s)))
+    assert reasons.latency_s == pytest.approx(float(np.median(after.latencies_s)))

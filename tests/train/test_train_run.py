@@ -69,7 +69,8 @@ def test_the_run_folder_is_complete(config: RunConfig, done: tuple[Path, Metrics
     stored = json.loads((out / "metrics.json").read_text())
     assert stored["config"]["train"]["seed"] == config.train.seed and len(stored["data"]["digest"]) == 64
     assert sum(source["clips"] for source in stored["data"]["sources"]) == sum(stored["clips"].values())
-    assert stored["calibration"]["false_alarms"] <= 60.0 * stored["validation"]["negative_hours"]
+    assert stored["calibration"]["expected_fah"] <= 60.0 and stored["calibration"]["reached"]
+    assert stored["presets"]["normal"]["calibration"] == stored["calibration"]
     log = (out / "log.csv").read_text().splitlines()
     assert len(log) == 1 + config.train.epochs + config.qat.epochs
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")

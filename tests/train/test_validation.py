@@ -39,21 +39,26 @@ def test_events_are_stretches_above_the_low_threshold() -> None:
     assert stretch_peaks(np.zeros(5, np.uint16), 0) == []
 
 
-def test_calibration_meets_the_target_and_is_the_lowest() -> None:
-    found = accuracy([0.9], [0.95, 0.8, 0.6, 0.4], hours=2.0)
-    detector, reasons = calibrate(found, core.DetectorConfig(), target_fah=1.0)  # two allowed
-    assert found.alarms_at(detector.high) == 2 == reasons["false_alarms"]
-    assert found.alarms_at(detector.high - 1e-3) == 3
-    assert reasons["fah_upper95"] == pytest.approx(6.296 / 2, abs=0.01)  # Poisson, 2 events
+def test_calibration_counts_where_there_is_enough_to_count() -> None:
+    """Of 100 events in 10 hours, 5 an hour are the upper 50; one source is all there is to go by."""
+    found = accuracy([0.9], list(np.linspace(0.4, 0.9, 100)), hours=10.0)
+    detector, reasons = calibrate(found, core.DetectorConfig(), target_fah=5.0)
+    assert found.alarms_at(detector.high) == 50 == reasons.false_alarms
+    assert reasons.counted and reasons.reached
+    assert found.alarms_at(detector.high - 1e-4) == 51
+    assert reasons.expected_fah == pytest.approx(5.0) and reasons.source_upper95 > 10.0
+    assert reasons.fah_upper95 == pytest.approx(6.329, abs=1e-3)  # Poisson, 50 events
+    careful, _ = calibrate(found, core.DetectorConfig(), 5.0, "upper95")
+    assert careful.high > detector.high
     quiet, _ = calibrate(accuracy([0.9], []), core.DetectorConfig(), 0.5)
-    assert quiet.high == quiet.low == 0.3  # nothing ever alarms: as low as hysteresis allows
+    assert quiet.high == quiet.low == pytest.approx(0.3, abs=1e-4)  # as low as hysteresis allows
 
 
 def test_calibration_never_gives_a_threshold_that_no_score_reaches() -> None:
     """False alarms at the highest score cannot be kept out: the figures say so, the board is not deaf."""
     loud = accuracy([0.9], [spec.DETECTOR_MAX_HIGH], hours=1.0)
     detector, reasons = calibrate(loud, core.DetectorConfig(), target_fah=0.5)
-    assert detector.high == spec.DETECTOR_MAX_HIGH and reasons["false_alarms"] == 1
+    assert detector.high == spec.DETECTOR_MAX_HIGH and reasons.false_alarms == 1 and not reasons.reached
 
 
 def test_measure_places_words_in_time() -> None:

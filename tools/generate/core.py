@@ -65,6 +65,8 @@ def spec_header(fingerprint: int) -> str:
         "DETECTOR_LOW_Q15": spec.q15(spec.DETECTOR_LOW),
         "DETECTOR_MAX_HIGH_Q15": spec.q15(spec.DETECTOR_MAX_HIGH),
         "DETECTOR_COOLDOWN_MS": spec.DETECTOR_COOLDOWN_MS,
+        "PRESETS": len(spec.PRESETS),
+        "NO_PRESET": spec.NO_PRESET,
         "SCORE_FRAC_BITS": spec.SCORE_FRAC_BITS,
         "THRESHOLD_FRAC_BITS": spec.THRESHOLD_FRAC_BITS,
         "LINK_BAUD": spec.LINK_BAUD,

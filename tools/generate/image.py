@@ -30,7 +30,8 @@ Written by `make gen` from host/watchword/spec.py; the same command writes the C
 (`firmware/core/src/model_check.c`) refuses everything that is not exactly as described here before a
 single value of it is used.
 
-The parts, one after another: header ({header} bytes), layer records ({layer} bytes each), normalisation
+The parts, one after another: header ({header} bytes), layer records ({layer} bytes each), preset
+records ({preset} bytes each; {presets}, or none at all), normalisation
 tables, weights. Little endian; every field is naturally aligned; every offset counts from the start of
 the image and is a multiple of 4.
 
@@ -56,6 +57,8 @@ def render() -> str:
     introduction = INTRODUCTION.format(
         header=spec.MODEL_HEADER_BYTES,
         layer=spec.LAYER_BYTES,
+        preset=spec.PRESET_BYTES,
+        presets=", ".join(spec.PRESETS),
         state=spec.MODEL_STATE_BYTES,
         magic=spec.MODEL_MAGIC.to_bytes(4, "little").decode(),
         version=spec.MODEL_VERSION,
@@ -65,6 +68,7 @@ def render() -> str:
             introduction,
             *_fields("Header", spec.MODEL_HEADER_FIELDS, assigned["MODEL_HEADER_FIELDS"], found),
             *_fields("Layer record", spec.LAYER_FIELDS, assigned["LAYER_FIELDS"], found),
+            *_fields("Preset record", spec.PRESET_FIELDS, assigned["PRESET_FIELDS"], found),
             *_operations(assigned["MODEL_OPS"], found),
             *_limits(assigned, found),
         ]

@@ -19,7 +19,6 @@ Fields follow one another without gaps, little endian; `c32` is 32 bytes of UTF-
 in *italics* is the rest of the payload, of any length that fits: a payload is at most {payload} bytes.
 Levels and thresholds are Q15: {one} is 1.
 """
-FIRST_OF_BOARD = spec.MESSAGE["info"].type_id
 
 
 def render() -> str:
@@ -39,7 +38,7 @@ def render() -> str:
 def _section(message: spec.Message) -> str:
     if not message.sequenced:
         return "Link control, outside the sequence"
-    return "From the host" if message.type_id < FIRST_OF_BOARD else "From the board"
+    return "From the host" if message.from_host else "From the board"
 
 
 def field_notes() -> dict[tuple[str, str], str]:

@@ -34,6 +34,7 @@ LIMITS = (
     "MODEL_HEADER_BYTES",
     "MODEL_CRC_FROM",
     "LAYER_BYTES",
+    "PRESET_BYTES",
     "MODEL_FORMAT_ID",
 )
 
@@ -87,5 +88,6 @@ def render() -> dict[str, str]:
     lines += ["", *[f"#define WW_OP_{name} {code}u" for name, code in spec.MODEL_OPS.items()], ""]
     lines += _struct("ww_model_header", spec.MODEL_HEADER_FIELDS)
     lines += _struct("ww_layer", spec.LAYER_FIELDS)
+    lines += _struct("ww_preset", spec.PRESET_FIELDS)
     lines.append("#endif")
     return {"ww_model_format.h": "\n".join(lines) + "\n"}

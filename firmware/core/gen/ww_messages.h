@@ -27,6 +27,7 @@ enum {
     WW_MSG_SETTINGS_SAVE = 0x1d,
     WW_MSG_MICROPHONE_SET = 0x1e,
     WW_MSG_LISTEN = 0x1f,
+    WW_MSG_PRESET_SET = 0x30,
     WW_MSG_INFO = 0x20,
     WW_MSG_STREAM_STARTED = 0x21,
     WW_MSG_SCORES = 0x22,
@@ -268,6 +269,23 @@ static inline bool ww_msg_listen_decode(ww_msg_listen *m, const uint8_t *payload
     return true;
 }
 
+/* preset_set: detector settings that the model brings, by their number in PRESETS; answered by config */
+#define WW_MSG_PRESET_SET_FIXED_BYTES 1
+typedef struct {
+    uint8_t preset;
+} ww_msg_preset_set;
+
+static inline size_t ww_msg_preset_set_encode(const ww_msg_preset_set *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->preset, 1);
+    return 1;
+}
+
+static inline bool ww_msg_preset_set_decode(ww_msg_preset_set *m, const uint8_t *payload, size_t length) {
+    if (length != 1) return false;
+    m->preset = (uint8_t)ww_get_le(payload + 0, 1);
+    return true;
+}
+
 /* info: firmware, board, and the model that runs */
 #define WW_MSG_INFO_FIXED_BYTES 128
 typedef struct {
@@ -408,12 +426,13 @@ static inline bool ww_msg_stream_done_decode(ww_msg_stream_done *m, const uint8_
 }
 
 /* config: the detector's settings as now in force */
-#define WW_MSG_CONFIG_FIXED_BYTES 8
+#define WW_MSG_CONFIG_FIXED_BYTES 9
 typedef struct {
     uint16_t smoothing;
     uint16_t high_q15;
     uint16_t low_q15;
     uint16_t cooldown_ms;
+    uint8_t preset;
 } ww_msg_config;
 
 static inline size_t ww_msg_config_encode(const ww_msg_config *m, uint8_t *out) {
@@ -421,15 +440,17 @@ static inline size_t ww_msg_config_encode(const ww_msg_config *m, uint8_t *out) 
     ww_put_le(out + 2, (uint64_t)m->high_q15, 2);
     ww_put_le(out + 4, (uint64_t)m->low_q15, 2);
     ww_put_le(out + 6, (uint64_t)m->cooldown_ms, 2);
-    return 8;
+    ww_put_le(out + 8, (uint64_t)m->preset, 1);
+    return 9;
 }
 
 static inline bool ww_msg_config_decode(ww_msg_config *m, const uint8_t *payload, size_t length) {
-    if (length != 8) return false;
+    if (length != 9) return false;
     m->smoothing = (uint16_t)ww_get_le(payload + 0, 2);
     m->high_q15 = (uint16_t)ww_get_le(payload + 2, 2);
     m->low_q15 = (uint16_t)ww_get_le(payload + 4, 2);
     m->cooldown_ms = (uint16_t)ww_get_le(payload + 6, 2);
+    m->preset = (uint8_t)ww_get_le(payload + 8, 1);
     return true;
 }
 

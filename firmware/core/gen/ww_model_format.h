@@ -9,7 +9,7 @@
 #endif
 
 #define WW_MODEL_MAGIC 0x494d5757u
-#define WW_MODEL_VERSION 0x2u
+#define WW_MODEL_VERSION 0x3u
 #define WW_MODEL_MAX_LAYERS 0x40u
 #define WW_MODEL_MAX_CHANNELS 0x400u
 #define WW_MODEL_MAX_ROWS 0x800u
@@ -23,10 +23,11 @@
 #define WW_MODEL_WORK_PER_OUTPUT 0x4bu
 #define WW_MODEL_WORK_PER_LAYER 0x4b0u
 #define WW_MODEL_WORK_CYCLES 0x2u
-#define WW_MODEL_HEADER_BYTES 0x68u
+#define WW_MODEL_HEADER_BYTES 0x6cu
 #define WW_MODEL_CRC_FROM 0x10u
 #define WW_LAYER_BYTES 0x38u
-#define WW_MODEL_FORMAT_ID 0x2b38c856u
+#define WW_PRESET_BYTES 0x8u
+#define WW_MODEL_FORMAT_ID 0xdba0bd2eu
 
 #define WW_OP_CONV 1u
 #define WW_OP_DEPTHWISE 2u
@@ -46,6 +47,7 @@ typedef struct {
     uint32_t layers_offset;
     uint32_t norm_mean_offset;
     uint32_t norm_gain_offset;
+    uint32_t presets_offset;
     uint32_t weights_offset;
     uint32_t weights_bytes;
     uint32_t input_ring_offset;
@@ -64,7 +66,7 @@ typedef struct {
     uint16_t cooldown_ms;
     char word[32];
 } ww_model_header;
-WW_STATIC_ASSERT(sizeof(ww_model_header) == 104, ww_model_header_size);
+WW_STATIC_ASSERT(sizeof(ww_model_header) == 108, ww_model_header_size);
 
 typedef struct {
     uint16_t op;
@@ -94,5 +96,13 @@ typedef struct {
     uint32_t shift_offset;
 } ww_layer;
 WW_STATIC_ASSERT(sizeof(ww_layer) == 56, ww_layer_size);
+
+typedef struct {
+    uint16_t smoothing;
+    uint16_t high_q15;
+    uint16_t low_q15;
+    uint16_t cooldown_ms;
+} ww_preset;
+WW_STATIC_ASSERT(sizeof(ww_preset) == 8, ww_preset_size);
 
 #endif

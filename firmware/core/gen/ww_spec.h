@@ -2,7 +2,7 @@
 #ifndef WW_SPEC_H
 #define WW_SPEC_H
 
-#define WW_SPEC_ID 0xf6f6dbe3u
+#define WW_SPEC_ID 0xc5925fd8u
 #define WW_FRONTEND_ID 0xbb2128a4u
 #define WW_SAMPLE_RATE_HZ 16000
 #define WW_WINDOW_SAMPLES 512
@@ -38,6 +38,8 @@
 #define WW_DETECTOR_LOW_Q15 9830
 #define WW_DETECTOR_MAX_HIGH_Q15 32640
 #define WW_DETECTOR_COOLDOWN_MS 500
+#define WW_PRESETS 3
+#define WW_NO_PRESET 255
 #define WW_SCORE_FRAC_BITS 8
 #define WW_THRESHOLD_FRAC_BITS 15
 #define WW_LINK_BAUD 921600
@@ -61,7 +63,8 @@ typedef enum {
     WW_ERR_FLASH = 11,
     WW_ERR_SPACE = 12,
     WW_ERR_MICROPHONE = 13,
-    WW_ERR_REAL_TIME = 14
+    WW_ERR_REAL_TIME = 14,
+    WW_ERR_PRESET = 15
 } ww_status;
 
 #endif

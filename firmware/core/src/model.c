@@ -4,7 +4,7 @@
 
 #include "kernels.h"
 
-#if WW_MODEL_VERSION != 2
+#if WW_MODEL_VERSION != 3
 #error "ww_model_format.h is of another version than model.c"
 #endif
 

@@ -96,10 +96,47 @@ ww_detector_config ww_model_detector(const ww_model_header *header) {
                                 .cooldown_ms = header->cooldown_ms};
 }
 
-static ww_status check_detector(const ww_model_header *h) {
-    ww_detector_config config = ww_model_detector(h);
+ww_status ww_model_preset(const void *image, uint32_t preset, ww_detector_config *config) {
+    const ww_model_header *header = image;
+    if (header->presets_offset == 0 || preset >= WW_PRESETS) return WW_ERR_PRESET;
+    const void *at = (const uint8_t *)image + header->presets_offset;
+    const ww_preset *record = (const ww_preset *)at + preset;
+    *config = (ww_detector_config){.smoothing = record->smoothing,
+                                   .high_q15 = record->high_q15,
+                                   .low_q15 = record->low_q15,
+                                   .cooldown_ms = record->cooldown_ms};
+    return WW_OK;
+}
+
+uint8_t ww_model_preset_of(const void *image, const ww_detector_config *config) {
+    ww_detector_config preset;
+    for (uint8_t i = 0; ww_model_preset(image, i, &preset) == WW_OK; i++) {
+        if (preset.smoothing == config->smoothing && preset.high_q15 == config->high_q15 &&
+            preset.low_q15 == config->low_q15 && preset.cooldown_ms == config->cooldown_ms) {
+            return i;
+        }
+    }
+    return WW_NO_PRESET;
+}
+
+static ww_status check_presets(const checker *c) {
+    ww_detector_config config;
+    if (c->header->presets_offset == 0) return WW_OK;
+    if (!in_image(c, c->header->presets_offset, WW_PRESETS * WW_PRESET_BYTES)) {
+        return WW_ERR_PRESET;
+    }
+    for (uint32_t i = 0; ww_model_preset(c->image, i, &config) == WW_OK; i++) {
+        ww_status status = ww_detector_check(&config);
+        if (status != WW_OK) return status;
+    }
+    return WW_OK;
+}
+
+static ww_status check_detector(const checker *c) {
+    ww_detector_config config = ww_model_detector(c->header);
     ww_status status = ww_detector_check(&config);
-    return status == WW_OK && !word_is_clean(h->word) ? WW_ERR_ARGUMENT : status;
+    if (status == WW_OK) status = check_presets(c);
+    return status == WW_OK && !word_is_clean(c->header->word) ? WW_ERR_ARGUMENT : status;
 }
 
 static value_info value_at(const checker *c, uint32_t value) {
@@ -241,7 +278,7 @@ ww_status ww_model_check(const void *image, size_t image_bytes) {
     checker c = {image, image, NULL, 0};
     ww_status status = check_envelope(image, image_bytes);
     if (status == WW_OK) status = check_frontend(&c);
-    if (status == WW_OK) status = check_detector(c.header);
+    if (status == WW_OK) status = check_detector(&c);
     if (status == WW_OK) status = check_layers(&c);
     return status;
 }

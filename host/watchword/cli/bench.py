@@ -35,12 +35,12 @@ def command(port: str, push: bool, request: Request) -> None:
     Examples:
       watchword bench --port emu:c3 --model models/hey_lighthouse --positives wakes/ --negatives talk/
       watchword bench --port emu:c3 --model models/alexa --data corpus/manifest.csv --split test
-      watchword bench --port /dev/ttyUSB0 --model models/alexa --data evening/ --push
+      watchword bench --port /dev/ttyUSB0 --model models/alexa --data evening/ --push --preset strict
     """
     from watchword.device.bench import bench
     from watchword.evaluate.session import exit_status
 
     def measure(session: Session, selection: Selection, limits: Path) -> Results:
-        return bench(port, request.model, selection, session, limits, push)
+        return bench(port, request.model, selection, session, limits, push, request.preset)
 
     sys.exit(exit_status(request.run(measure)))

@@ -48,12 +48,13 @@ def command(request: Request, conditions: bool, draws: int, seed: int, workers: 
       watchword evaluate --model models/hey_lighthouse --positives wakes/ --negatives talk/
       watchword evaluate --model models/alexa --data corpus/manifest.csv --split test --conditions
       watchword evaluate --model models/alexa --data evening/ --out sessions/evening   # with truth.csv
+      watchword evaluate --model models/alexa --data evening/ --preset eager
     """
     from watchword.evaluate.conditions import read_scenes
     from watchword.evaluate.host import evaluate_on_host
 
     def measure(session: Session, selection: Selection, limits: Path) -> Results:
         scenes = read_scenes(selection, draws, seed) if conditions else None
-        return evaluate_on_host(request.model, selection, session, limits, workers, scenes)
+        return evaluate_on_host(request.model, selection, session, limits, workers, scenes, request.preset)
 
     request.run(measure)

@@ -13,6 +13,14 @@ FILE = click.Path(path_type=Path)
 @click.argument("source", type=FILE, metavar="RUN_DIR|MODEL.tflite")
 @click.option("--out", type=FILE, help="Model folder to write [models/<word>].")
 @click.option("--settings", type=FILE, help="Settings of a bare .tflite file [settings.json beside it].")
+@click.option(
+    "--target-fah",
+    type=click.FloatRange(0, min_open=True),
+    help="Choose the run's presets anew for this FAH.",
+)
+@click.option("--bound", type=click.Choice(["point", "upper95"]), help="With --target-fah: what keeps it.")
+@click.option("--manifest", type=FILE, help="With --target-fah: other validation audio than the run's.")
+@click.option("--cache", type=FILE, help="With --target-fah: folder of the feature cache [the run's].")
 @click.option("--max-flash", metavar="SIZE", help="Limit of the model image, like 200KB.")
 @click.option("--max-ram", metavar="SIZE", help="Limit of the arena, like 64KB.")
 @click.option("--on-excess", type=click.Choice(["warn", "error"]), default="warn", show_default=True)
@@ -20,6 +28,10 @@ def command(
     source: Path,
     out: Path | None,
     settings: Path | None,
+    target_fah: float | None,
+    bound: str | None,
+    manifest: Path | None,
+    cache: Path | None,
     max_flash: str | None,
     max_ram: str | None,
     on_excess: str,
@@ -27,12 +39,14 @@ def command(
     """Turn a trained run into a C array, a loadable image and golden vectors.
 
     Every exported model is first compared with TFLite Micro, window by window; one differing
-    score is an error.
+    score is an error. With --target-fah the detector's presets are chosen anew on validation audio, for
+    a run that was not calibrated, or to hear sources that it did not have.
 
     \b
     Examples:
       watchword export runs/hey
       watchword export runs/hey --out models/hey_lighthouse --max-flash 64KB --on-excess error
+      watchword export runs/hey --target-fah 0.5 --manifest data/more.csv
       watchword export mine.tflite --settings mine.json --out models/mine
     """
     from watchword import words
@@ -42,7 +56,13 @@ def command(
 
     flash, ram = (parse_bytes(text) if text else None for text in (max_flash, max_ram))
     target = SizeTarget(flash, ram, "error" if on_excess == "error" else "warn")
+    if target_fah is None and any((bound, manifest, cache)):
+        raise click.UsageError("--bound, --manifest and --cache need --target-fah")
     trained = read_trained(source, settings)
+    if target_fah is not None:
+        from watchword.train.recalibrate import calibration_config, recalibrated
+
+        trained = recalibrated(trained, calibration_config(source, target_fah, bound, manifest, cache))
     folder = out or Path("models") / words.folder_name(trained.settings.word)
     export_model(trained.tflite, trained.settings, folder, target, trained.training)
     click.echo(summary(folder))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from watchword.cli.preset_option import preset_option
+
 if TYPE_CHECKING:
     from watchword.data.recordings import Selection
     from watchword.evaluate.results import Results
@@ -19,6 +21,7 @@ _PATH = click.Path(path_type=Path)
 
 _OPTIONS = (
     click.option("--model", type=_PATH, required=True, help="Model folder, such as models/hey_lighthouse."),
+    preset_option("Detector settings of the model to measure with [those that it starts with]."),
     click.option("--positives", type=_PATH, help="Folder of clips that hold the word once each."),
     click.option("--negatives", type=_PATH, help="Folder of recordings without the word."),
     click.option("--data", type=_PATH, help="Folder with truth.csv or manifest.csv, or such a file."),
@@ -44,6 +47,7 @@ class Request:
     """The values of the options above."""
 
     model: Path
+    preset: str | None
     positives: Path | None
     negatives: Path | None
     data: Path | None

@@ -8,10 +8,12 @@ from typing import Any
 import click
 
 from watchword import spec
+from watchword.cli.preset_option import preset_option
 
 
 @click.command()
 @click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3, emu:esp32.")
+@preset_option("One of the settings that the model brings; the options below change them further.")
 @click.option("--smoothing", type=click.IntRange(1, spec.DETECTOR_MAX_SMOOTHING), help="Scores averaged.")
 @click.option(
     "--high", type=click.FloatRange(0, spec.DETECTOR_MAX_HIGH), help="Average score that is a detection."
@@ -28,6 +30,7 @@ from watchword import spec
 @click.option("--save", is_flag=True, help="Keep the settings over restarts.")
 def command(
     port: str,
+    preset: str | None,
     smoothing: int | None,
     high: float | None,
     low: float | None,
@@ -43,6 +46,7 @@ def command(
     \b
     Examples:
       watchword tune --port /dev/ttyUSB0
+      watchword tune --port /dev/ttyUSB0 --preset eager --save
       watchword tune --port /dev/ttyUSB0 --high 0.8 --gain 16 --save
     """
     from watchword.device.client import Board
@@ -51,13 +55,15 @@ def command(
     given = {"smoothing": smoothing, "high": high, "low": low, "cooldown_ms": cooldown_ms}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with open_port(port) as transport, Board(transport, port) as board:
-        detector = board.config_get()
+        detector = board.preset_set(preset) if preset else board.config_get()
         if changes:
             detector = board.config_set(dataclasses.replace(detector, **changes))
+        preset = board.preset()
         microphone = board.microphone(gain)
         if save:
             board.settings_save()
-    click.echo("  ".join(f"{name} {value:g}" for name, value in dataclasses.asdict(detector).items()))
+    settings = [f"{name} {value:g}" for name, value in dataclasses.asdict(detector).items()]
+    click.echo("  ".join([f"preset {preset or 'none'}", *settings]))
     if microphone.present:
         counts = f"{microphone.clipped} samples clipped, {microphone.overruns} lost since boot"
         click.echo(f"microphone gain {microphone.gain:g}, {counts}")

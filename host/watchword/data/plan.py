@@ -119,9 +119,19 @@ def make_features(config: RunConfig, progress: bool = True, rebuild: bool = Fals
     cache, workers = Path(config.data.cache), config.data.workers
     positives = compute_rows(plan.positives, plan.recipe, cache, workers, "positives", progress, rebuild)
     negatives = compute_rows(plan.negatives, plan.recipe, cache, workers, "negatives", progress, rebuild)
+    return Features(
+        np.concatenate(positives), negatives, validation_streams(config, plan, progress, rebuild), plan
+    )
+
+
+def validation_streams(
+    config: RunConfig, plan: JobPlan, progress: bool = True, rebuild: bool = False
+) -> list[ValidationStream]:
+    """Compute (or fetch from the cache, unless `rebuild`) what validation hears."""
+    cache, workers = Path(config.data.cache), config.data.workers
     held_out = [planned.job for planned in plan.validation]
     rows = compute_rows(held_out, plan.validation_recipe, cache, workers, "validation", progress, rebuild)
-    streams = [
+    return [
         ValidationStream(
             r,
             one.word,
@@ -132,7 +142,6 @@ def make_features(config: RunConfig, progress: bool = True, rebuild: bool = Fals
         )
         for one, r in zip(plan.validation, rows, strict=True)
     ]
-    return Features(np.concatenate(positives), negatives, streams, plan)
 
 
 def make_plan(config: RunConfig, progress: bool = True) -> JobPlan:

@@ -29,7 +29,7 @@ from watchword.evaluate.metrics import ScoredStream
 from watchword.evaluate.results import Cost, DetectionCost, Estimate, Parity, Results, Spread
 from watchword.evaluate.session import Session
 from watchword.evaluate.stream import HostRun, run_host
-from watchword.export.image import load_image
+from watchword.export.image import load_image, starting_with
 
 ESTIMATE_CPI = 1.5  # cycles an instruction takes on a chip: a stated assumption, not a measurement
 
@@ -38,17 +38,25 @@ _LONGEST_WAIT_S = 10.0  # between two of them
 
 
 def bench(
-    port: str, model: Path, selection: Selection, session: Session, limits: Path, push: bool = False
+    port: str,
+    model: Path,
+    selection: Selection,
+    session: Session,
+    limits: Path,
+    push: bool = False,
+    preset: str | None = None,
 ) -> Results:
     """Stream everything to the board at `port` and to the host pipeline; compare, measure, judge.
 
+    preset: of the model, to be in force instead of the settings that it starts with.
     push: send the model to a board that runs another one. A run that ends early is gone on with by the next
     one in its session; a board that goes away for a while is reached again.
     """
     image = load_image(model)
+    starting_with(image, preset)  # which a model may not have
     budgets.read_tables(limits)  # what is wrong with the file is said before the long work
     announce(selection, session)
-    run = _Run(port, model, image, selection, session, limits, push, _build(port, model, session))
+    run = _Run(port, model, image, selection, session, limits, push, _build(port, model, session), preset)
     with session.keeping(run.partial):
         run.stream()
     return run.results()
@@ -66,6 +74,7 @@ class _Run:
     limits: Path
     push: bool
     built: FirmwareImage | None
+    preset: str | None = None
     values: dict[str, float] = field(default_factory=dict)  # the board's budgets
     info: dict[str, int | str] = field(default_factory=dict)
     host: HostRun | None = None
@@ -92,15 +101,16 @@ class _Run:
 
     def _begin(self, board: Board) -> BoardStreams:
         """Check the board; the first time, let the host hear everything too."""
-        self.values = _check_board(board, self.image, self.port, self.limits, self.session)
+        self.values = _check_board(board, self.image, self.port, self.limits, self.session, self.preset)
         self.info = dict(board.info)
         if self.host is None or self.board is None:
-            self.host = run_host(self.image, self.selection, ledger=self.session.ledger)
+            running = starting_with(self.image, self.preset)
+            self.host = run_host(running, self.selection, ledger=self.session.ledger)
             for unreadable in self.host.skipped:
                 self.session.log(f"skipped {unreadable.path}: {unreadable.reason}")
             parts = (self.info["board"], self.info["firmware"], self.built.sha256 if self.built else "")
             identity = " ".join(str(part) for part in parts)
-            self.board = BoardStreams(self.image, identity, self.host.streams, self.session.ledger)
+            self.board = BoardStreams(running, identity, self.host.streams, self.session.ledger)
         return self.board
 
     def partial(self) -> Results | None:
@@ -134,6 +144,7 @@ class _Run:
             seconds or None,
             speed,
             partial,
+            self.preset,
         )
         figures = board_figures(
             self.port, BoardRun(self.info, done), self.built, parity(reference, done.results)
@@ -234,17 +245,20 @@ def _build(port: str, model: Path, session: Session) -> FirmwareImage | None:
     return firmware.build(env, model)
 
 
-def _check_board(board: Board, image: bytes, port: str, limits: Path, session: Session) -> dict[str, float]:
-    """The right model, known budgets and the model's own detector settings, before any long work.
+def _check_board(
+    board: Board, image: bytes, port: str, limits: Path, session: Session, preset: str | None = None
+) -> dict[str, float]:
+    """The right model, known budgets and the settings to measure with, before any long work.
 
     Returns the board's budgets.
     """
     check_model(board.info, image, port)
     name, model = str(board.info["board"]), int(board.info["model_crc32"])
     values = budgets.read_budgets(name, limits)
-    detector = core.ModelImage(image).detector
+    detector = core.ModelImage(starting_with(image, preset)).detector
     if board.config_get() != detector:
-        session.log("the board's detector settings were changed; back to the model's own")
+        wanted = f"preset '{preset}'" if preset else "the model's own"
+        session.log(f"the board's detector settings were changed; back to {wanted}")
         board.config_set(detector)
     session.log(f"{name}: firmware {board.info['firmware']}, word '{board.info['word']}', model {model:08x}")
     return values

@@ -111,6 +111,14 @@ class Board:
         )
         return _detector(reply)
 
+    def preset_set(self, name: str) -> DetectorConfig:
+        """One of the settings that the model brings, until the board restarts; returns them."""
+        return _detector(self._request("preset_set", "config", preset=list(spec.PRESETS).index(name)))
+
+    def preset(self) -> str | None:
+        """Which of the model's presets is in force; None: other settings, or the model brings none."""
+        return dict(enumerate(spec.PRESETS)).get(self._request("config_get", "config").number("preset"))
+
     def settings_save(self) -> None:
         """Keep detector settings and microphone gain over restarts."""
         self._request("settings_save", "config")

@@ -45,6 +45,7 @@ from watchword.evaluate.results import (
     Trials,
 )
 from watchword.evaluate.stream import detector_at
+from watchword.export.image import starting_with
 
 HOST = "host"
 HISTOGRAM_BINS = 50
@@ -64,6 +65,11 @@ class Heard:
     seconds: float | None = None
     times_real_time: float | None = None
     partial: bool = False  # the run was interrupted
+    preset: str | None = None  # of the model, that was in force; None: what it starts with
+
+    @property
+    def detector(self) -> core.DetectorConfig:
+        return core.ModelImage(starting_with(self.image, self.preset)).detector
 
 
 @dataclass(frozen=True)
@@ -104,8 +110,9 @@ def build_results(
         raise WatchwordError("none of the recordings could be read", "", "see the skipped files above")
     board = board or BoardFigures()
     model, selection = core.ModelImage(heard.image), heard.selection
+    preset = {"preset": heard.preset} if heard.preset else {}
     sizes = (board.ram_bytes, int(model.header["arena_bytes"]), board.stack_bytes, board.code_bytes)
-    parts = accuracy_parts(heard.streams, model.detector, board)
+    parts = accuracy_parts(heard.streams, heard.detector, board)
     known = known_sources(heard.model, parts["details"].sources)
     results = Results(
         schema=SCHEMA,
@@ -120,7 +127,7 @@ def build_results(
             board.firmware_sha256, hashlib.sha256(heard.image).hexdigest(), f"{core.spec_id():08x}"
         ),
         conditions=conditions,
-        origin={**selection.origin, "model": str(heard.model)},
+        origin={**selection.origin, "model": str(heard.model), **preset},
         recordings=len(heard.streams),
         notes=(*_partial_notes(heard), *selection.notes, *notes, *known),
         skipped=tuple(SkippedFile(str(s.path), s.reason) for s in (*selection.skipped, *heard.skipped)),

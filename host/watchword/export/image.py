@@ -37,6 +37,7 @@ class _Blob:
 def build_image(network: Network, settings: ModelSettings) -> bytes:
     """The whole image, CRC included."""
     blob = _Blob(spec.MODEL_HEADER_BYTES + len(network.layers) * spec.LAYER_BYTES)
+    presets = blob.put(_preset_records(settings), "<u2")
     mean = blob.put(_means_and_spreads(settings.normalisation), "<i2")
     gain = blob.put(settings.normalisation.gain, "<u2")
     weights = blob.end
@@ -53,6 +54,7 @@ def build_image(network: Network, settings: ModelSettings) -> bytes:
         "layers_offset": spec.MODEL_HEADER_BYTES,
         "norm_mean_offset": mean,
         "norm_gain_offset": gain,
+        "presets_offset": presets,
         "weights_offset": weights,
         "weights_bytes": blob.end - weights,
         "input_ring_offset": network.ring_offsets()[0],
@@ -62,6 +64,12 @@ def build_image(network: Network, settings: ModelSettings) -> bytes:
         "stride_rows": network.stride_rows,
     }
     return seal(_pack(spec.MODEL_HEADER_FIELDS, fields) + records + bytes(blob.content))
+
+
+def _preset_records(settings: ModelSettings) -> np.ndarray | None:
+    """uint16 [presets, fields], or none."""
+    records = [[*_detector_fields(preset).values()] for preset in settings.presets.values()]
+    return np.array(records) if records else None
 
 
 def _means_and_spreads(normalisation: core.Normalisation) -> np.ndarray:
@@ -77,6 +85,27 @@ def seal(image: bytes) -> bytes:
     return image[: at - 4] + struct.pack("<I", zlib.crc32(image[at:])) + image[at:]
 
 
+def starting_with(image: bytes, preset: str | None) -> bytes:
+    """The image with the detector settings of one of its presets in force; None leaves it as it is."""
+    if preset is None:
+        return image
+    known = core.ModelImage(image).presets
+    if not known:
+        raise WatchwordError(
+            "the model brings no presets",
+            f"preset '{preset}'",
+            "export it again from a run that was calibrated: watchword export RUN --target-fah 0.5",
+        )
+    names = [name for name, _ in spec.MODEL_HEADER_FIELDS]
+    at = struct.calcsize(spec.fields_format(spec.MODEL_HEADER_FIELDS[: names.index("smoothing")]))
+    record = struct.pack(spec.fields_format(spec.PRESET_FIELDS), *_detector_fields(known[preset]).values())
+    return seal(image[:at] + record + image[at + len(record) :])
+
+
+def _detector_fields(detector: core.DetectorConfig) -> dict[str, int]:
+    return {name: int(getattr(detector, name)) for name, _ in spec.PRESET_FIELDS}
+
+
 def _settings_fields(settings: ModelSettings) -> dict[str, int | bytes]:
     return {
         "hop_samples": settings.hop_samples,
@@ -84,10 +113,7 @@ def _settings_fields(settings: ModelSettings) -> dict[str, int | bytes]:
         "cmvn_mode": spec.CMVN_MODES[settings.normalisation.mode],
         "feature_kind": spec.FEATURE_KINDS[settings.kind],
         "cmvn_alpha_q15": settings.normalisation.alpha_q15,
-        "smoothing": settings.detector.smoothing,
-        "high_q15": settings.detector.high_q15,
-        "low_q15": settings.detector.low_q15,
-        "cooldown_ms": settings.detector.cooldown_ms,
+        **_detector_fields(settings.detector),
         "word": settings.word.encode(),
     }
 

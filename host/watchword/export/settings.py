@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class ModelSettings:
     normalisation: Normalisation
     detector: DetectorConfig
     kind: str = "mfcc"  # of features; not in the files of earlier versions
+    presets: dict[str, DetectorConfig] = field(default_factory=dict)  # each of spec.PRESETS, or none
 
     def __post_init__(self) -> None:
         _check_word(self.word)
@@ -42,6 +43,8 @@ class ModelSettings:
             _refuse("normalisation", f"a mean and a gain for each of {self.coeffs} coefficients")
         alpha_limit = 1 << spec.CMVN_ALPHA_FRAC_BITS
         _check_spread(self.normalisation)
+        if self.presets and list(self.presets) != list(spec.PRESETS):
+            _refuse("presets", f"{', '.join(spec.PRESETS)}, in this order, or left out")
         if (
             self.normalisation.mode.startswith("running")
             and not 1 <= self.normalisation.alpha_q15 < alpha_limit
@@ -63,6 +66,7 @@ class ModelSettings:
                 **({} if spread is None else {"spread": [int(v) for v in spread]}),
             },
             "detector": asdict(self.detector),
+            **({"presets": {name: asdict(p) for name, p in self.presets.items()}} if self.presets else {}),
         }
         return json.dumps(content, indent=2) + "\n"
 
@@ -73,24 +77,23 @@ class ModelSettings:
         except json.JSONDecodeError as error:
             raise WatchwordError(f"not JSON: {error}", where, "train again to write it anew") from error
         if isinstance(content, dict):
-            content.setdefault("kind", "mfcc")
-        top = _exact_keys(
-            content, {"word", "kind", "hop_samples", "coeffs", "normalisation", "detector"}, where
-        )
+            content = {"kind": "mfcc", "presets": {}, **content}
+        keys = {"word", "kind", "hop_samples", "coeffs", "normalisation", "detector", "presets"}
+        top = _exact_keys(content, keys, where)
         spread_key = {"spread"} & set(
             top["normalisation"] if isinstance(top["normalisation"], dict) else ()
         )  # running_mv alone has it
         norm = _exact_keys(top["normalisation"], {"mode", "alpha_q15", "mean", "gain", *spread_key}, where)
-        detector = _exact_keys(top["detector"], {"smoothing", "high", "low", "cooldown_ms"}, where)
         try:
             mean, gain = np.array(norm["mean"], np.int16), np.array(norm["gain"], np.uint16)
             spread = np.array(norm["spread"], np.uint16) if "spread" in norm else None
             normalisation = Normalisation(norm["mode"], norm["alpha_q15"], mean, gain, spread)
-            config = DetectorConfig(**detector)
+            detector = _detector(top["detector"], where)
+            presets = {name: _detector(preset, where) for name, preset in top["presets"].items()}
             return ModelSettings(
-                top["word"], top["hop_samples"], top["coeffs"], normalisation, config, top["kind"]
+                top["word"], top["hop_samples"], top["coeffs"], normalisation, detector, top["kind"], presets
             )
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, AttributeError) as error:
             raise WatchwordError(f"bad value: {error}", where, "train again to write it anew") from error
 
     def save(self, path: Path) -> Path:
@@ -103,6 +106,10 @@ class ModelSettings:
         except OSError as error:
             raise WatchwordError("cannot read the model settings", path, "a run folder has them") from error
         return ModelSettings.from_json(text, path)
+
+
+def _detector(content: Any, where: str | Path) -> DetectorConfig:
+    return DetectorConfig(**_exact_keys(content, {"smoothing", "high", "low", "cooldown_ms"}, where))
 
 
 def _refuse(field: str, expected: str) -> None:

@@ -155,16 +155,16 @@ def validation_result(
     config: RunConfig, accuracy: ValidationScores, detector: core.DetectorConfig
 ) -> ValidationResult:
     """The figures of one validation; the operating point is calibrated if `[detector] target_fah` is set."""
-    target, best_by = config.detector.target_fah, config.train.best_by
-    allowed = int(target * accuracy.negative_hours)
-    high = calibrate(accuracy, detector, target)[0].high if target > 0 else detector.high
+    asked, best_by, high = config.detector, config.train.best_by, detector.high
+    if asked.target_fah > 0:
+        high = calibrate(accuracy, detector, asked.target_fah, asked.bound)[0].high
     frr = accuracy.frr(_LOGGED_ALARMS)
     return ValidationResult(
         rank=accuracy.rank,
         frr_clean=frr["clean"],
         frr_mean=float(np.mean(list(frr.values()))),
         source_rank=accuracy.source_rank if best_by == "source_rank" else None,
-        target=float(np.mean(list(accuracy.frr(allowed).values()))) if best_by == "target_fah" else None,
+        target=float(np.mean(list(accuracy.frr_at(high).values()))) if best_by == "target_fah" else None,
         accuracy=accuracy.correct_at(high),
         fpr=accuracy.fpr_at(high),
         fnr=accuracy.fnr_at(high),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from watchword.core import DetectorConfig
 from watchword.evaluate.metrics import AlarmRate, GroupFigures
 
 
@@ -29,6 +30,33 @@ class OperatingFigures:
     sources: dict[str, AlarmRate] = field(default_factory=dict)
     # misses at that threshold by source of the words, the most first; all conditions and draws count
     word_sources: dict[str, GroupFigures] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a threshold was chosen for, and what it promises."""
+
+    target_fah: float  # false alarms per hour that were asked for
+    bound: str  # "point": expected_fah is to keep the target; "upper95": source_upper95 is
+    reached: bool  # false: not even the highest threshold there is does
+    # true: expected_fah rests on false alarms counted above the threshold; false: on a fitted tail
+    counted: bool
+    expected_fah: float  # per hour, to expect on a source that is not in validation
+    source_upper95: float  # per hour; 95 % of such sources stay below
+    false_alarms: int  # of validation, at the threshold
+    negative_hours: float  # of validation
+    fah_upper95: float  # one-sided 95 % Poisson bound of the rate on validation's own audio
+    frr_mean: float | None = None  # mean over the conditions; null unless all settings were chosen
+    latency_s: float | None = None  # word end to detection, seconds; null likewise
+
+
+@dataclass(frozen=True)
+class PresetFigures:
+    """One of the detector settings that a model brings, and what it misses on validation."""
+
+    detector: DetectorConfig  # smoothing, thresholds, cooldown
+    calibration: Calibration  # what it was chosen for
+    figures: OperatingFigures  # of the exported form of the model, with these settings
 
 
 @dataclass(frozen=True)
@@ -61,9 +89,10 @@ class Metrics:
     clips: dict[str, int]  # how many, by split and label
     training: TrainingFigures  # what was trained on
     validation: ValidationFigures  # what validation found
-    calibration: dict[str, float] | None  # the threshold's target and what was reached; null: not asked for
+    calibration: Calibration | None  # of the detector as stored; null: not asked for
     findings: tuple[dict[str, str], ...]  # what looks wrong with the run, as in findings.json
     seconds: dict[str, float]  # time taken, by stage
     segments_per_s: dict[str, float]  # training speed, by stage
     distillation: dict[str, Any] | None  # the teacher and how close the student is; null: none
     size_warnings: tuple[str, ...]  # limits of [size] that the model exceeds
+    presets: dict[str, PresetFigures] = field(default_factory=dict)  # by name; empty: not calibrated

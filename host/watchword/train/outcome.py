@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from watchword import core
+from watchword import core, spec
 from watchword.config import RunConfig
 from watchword.data.batches import Batches
 from watchword.export.graph import read_network
@@ -17,16 +17,16 @@ from watchword.export.image import build_image
 from watchword.export.settings import ModelSettings
 from watchword.export.size_target import SizeTarget
 from watchword.train import architectures, qat
-from watchword.train.calibration import calibrate_all
+from watchword.train.calibration import make_presets
 from watchword.train.checkpoint import Run
 from watchword.train.convert import to_tflite
 from watchword.train.distill.choose import Distillation
 from watchword.train.fit import Quantised
-from watchword.train.metrics import Metrics, TrainingFigures, ValidationFigures
+from watchword.train.metrics import Metrics, PresetFigures, TrainingFigures, ValidationFigures
 from watchword.train.prepare import Prepared
 from watchword.train.scoring import Scorer
 from watchword.train.state import comparable
-from watchword.train.validation import Score, ValidationScores, calibrate
+from watchword.train.validation import Score, ValidationScores
 
 _DISTANCE_BATCHES = 20
 
@@ -40,7 +40,7 @@ class Outcome:
 
     settings: ModelSettings
     accuracy: dict[str, ValidationScores]
-    calibration: dict[str, float] | None
+    presets: dict[str, PresetFigures]
 
     @property
     def exported(self) -> ValidationScores:
@@ -65,26 +65,30 @@ def validate_models(config: RunConfig, prepared: Prepared, network: Any, models:
     """Calibrate the detector and measure every form of the model with it."""
     scorer = Scorer(architectures.logits_of(network), prepared.geometry)
     score: dict[str, Score] = {"float": scorer.scores}
-    score |= {name: _engine_scores(content, prepared.settings) for name, content in models.items()}
-    validation, target = prepared.validation, config.detector.target_fah
+    score |= {name: engine_scores(content, prepared.settings) for name, content in models.items()}
+    validation = prepared.validation
     # The streams are scored once; what the detector makes of the scores costs little.
     found = {name: of(validation.rows) for name, of in score.items()}
     exported = found["int8" if models else "float"]
-    detector, calibration = prepared.settings.detector, None
-    if target > 0 and config.detector.calibrate == "all":
-        detector, calibration = calibrate_all(validation, exported, detector, target)
-    elif target > 0:
-        measured = validation.measure(lambda _: exported, detector)
-        detector, calibration = calibrate(measured, detector, target)
+    presets = make_presets(validation, exported, prepared.settings.detector, config.detector)
+    settings = with_presets(prepared.settings, presets)
 
     def measure(scores: list[np.ndarray]) -> ValidationScores:
-        return validation.measure(lambda _: scores, detector)
+        return validation.measure(lambda _: scores, settings.detector)
 
     accuracy = {name: measure(scores) for name, scores in found.items()}
-    return Outcome(replace(prepared.settings, detector=detector), accuracy, calibration)
+    return Outcome(settings, accuracy, presets)
 
 
-def _engine_scores(tflite: bytes, settings: ModelSettings) -> Score:
+def with_presets(settings: ModelSettings, presets: dict[str, PresetFigures]) -> ModelSettings:
+    """The settings with these presets, the default one in force; unchanged if there are none."""
+    if not presets:
+        return settings
+    detectors = {name: preset.detector for name, preset in presets.items()}
+    return replace(settings, detector=detectors[spec.DEFAULT_PRESET], presets=detectors)
+
+
+def engine_scores(tflite: bytes, settings: ModelSettings) -> Score:
     image = core.ModelImage(build_image(read_network(tflite), settings))
 
     def scores(streams: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -123,7 +127,7 @@ def make_metrics(
 ) -> Metrics:
     """The content of metrics.json."""
     words = {name: len(peaks) for name, peaks in outcome.accuracy["float"].word_peaks.items()}
-    settings, detector = outcome.settings, outcome.settings.detector
+    settings, detector, presets = outcome.settings, outcome.settings.detector, outcome.presets
     results = {name: scores.figures(detector) for name, scores in outcome.accuracy.items()}
     return Metrics(
         word=settings.word,
@@ -135,12 +139,13 @@ def make_metrics(
         clips=prepared.plan.clips,
         training=TrainingFigures(len(prepared.training.positives), prepared.negative_s / 3600.0),
         validation=ValidationFigures(words, prepared.validation.negative_hours, results),
-        calibration=outcome.calibration,
+        calibration=presets[spec.DEFAULT_PRESET].calibration if presets else None,
         findings=tuple(run.diagnosis.records()),
         seconds=run.seconds_so_far(),
         segments_per_s=run.speed,
         distillation=distillation,
         size_warnings=tuple(size_warnings),
+        presets=presets,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from watchword.evaluate.metrics import AlarmRate, GroupFigures
-from watchword.train.metrics import Metrics, OperatingFigures
+from watchword.train.metrics import Metrics, OperatingFigures, PresetFigures
 
 
 def summary(metrics: Metrics, folder: Path) -> str:
@@ -26,12 +26,34 @@ def summary(metrics: Metrics, folder: Path) -> str:
         f"FAH {final.fah_at_high:.2f} (95 % bound {final.fah_at_high_upper95:.2f}), median latency "
         + ("unknown" if latency is None else f"{latency:.0f} ms")
     )
-    lines += [*source_table(final.sources), *_word_table(final.word_sources)]
-    if metrics.calibration:
-        lines.append(f"threshold calibrated for {metrics.calibration['target_fah']:g} false alarms per hour")
+    lines += [*source_table(final.sources), *_word_table(final.word_sources), *preset_table(metrics.presets)]
     lines += [f"{f['severity']}: {f['what']} ({f['remedy']})" for f in metrics.findings]
     lines += [f"warning: {text}" for text in metrics.size_warnings]
     return "\n".join([*lines, f"run folder: {folder}"])
+
+
+def preset_table(presets: dict[str, PresetFigures]) -> list[str]:
+    """What each preset was chosen for and what it misses, one a line."""
+    if not presets:
+        return []
+    conditions = list(next(iter(presets.values())).figures.frr_at_high)
+    lines = [
+        "presets: FAH asked for, to expect on other sources, below which 95 % of them stay; FRR in %",
+        f"{'':<8}{'threshold':>10}{'asked':>7}{'expect':>8}{'95 %':>8}"
+        + "".join(f"{name:>15}" for name in conditions),
+    ]
+    for name, preset in presets.items():
+        c, frr = preset.calibration, preset.figures.frr_at_high
+        start = f"{name:<8}{preset.detector.high:>10.3f}{c.target_fah:>7.2g}"
+        rates = f"{c.expected_fah:>8.2f}{c.source_upper95:>8.2f}"
+        lines.append(start + rates + "".join(f"{100 * frr[condition]:>15.1f}" for condition in conditions))
+    lines += [
+        f"warning: no threshold keeps preset '{name}' within {preset.calibration.target_fah:g} an hour: it "
+        'has the highest there is ([detector] calibrate = "all" may find more smoothing, which helps)'
+        for name, preset in presets.items()
+        if not preset.calibration.reached
+    ]
+    return lines
 
 
 def _table(results: dict[str, OperatingFigures]) -> list[str]:

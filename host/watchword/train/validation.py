@@ -30,25 +30,14 @@ from watchword.evaluate.metrics import (
     threshold_for,
     worst_first,
 )
-from watchword.train.metrics import OperatingFigures
+from watchword.evaluate.tail import AlarmModel, SourceAlarms, fit_alarms
+from watchword.train.metrics import Calibration, OperatingFigures
 
 BUDGETS = (1, 3, 10)  # false alarms over the validation negatives, for the tables
 _RANKED_BUDGETS = range(1, 6)  # a checkpoint's figure is the mean over these
 SOURCE_HOURS = 0.5  # validation audio that a source must have to be held to a rate by itself
 _ROUNDING = 1e-9  # of shares that are whole numbers
 Score = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
-
-
-@dataclass(frozen=True)
-class SourceAlarms:
-    """What the detector could fire on in the negatives of one source."""
-
-    name: str  # empty: the manifest names none
-    peaks: np.ndarray  # Q15, one per event, descending
-    hours: float
-
-    def rate_at(self, high: float) -> AlarmRate:
-        return alarm_rate(int(np.sum(self.peaks >= spec.q15(high))), self.hours)
 
 
 @dataclass(frozen=True)
@@ -71,6 +60,11 @@ class ValidationScores:
     def alarm_peaks(self) -> np.ndarray:
         """One per event on the negatives of any source, descending."""
         return _descending([source.peaks for source in self.sources])
+
+    @cached_property
+    def alarm_model(self) -> AlarmModel:
+        """False alarms to expect on a source that is not among these."""
+        return fit_alarms(self.sources)
 
     @property
     def negative_hours(self) -> float:
@@ -247,22 +241,25 @@ def make_validation_set(
 
 
 def calibrate(
-    accuracy: ValidationScores, detector: core.DetectorConfig, target_fah: float
-) -> tuple[core.DetectorConfig, dict[str, float]]:
-    """The lowest high threshold that keeps the validation negatives within `target_fah` per hour.
+    accuracy: ValidationScores, detector: core.DetectorConfig, target_fah: float, bound: str = "point"
+) -> tuple[core.DetectorConfig, Calibration]:
+    """The lowest high threshold that keeps other sources than those of validation within `target_fah`.
 
-    Where no score is above what is to be kept out, the highest score there is: then more pass.
-    Returns the settings and what they were chosen by; 0 false alarms in few hours prove little, so the
-    bound says how little.
+    bound: "point", the rate to expect there, or "upper95", the rate that 95 % of sources stay below. Where
+    no threshold does, the highest score there is: then more pass, and `reached` says so.
     """
-    allowed = int(target_fah * accuracy.negative_hours)
-    lowest = max(detector.low, core.unit(int(threshold_for(accuracy.alarm_peaks, allowed))))
-    high = min(lowest, spec.DETECTOR_MAX_HIGH)
-    chosen = replace(detector, high=high, low=min(detector.low, high))
-    alarms = accuracy.alarms_at(high)
-    return chosen, {
-        "target_fah": target_fah,
-        "false_alarms": alarms,
-        "negative_hours": accuracy.negative_hours,
-        "fah_upper95": poisson_upper(alarms) / accuracy.negative_hours,
-    }
+    model = accuracy.alarm_model
+    found = model.threshold(target_fah, bound, detector.low_q15)
+    chosen = replace(detector, high=found.high, low=min(detector.low, found.high))
+    alarms = accuracy.alarms_at(found.high)
+    return chosen, Calibration(
+        target_fah=target_fah,
+        bound=bound,
+        reached=found.reached,
+        counted=found.counted,
+        expected_fah=model.expected(found.high),
+        source_upper95=model.upper95(found.high),
+        false_alarms=alarms,
+        negative_hours=accuracy.negative_hours,
+        fah_upper95=poisson_upper(alarms) / accuracy.negative_hours,
+    )

@@ -28,8 +28,16 @@ typedef struct {
  * every offset, size and op is checked, so that ww_model_push can run without checks. */
 ww_status ww_model_check(const void *image, size_t image_bytes) WW_CHECKED;
 
-/* The detector settings that the image brings. */
+/* The detector settings that the image brings, with which it starts. */
 ww_detector_config ww_model_detector(const ww_model_header *header);
+
+/* The settings of one of its presets, 0..WW_PRESETS - 1. WW_ERR_PRESET: it has none, or not so
+ * many. `image` has passed ww_model_check. */
+ww_status ww_model_preset(const void *image, uint32_t preset, ww_detector_config *config)
+    WW_CHECKED;
+
+/* Which preset these settings are; WW_NO_PRESET for none. */
+uint8_t ww_model_preset_of(const void *image, const ww_detector_config *config);
 
 /* An upper estimate of the instructions for a second of audio, from what the layers multiply and
  * write. `image` has passed ww_model_check. Saturates. */
