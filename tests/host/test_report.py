@@ -152,7 +152,7 @@ def test_events_are_listed_with_file_and_time(page: Page, results: Results) -> N
             assert event.name in page.text[section] and report.clock(event.time_s) in page.text[section]
     traces = sum(e.trace is not None for k in ("false_alarms", "misses") for e in getattr(results.details, k))
     assert traces == MAX_TRACES + min(MAX_TRACES, results.misses)
-    assert page.svgs == 6 + traces  # curve, scores, latency, cost, DET, sources
+    assert page.svgs == 7 + traces  # curve, scores, latency, cost, DET, groups, sources
 
 
 def test_every_source_has_its_rate_and_its_bounds(page: Page, results: Results) -> None:

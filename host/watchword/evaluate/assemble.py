@@ -24,6 +24,7 @@ from watchword.errors import WatchwordError
 from watchword.evaluate import budgets, metrics, trials
 from watchword.evaluate.card_notes import known_sources
 from watchword.evaluate.events import event_records
+from watchword.evaluate.groups import by_voice
 from watchword.evaluate.metrics import CurvePoint, ScoredStream
 from watchword.evaluate.results import (
     SCHEMA,
@@ -161,6 +162,7 @@ def accuracy_parts(
     word_peaks = metrics.word_peaks(streams, smoothed)
     second_peaks = metrics.negative_peaks(streams, smoothed)
     threshold = core.unit(detector.high_q15)
+    pitches, snrs = by_voice(streams, accuracy)
     return {
         "frr": accuracy.frr,
         "frr_upper95": accuracy.frr_upper95,
@@ -189,6 +191,8 @@ def accuracy_parts(
             peaks=PeakHistograms(HISTOGRAM_BINS, _histogram(word_peaks), _histogram(second_peaks)),
             speakers=metrics.breakdown(streams, accuracy, lambda recording: recording.speaker),
             sources=metrics.breakdown(streams, accuracy, lambda recording: recording.source),
+            pitches=pitches,
+            snrs=snrs,
             info=board.info,
             stats=board.stats,
             firmware=board.firmware,

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 from watchword.errors import WatchwordError
+from watchword.evaluate.groups import too_few
 from watchword.evaluate.metrics import worst_first
 from watchword.evaluate.plots import (
     BLUE,
@@ -97,6 +98,34 @@ def conditions_svg(conditions: Conditions | None) -> str | None:
     axes.margins(y=0.12)
     axes.set_ylim(bottom=0)
     axes.legend(loc="best", fontsize=9)
+    return figure_svg(drawing)
+
+
+@styled
+def groups_svg(results: Results) -> str | None:
+    """FRR of the words by pitch, SNR and source, each with its upper bound."""
+    details = results.details
+    kinds = ((details.pitches, "pitch"), (details.snrs, "SNR"), (details.sources, "source"))
+    found = [
+        (f"{kind}: {name}", group)
+        for groups, kind in kinds
+        for name, group in (groups or {}).items()
+        if group.positives and len(groups or {}) > 1
+    ]
+    if not found:
+        return None
+    drawing, axes = figure(7.6, 0.9 + 0.3 * len(found))
+    labels = []
+    for place, (name, group) in enumerate(reversed(found)):
+        frr, upper = 100 * (group.frr or 0.0), 100 * (group.frr_upper95 or 0.0)
+        colour = QUIET if too_few(group) else BLUE
+        plain = name.replace("$", r"\$")  # no formula
+        labels.append(f"{plain} ({group.misses} of {group.positives})")
+        axes.plot([frr, upper], [place, place], color=colour, lw=2, ls=":" if too_few(group) else "-")
+        axes.plot(frr, place, "o", color=colour, ms=6)
+    axes.set_yticks(range(len(found)), labels)
+    axes.set(xlabel="missed words (FRR), %", xlim=(-1, None))
+    axes.grid(visible=False, axis="y")
     return figure_svg(drawing)
 
 

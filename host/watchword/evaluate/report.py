@@ -11,6 +11,7 @@ from markupsafe import Markup
 from watchword.evaluate import curves, plots
 from watchword.evaluate.events import MAX_TRACES
 from watchword.evaluate.excerpts import make_excerpts
+from watchword.evaluate.groups import FEWEST_WORDS, too_few
 from watchword.evaluate.metrics import worst_first
 from watchword.evaluate.results import Results
 
@@ -31,6 +32,7 @@ def render(results: Results, training: Sequence[dict[str, str]] = ()) -> str:
         "cost": plots.cost_svg(results.cost),
         "det": curves.det_svg(results),
         "conditions": curves.conditions_svg(results.conditions),
+        "groups": curves.groups_svg(results),
         "sources": curves.sources_svg(results, limits.get("max_fah")),
         "loss": curves.loss_svg(training),
         "validation": curves.validation_svg(training),
@@ -45,6 +47,8 @@ def render(results: Results, training: Sequence[dict[str, str]] = ()) -> str:
             trace=lambda event: Markup(plots.trace_svg(event.trace, results.detector.high)),
             latency_remark=latency_remark(results),
             worst_first=worst_first,
+            too_few=too_few,
+            fewest_words=FEWEST_WORDS,
             excerpts=make_excerpts(results),
             shown=MAX_TRACES,
         )

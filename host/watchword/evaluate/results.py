@@ -283,6 +283,10 @@ class Details:
     peaks: PeakHistograms  # how high words and other audio score
     speakers: dict[str, GroupFigures]  # by speaker, where known
     sources: dict[str, GroupFigures]  # by source, where known
+    # words alone, by the pitch of the voice as it is estimated from each recording; null in older files
+    pitches: dict[str, GroupFigures] | None = None
+    # words alone, by the ratio of voice to noise as it is estimated from each recording; null in older files
+    snrs: dict[str, GroupFigures] | None = None
     info: dict[str, int | str] | None = None  # the board's `info` message; null without a board
     stats: dict[str, int] | None = None  # the board's `stats` message at the end; null without a board
     firmware: dict[str, int | str] | None = None  # sizes of the firmware; null unless this run built it

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from watchword.errors import WatchwordError
 from watchword.evaluate.curves import read_training
+from watchword.evaluate.groups import FEWEST_WORDS, too_few
 from watchword.evaluate.ledger import FILE as SCORES
 from watchword.evaluate.ledger import Ledger, open_ledger
 from watchword.evaluate.metrics import GroupFigures, worst_first
@@ -162,7 +163,12 @@ def _remarks(results: Results) -> list[str]:
         count = len(results.skipped)
         files = "1 file was" if count == 1 else f"{count} files were"
         lines.append(f"{files} not usable (see log.txt or the report)")
-    tables = [*_source_table(results.details.sources), *_condition_table(results.conditions)]
+    tables = [
+        *_source_table(results.details.sources),
+        *_voice_table("pitch", results.details.pitches),
+        *_voice_table("SNR", results.details.snrs),
+        *_condition_table(results.conditions),
+    ]
     return [*lines, *results.notes, *tables]
 
 
@@ -184,6 +190,25 @@ def _source_table(sources: dict[str, GroupFigures]) -> list[str]:
         for name, found in worst_first(sources)
     ]
     return ["", *_aligned([heading, *rows]), '"at least", "at most": one-sided bounds at 95 %']
+
+
+def _voice_table(kind: str, groups: dict[str, GroupFigures] | None) -> list[str]:
+    """Misses by what was estimated of the voice."""
+    if not groups or len(groups) < 2:
+        return []
+    heading = [f"estimated {kind}", "words", "missed", "FRR", "at most", ""]
+    rows = [
+        [
+            name,
+            str(found.positives),
+            str(found.misses),
+            percent(found.frr),
+            percent(found.frr_upper95),
+            f"under {FEWEST_WORDS} words: too few to say" if too_few(found) else "",
+        ]
+        for name, found in groups.items()
+    ]
+    return ["", *_aligned([heading, *rows])]
 
 
 def _condition_table(conditions: Conditions | None) -> list[str]:
