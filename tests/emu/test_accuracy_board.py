@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from board_model import noise
 from watchword import audio
-from watchword.data.augment import Bank
+from watchword.data.bank import Bank
 from watchword.data.corpus import Clip
 from watchword.data.recordings import Recording
 from watchword.errors import WatchwordError

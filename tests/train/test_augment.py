@@ -12,6 +12,7 @@ from toy_corpus import RATE, tone, write_corpus
 from watchword import audio
 from watchword.config import AugmentConfig
 from watchword.data import augment, mixing, sound_files
+from watchword.data.bank import Bank, hashes, pick
 
 OFF = AugmentConfig(
     rir_p=0,
@@ -28,7 +29,19 @@ OFF = AugmentConfig(
     codec_p=0,
     clip_p=0,
 )
-EMPTY = augment.Bank()
+EMPTY = Bank()
+
+
+def positive_stream(
+    clip: np.ndarray, word: tuple[int, int], config: AugmentConfig, bank: Bank, rng: np.random.Generator
+) -> np.ndarray:
+    return augment.word_in_scene(clip, word, augment.draw_scene(config, bank, rng), rng)
+
+
+def negative_stream(
+    clips: list[np.ndarray], config: AugmentConfig, bank: Bank, rng: np.random.Generator
+) -> np.ndarray:
+    return augment.talk_in_scene(clips, augment.draw_scene(config, bank, rng, word=False), rng)
 
 
 def level_db(signal: np.ndarray) -> float:
@@ -38,13 +51,13 @@ def level_db(signal: np.ndarray) -> float:
 def test_same_seed_same_samples(tmp_path: Path) -> None:
     write_corpus(tmp_path, 2, 4)
     others = tuple(sorted((tmp_path / "train").glob("other*.wav")))
-    bank = augment.Bank(noises=others[:1], speech=others)
+    bank = Bank(noises=others[:1], speech=others)
     clip = tone([300, 900], 0.6, np.random.default_rng(1)).astype(np.float32)
     config = AugmentConfig()
 
     def streams(seed: int) -> list[np.ndarray]:
         rng = np.random.default_rng(seed)
-        return [augment.positive_stream(clip, (800, 9000), config, bank, rng) for _ in range(4)]
+        return [positive_stream(clip, (800, 9000), config, bank, rng) for _ in range(4)]
 
     again = list(zip(streams(3), streams(3), strict=True))
     assert all(np.array_equal(a, b) for a, b in again)
@@ -59,7 +72,7 @@ def test_word_ends_where_promised() -> None:
     clip[4000:12000] = np.sin(np.arange(8000) * 0.3)
     end = round(augment.BEFORE_END_S * RATE)
     for seed in range(8):
-        pcm = augment.positive_stream(clip, (4000, 12000), config, EMPTY, np.random.default_rng(seed))
+        pcm = positive_stream(clip, (4000, 12000), config, EMPTY, np.random.default_rng(seed))
         assert len(pcm) == round((augment.BEFORE_END_S + augment.AFTER_END_S) * RATE)
         assert level_db(pcm[end - 400 : end - 80]) > level_db(pcm[end + 80 : end + 400]) + 15
 
@@ -68,7 +81,7 @@ def test_word_ends_where_promised() -> None:
 def test_level(dbfs: float) -> None:
     config = replace(OFF, level_dbfs_min=dbfs, level_dbfs_max=dbfs)
     clip = np.sin(np.arange(RATE) * 0.3).astype(np.float32) * 0.3
-    pcm = augment.negative_stream([clip], config, EMPTY, np.random.default_rng(0))
+    pcm = negative_stream([clip], config, EMPTY, np.random.default_rng(0))
     assert level_db(pcm[1000 : RATE - 1000] / 32768.0) == pytest.approx(dbfs, abs=0.3)
 
 
@@ -88,7 +101,7 @@ def test_signal_to_noise_ratio(snr_db: float, tmp_path: Path) -> None:
         level_dbfs_max=-20.0,
     )
     clip = np.concatenate([np.zeros(RATE), np.sin(np.arange(RATE) * 0.3)]).astype(np.float32)
-    pcm = augment.negative_stream([clip], config, augment.Bank(noises=(hiss,)), np.random.default_rng(5))
+    pcm = negative_stream([clip], config, Bank(noises=(hiss,)), np.random.default_rng(5))
     assert level_db(pcm[: RATE - 400] / 32768.0) == pytest.approx(-20.0 - snr_db, abs=1.5)
 
 
@@ -106,7 +119,7 @@ def test_noise_that_nobody_recorded_comes_in_every_colour() -> None:
 def test_a_recorded_noise_is_heard_at_another_pace(tmp_path: Path) -> None:
     tone = tmp_path / "hum.wav"
     soundfile.write(tone, 0.2 * np.sin(np.arange(2 * RATE) * 2 * np.pi * 1000 / RATE), RATE)
-    heard = augment.Noise(path=tone, pace=1.25).make(RATE, EMPTY, np.random.default_rng(0))
+    heard = augment.Noise(path=tone, pace=1.25).make(RATE, np.random.default_rng(0))
     assert len(heard) == RATE
     assert np.argmax(np.abs(np.fft.rfft(heard))) == pytest.approx(1250, abs=3)
 
@@ -117,18 +130,33 @@ def test_a_second_noise_lies_beside_the_first(tmp_path: Path) -> None:
     for hz, path in zip((1000, 3000), paths, strict=True):
         soundfile.write(path, 0.1 * hz / 1000 * np.sin(np.arange(2 * RATE) * 2 * np.pi * hz / RATE), RATE)
     noise = augment.Noise(path=paths[0], other=augment.Noise(path=paths[1]), other_db=-6.0)
-    spectrum = np.abs(np.fft.rfft(noise.make(RATE, EMPTY, np.random.default_rng(0))))
+    spectrum = np.abs(np.fft.rfft(noise.make(RATE, np.random.default_rng(0))))
     assert 20 * np.log10(spectrum[3000] / spectrum[1000]) == pytest.approx(-6.0, abs=0.2)
     assert str(noise) == "1000 and 3000 -6 dB"
 
 
 def test_settings_decide_how_noises_vary() -> None:
-    bank = augment.Bank(noises=(Path("rain.wav"),))
+    bank = Bank(noises=(Path("rain.wav"),))
     config = replace(OFF, noise_p=1.0, babble_p=0.0, noise_pace_p=1.0, noise_mix_p=1.0)
     scenes = [augment.draw_scene(config, bank, np.random.default_rng(seed)) for seed in range(20)]
     assert all(scene.noise is not None and scene.noise.other is not None for scene in scenes)
     recorded = [scene.noise for scene in scenes if scene.noise and scene.noise.path]
     assert recorded and all(0.7 < noise.pace < 1.4 and noise.pace != 1.0 for noise in recorded)
+
+
+def test_every_sound_of_a_bank_is_picked_as_often() -> None:
+    items, rng = hashes([f"sound {number}" for number in range(20)]), np.random.default_rng(0)
+    counts = np.bincount([pick(items, rng) for _ in range(20_000)], minlength=20)
+    assert np.sum((counts - 1000.0) ** 2 / 1000.0) < 43.8  # chi², 19 degrees of freedom, 99.9 %
+
+
+def test_a_sound_that_goes_changes_only_the_picks_of_itself() -> None:
+    names = [f"sound {number}" for number in range(20)]
+    before = [names[pick(hashes(names), np.random.default_rng(seed))] for seed in range(400)]
+    rest = [name for name in names if name != "sound 7"]
+    after = [rest[pick(hashes(rest), np.random.default_rng(seed))] for seed in range(400)]
+    assert "sound 7" in before
+    assert all(a == b or a == "sound 7" for a, b in zip(before, after, strict=True))
 
 
 def test_room_keeps_time_and_adds_a_tail() -> None:
@@ -187,7 +215,7 @@ def test_silent_lead_is_digital_silence() -> None:
     clip = np.sin(np.arange(RATE) * 0.3).astype(np.float32)
     leads = []
     for seed in range(12):
-        pcm = augment.negative_stream([clip], config, EMPTY, np.random.default_rng(seed))
+        pcm = negative_stream([clip], config, EMPTY, np.random.default_rng(seed))
         leads.append(int(np.argmax(pcm != 0)))
     assert max(leads) > RATE // 2 and min(leads) < RATE
 
@@ -196,7 +224,7 @@ def test_silence_and_tiny_clips_do_no_harm() -> None:
     for clip in (np.zeros(RATE, np.float32), np.zeros(3, np.float32), np.ones(7, np.float32)):
         for seed in range(4):
             rng = np.random.default_rng(seed)
-            pcm = augment.positive_stream(clip, (0, len(clip)), AugmentConfig(), EMPTY, rng)
+            pcm = positive_stream(clip, (0, len(clip)), AugmentConfig(), EMPTY, rng)
             assert pcm.dtype == np.int16
 
 
@@ -206,7 +234,7 @@ def test_shift_moves_the_word_by_no_more_than_configured() -> None:
     clip = np.zeros(RATE, np.float32)
     clip[12000] = 0.5
     places = [
-        int(np.argmax(np.abs(augment.positive_stream(clip, (11000, 12000), config, EMPTY, rng)[32000:])))
+        int(np.argmax(np.abs(positive_stream(clip, (11000, 12000), config, EMPTY, rng)[32000:])))
         for rng in map(np.random.default_rng, range(30))
     ]
     offsets = np.array(places) + 32000 - round(augment.BEFORE_END_S * RATE)
@@ -218,6 +246,6 @@ def test_every_effect_at_once_is_reproducible() -> None:
     clip = tone([300, 900], 0.6, np.random.default_rng(1)).astype(np.float32)
 
     def stream(seed: int) -> np.ndarray:
-        return augment.negative_stream([clip], config, EMPTY, np.random.default_rng(seed))
+        return negative_stream([clip], config, EMPTY, np.random.default_rng(seed))
 
     assert np.array_equal(stream(1), stream(1)) and not np.array_equal(stream(1), stream(2))

@@ -120,10 +120,10 @@ def test_an_encoder_hears_the_same_audio(config: RunConfig, features: Features) 
     front_end = FrontEnd(config.features)
     words = encode(plan.positives, plan.recipe, front_end, cache, 1, "", progress=False)
     others = encode(plan.negatives, plan.recipe, front_end, cache, 1, "", progress=False)
-    assert np.array_equal(np.concatenate(words), features.positives)
+    assert np.array_equal(np.stack(words), features.positives)
     assert all(np.array_equal(a, b) for a, b in zip(others, features.negatives, strict=True))
     wider = encode(plan.positives, plan.recipe, FrontEnd(FeaturesConfig(coeffs=20)), cache, 1, "", False)
-    assert np.array_equal(np.concatenate(wider)[:, :, :16], features.positives)  # the same, and four more
+    assert np.array_equal(np.stack(wider)[:, :, :16], features.positives)  # the same, and four more
 
 
 def test_soft_labels_of_a_corpus(config: RunConfig, features: Features) -> None:

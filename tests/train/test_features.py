@@ -11,10 +11,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 from toy_corpus import write_corpus
-from watchword import core, spec
+from watchword import audio, core, spec
 from watchword.config import AugmentConfig, DataConfig, FeaturesConfig, RunConfig, TrainConfig
 from watchword.data import cache as feature_cache
-from watchword.data import job_keys, jobs, recordings
+from watchword.data import job_keys, jobs, recordings, sound_files
 from watchword.data.normalisation import fit_normalisation
 from watchword.data.plan import Features, make_features, make_plan
 from watchword.errors import WatchwordError
@@ -64,6 +64,82 @@ def test_seed_decides_everything_and_a_second_run_computes_nothing(
     ):
         with pytest.raises(AssertionError, match="computed again"):
             make_features(replace(config_for(tmp_path, seed=1), **change), progress=False)
+
+
+def keys_of(config: RunConfig) -> dict[str, set[str]]:
+    """Keys of the cache that a run asks for, by kind of job."""
+    plan = make_plan(config, progress=False)
+    found: dict[str, set[str]] = {}
+    for job in (*plan.positives, *plan.negatives):
+        found.setdefault(str(job.identity[0]), set()).add(job_keys.job_key(job, plan.recipe))
+    return found
+
+
+def grown(folder: Path, count: int, taken: int, label: str) -> RunConfig:
+    """A corpus of `count` short sounds of a label beside the others; the manifest lists the first `taken`."""
+    folder.mkdir(exist_ok=True)
+    config = config_for(folder)
+    rng = np.random.default_rng(0)
+    lines = Path(config.data.manifest).read_text().splitlines()
+    header = lines[0].split(",")
+    like = dict(
+        zip(header, next(line for line in lines if ",train,negative" in line).split(","), strict=True)
+    )
+    for number in range(count):
+        path = folder / f"{label}{number}.wav"
+        audio.save(path, rng.normal(0, 2000, 16_000 + 800 * (number % 20)).astype(np.int16))
+        row = {**like, "path": path.name, "label": label, "speaker": f"more {number}"}
+        lines += [",".join(row[name] for name in header)] * (number < taken)
+    manifest = folder / f"{label}-{taken}.csv"
+    manifest.write_text("\n".join(lines) + "\n")
+    augment = AugmentConfig(babble_p=0.2, coloured_p=0.2)
+    data = replace(config.data, manifest=str(manifest), positive_draws=20, synthetic_draws=20)
+    return replace(config, augment=augment, data=data)
+
+
+def test_another_clip_leaves_most_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One clip among 900 changes the streams of its neighbourhood, and what it talks into."""
+    monkeypatch.setattr("watchword.data.plan._BUCKET", 4 * 20 * 16_000)
+    before, after = (keys_of(grown(tmp_path, 900, taken, "negative")) for taken in (899, 900))
+    assert len(after["negative"]) > 60
+    assert 0 < len(after["negative"] - before["negative"]) <= 6
+    assert len(after["positive"] - before["positive"]) <= 2
+
+
+def test_a_noise_less_changes_the_jobs_that_took_it(tmp_path: Path) -> None:
+    more, fewer = grown(tmp_path, 12, 12, "noise"), grown(tmp_path, 12, 11, "noise")
+    plan = make_plan(more, progress=False)
+    gone = tmp_path / "noise11.wav"
+    recipe = plan.recipe
+    jobs_with: list[bool] = []
+    left = set().union(*keys_of(fewer).values())
+    for job in (*plan.positives, *plan.negatives):
+        scene = job.scene(recipe, job_keys.job_rng(job, recipe))
+        own = [piece.path for piece in getattr(job, "pieces", None) or (job.piece,)]  # type: ignore[attr-defined]
+        took = gone in (*scene.files, *own)
+        assert took == (job_keys.job_key(job, recipe) not in left)
+        jobs_with.append(took)
+    assert any(jobs_with) and np.mean(jobs_with) < 0.3
+
+
+def test_jobs_know_all_files_that_they_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a key does not name cannot change the sound."""
+    plan = make_plan(grown(tmp_path, 6, 6, "noise"), progress=False)
+    read: set[Path] = set()
+    part = sound_files.part
+
+    def noted(path: Path, start: int = 0, stop: int | None = None) -> np.ndarray:
+        read.add(path)
+        return part(path, start, stop)
+
+    monkeypatch.setattr(sound_files, "part", noted)
+    held_out = [(one.job, plan.validation_recipe) for one in plan.validation]
+    for job, recipe in [*((job, plan.recipe) for job in (*plan.positives, *plan.negatives)), *held_out]:
+        read.clear()
+        named = set(job.scene(recipe, job_keys.job_rng(job, recipe)).files)
+        job.compute(recipe, job_keys.job_rng(job, recipe))
+        own = {piece.path for piece in getattr(job, "pieces", None) or (job.piece,)}  # type: ignore[attr-defined]
+        assert read <= named | own
 
 
 def test_processes_give_what_one_gives(tmp_path: Path) -> None:

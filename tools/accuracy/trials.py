@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from watchword.data.augment import Bank
+from watchword.data.bank import Bank
 from watchword.data.corpus import SPLIT_NAMES, Clip, Skipped, read_manifest
 from watchword.data.job_keys import digest_file
 from watchword.data.jobs import CONDITIONS

@@ -18,6 +18,7 @@ import numpy as np
 
 from watchword import audio
 from watchword.data.acoustics import CODECS, Peak, colour, draw_low_cut, draw_peaks, overload, through_codec
+from watchword.data.bank import Bank
 from watchword.data.mixing import (
     FRAME,
     RATE,
@@ -42,16 +43,9 @@ AFTER_END_S = 0.8  # … and this much after it
 _SILENT_LEAD_S = 1.5  # longest digital silence in front of a stream
 _NOISE_PACE_OCTAVES = 0.4  # at most: 0.76 to 1.32 times as fast
 _OTHER_NOISE_DB = (-12.0, 0.0)  # a second noise beside the first
+_TALKERS = 3  # people in babble, at most
+_IN_COMPANY = 0.75  # share of the words within other speech that it precedes, and that it follows
 _HISS_DBFS = (-85.0, -62.0)  # a microphone's own noise
-
-
-@dataclass(frozen=True)
-class Bank:
-    """What clips are mixed with, as sound files; loaded when first needed."""
-
-    noises: tuple[Path, ...] = ()
-    rooms: tuple[Path, ...] = ()  # room impulse responses
-    speech: tuple[Path, ...] = ()  # never the word itself
 
 
 @dataclass(frozen=True)
@@ -62,23 +56,29 @@ class Noise:
     `other` one, they are noises that nobody recorded.
     """
 
-    talk: bool = False
+    talkers: tuple[Path, ...] = ()
     path: Path | None = None
     pace: float = 1.0  # of the recording: 1.2 = a fifth faster and higher
     other: Noise | None = None
     other_db: float = 0.0  # its level relative to this one's
 
-    def make(self, samples: int, bank: Bank, rng: np.random.Generator) -> Signal:
-        sound = self._alone(samples, bank, rng)
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that it is made of."""
+        own = self.talkers if self.path is None else (self.path,)
+        return own + (self.other.files if self.other else ())
+
+    def make(self, samples: int, rng: np.random.Generator) -> Signal:
+        sound = self._alone(samples, rng)
         if self.other is None:
             return sound
-        beside = to_level(self.other.make(samples, bank, rng), self.other_db)
+        beside = to_level(self.other.make(samples, rng), self.other_db)
         both: np.ndarray = to_level(sound, 0.0) + beside
         return both
 
-    def _alone(self, samples: int, bank: Bank, rng: np.random.Generator) -> Signal:
-        if self.talk:
-            return babble(bank.speech, samples, rng)
+    def _alone(self, samples: int, rng: np.random.Generator) -> Signal:
+        if self.talkers:
+            return babble(self.talkers, samples, rng)
         if self.path is None:
             return coloured_noise(samples, rng)
         return np.resize(
@@ -86,7 +86,7 @@ class Noise:
         )
 
     def __str__(self) -> str:
-        name = "talk" if self.talk else self.path.stem if self.path else "coloured noise"
+        name = "talk" if self.talkers else self.path.stem if self.path else "coloured noise"
         name += f" at {self.pace:.2f} times its pace" if self.pace != 1.0 else ""
         return f"{name} and {self.other} {self.other_db:+.0f} dB" if self.other else name
 
@@ -103,7 +103,9 @@ class Scene:
     semitones: float
     tempo: float
     shift: int  # samples by which the word is late (or early, < 0)
-    in_talk: bool  # a word within other speech
+    in_talk: bool  # a word within other speech:
+    before: Path | None  # what of,
+    after: Path | None  # unless the word opens or closes what is said
     silent_lead: bool
     tilt_db: float
     narrow: bool
@@ -114,9 +116,15 @@ class Scene:
     soft: bool  # of the overload
     hiss_dbfs: float | None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of the bank that is heard in it."""
+        single = (self.room, self.before, self.after)
+        return tuple(path for path in single if path) + (self.noise.files if self.noise else ())
 
-def draw_scene(config: AugmentConfig, bank: Bank, rng: np.random.Generator) -> Scene:
-    """Draw everything that is random about one clip's voice and surroundings."""
+
+def draw_scene(config: AugmentConfig, bank: Bank, rng: np.random.Generator, word: bool = True) -> Scene:
+    """Draw everything that is random about the voice and surroundings of a word, or of other speech."""
 
     def happens(probability: float) -> bool:
         return bool(rng.random() < probability)
@@ -126,8 +134,9 @@ def draw_scene(config: AugmentConfig, bank: Bank, rng: np.random.Generator) -> S
 
     shift = round(config.shift_s * RATE)
     in_room, noisy, odd_microphone = happens(config.rir_p), happens(config.noise_p), happens(config.mic_p)
+    in_talk = word and bool(bank.speech) and happens(config.context_p)
     return Scene(
-        room=bank.rooms[int(rng.integers(len(bank.rooms)))] if bank.rooms and in_room else None,
+        room=bank.room(rng) if bank.rooms and in_room else None,
         noise=_draw_noise(config, bank, rng) if noisy else None,
         snr_db=float(rng.uniform(config.snr_db_min, config.snr_db_max)),
         level_dbfs=float(rng.uniform(config.level_dbfs_min, config.level_dbfs_max)),
@@ -135,7 +144,9 @@ def draw_scene(config: AugmentConfig, bank: Bank, rng: np.random.Generator) -> S
         semitones=around(0.0, config.pitch_semitones) if happens(config.pitch_p) else 0.0,
         tempo=around(1.0, config.stretch_max) if happens(config.stretch_p) else 1.0,
         shift=int(rng.integers(-shift, shift + 1)),
-        in_talk=bool(bank.speech) and happens(config.context_p),
+        in_talk=in_talk,
+        before=bank.talk(rng) if in_talk and happens(_IN_COMPANY) else None,
+        after=bank.talk(rng) if in_talk and happens(_IN_COMPANY) else None,
         silent_lead=happens(config.silent_lead_p),
         tilt_db=around(0.0, config.tilt_db),
         narrow=happens(config.narrow_p),
@@ -158,10 +169,10 @@ def _draw_noise(config: AugmentConfig, bank: Bank, rng: np.random.Generator) -> 
 
 def _draw_one_noise(config: AugmentConfig, bank: Bank, rng: np.random.Generator) -> Noise:
     if bank.speech and rng.random() < config.babble_p:
-        return Noise(talk=True)
+        return Noise(tuple(bank.talk(rng) for _ in range(int(rng.integers(1, _TALKERS + 1)))))
     if not bank.noises or rng.random() < config.coloured_p:
         return Noise()
-    path = bank.noises[int(rng.integers(len(bank.noises)))]
+    path = bank.noise(rng)
     if rng.random() >= config.noise_pace_p:
         return Noise(path=path)
     return Noise(path=path, pace=float(2.0 ** rng.uniform(-_NOISE_PACE_OCTAVES, _NOISE_PACE_OCTAVES)))
@@ -197,12 +208,12 @@ def speak(clip: Signal, scene: Scene, pace: float = 1.0) -> Signal:
     return stretch_time(shift_pitch(voice, scene.semitones), scene.tempo)
 
 
-def render(dry: Signal, scene: Scene, quiet_until: int, bank: Bank, rng: np.random.Generator) -> np.ndarray:
+def render(dry: Signal, scene: Scene, quiet_until: int, rng: np.random.Generator) -> np.ndarray:
     """`dry` speech in `scene` as int16 [same length]; before sample `quiet_until`, digital silence."""
     wet = reverberate(dry, load_signal(scene.room)) if scene.room else dry
     wet = to_level(wet, scene.level_dbfs)
     if scene.noise is not None:
-        noise = scene.noise.make(len(wet), bank, rng)
+        noise = scene.noise.make(len(wet), rng)
         wet = wet + to_level(noise, scene.level_dbfs - scene.snr_db)
     if scene.codec is not None:
         wet = through_codec(wet, scene.codec)
@@ -217,35 +228,11 @@ def render(dry: Signal, scene: Scene, quiet_until: int, bank: Bank, rng: np.rand
     return pcm
 
 
-def positive_stream(
-    clip: Signal, word: tuple[int, int], config: AugmentConfig, bank: Bank, rng: np.random.Generator
-) -> np.ndarray:
+def word_in_scene(clip: Signal, word: tuple[int, int], scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """An augmented clip as int16 [(BEFORE_END_S + AFTER_END_S) · 16000], the word ending at BEFORE_END_S.
 
     word: start and end sample of the word in `clip`. `[augment] shift_s` moves that end a little.
     """
-    return word_in_scene(clip, word, draw_scene(config, bank, rng), bank, rng)
-
-
-def negative_stream(
-    pieces: Sequence[Signal], config: AugmentConfig, bank: Bank, rng: np.random.Generator
-) -> np.ndarray:
-    """Clips said one after the other in one scene, as int16 [samples]; pauses of up to 0.5 s."""
-    return talk_in_scene(pieces, draw_scene(config, bank, rng), bank, rng)
-
-
-def noise_stream(
-    path: Path, samples: int, config: AugmentConfig, bank: Bank, rng: np.random.Generator
-) -> np.ndarray:
-    """Noise or music alone, at any level, as int16 [samples]."""
-    scene = replace(draw_scene(config, bank, rng), noise=None)
-    return render(excerpt(path, samples, rng), scene, 0, bank, rng)
-
-
-def word_in_scene(
-    clip: Signal, word: tuple[int, int], scene: Scene, bank: Bank, rng: np.random.Generator
-) -> np.ndarray:
-    """See `positive_stream`."""
     start, end = word
     if scene.in_talk:  # take the word alone, other speech takes the place of what was around it
         first, last = max(0, start - RATE // 20), min(len(clip), end + RATE // 10)
@@ -257,33 +244,33 @@ def word_in_scene(
     canvas = np.zeros(total, np.float32)
     add(canvas, voice, at - end)
     if scene.in_talk:
-        _surround(canvas, at - end + start, at, active_rms(voice), bank, rng)
+        _surround(canvas, at - end + start, at, active_rms(voice), scene, rng)
     latest = min(round(_SILENT_LEAD_S * RATE), max(0, at - (end - start) - RATE // 3))
     lead = int(rng.integers(0, latest + 1)) if scene.silent_lead else 0
-    return render(canvas, scene, lead, bank, rng)
+    return render(canvas, scene, lead, rng)
 
 
-def talk_in_scene(pieces: Sequence[Signal], scene: Scene, bank: Bank, rng: np.random.Generator) -> np.ndarray:
-    """See `negative_stream`."""
+def talk_in_scene(pieces: Sequence[Signal], scene: Scene, rng: np.random.Generator) -> np.ndarray:
+    """Clips said one after the other in one scene, as int16 [samples]; pauses of up to 0.5 s."""
     parts: list[Signal] = []
     for piece in pieces:
         pace = rng.uniform(0.97, 1.03) if scene.speed != 1.0 else 1.0
         parts += [speak(piece, scene, pace), np.zeros(int(rng.integers(0, RATE // 2)), np.float32)]
     lead = int(rng.integers(0, round(_SILENT_LEAD_S * RATE))) if scene.silent_lead else 0
     dry = np.concatenate([np.zeros(lead, np.float32), *parts])
-    return render(dry, scene, lead, bank, rng)
+    return render(dry, scene, lead, rng)
 
 
-def _surround(canvas: Signal, start: int, end: int, rms: float, bank: Bank, rng: np.random.Generator) -> None:
-    """Put other speech before and after the word that `canvas` holds from `start` to `end`, in place."""
-    for after in (False, True):
-        if rng.random() < 0.25:  # the word also opens and closes what is said
-            continue
+def _surround(
+    canvas: Signal, start: int, end: int, rms: float, scene: Scene, rng: np.random.Generator
+) -> None:
+    """Put the scene's talk before and after the word that `canvas` holds from `start` to `end`, in place."""
+    for path, after in ((scene.before, False), (scene.after, True)):
         gap = int(rng.integers(0, RATE * 4 // 10))
         room = len(canvas) - end - gap if after else start - gap
-        if room < FRAME * 5:
+        if path is None or room < FRAME * 5:
             continue
-        voice = excerpt(bank.speech[int(rng.integers(len(bank.speech)))], room, rng)
+        voice = excerpt(path, room, rng)
         level = active_rms(voice)
         if level > 0:
             gain = rms / level * 10.0 ** (rng.uniform(-6.0, 6.0) / 20.0)

@@ -35,7 +35,10 @@ def compute_rows(
     """
     paths = [cache_path(cache, job_key(job, recipe)) for job in jobs]
     found = [None if rebuild else read_cached(path) for path in paths]
-    missing = [i for i, rows in enumerate(found) if rows is None]
+    # By what they are made of: jobs that read the same long file follow each other.
+    missing = sorted(
+        (i for i, rows in enumerate(found) if rows is None), key=lambda i: repr(jobs[i].identity)
+    )
     with Progress(label, len(jobs), "jobs", progress, len(jobs) - len(missing)) as bar:
         if workers == 1 or len(missing) < _INLINE_JOBS:
             for i in missing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from importlib import metadata
@@ -43,39 +42,35 @@ def digest_file(path: Path) -> str:
         raise WatchwordError(f"cannot be read: {error.strerror}", path, "correct the manifest") from error
 
 
-def make_bank(
-    noises: Sequence[Path], rooms: Sequence[Path], speech: Sequence[Path], digests: dict[Path, str]
-) -> tuple[augment.Bank, str]:
-    """A bank and the digest of its content."""
-    parts = [[digests[path] for path in group] for group in (noises, rooms, speech)]
-    digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
-    return augment.Bank(tuple(noises), tuple(rooms), tuple(speech)), digest
-
-
 def job_key(job: Job, recipe: Recipe) -> str:
-    """Hash of everything the job's rows depend on: audio, settings, seed, augmentation code, front end."""
+    """Hash of all that the job's rows depend on: audio, what is mixed in, settings, seed, code, front end.
+
+    What else is in the corpus does not matter: another clip or noise leaves the jobs that do not take it.
+    """
     features = recipe.features.hop_samples, recipe.features.coeffs, recipe.features.kind
-    parts = *_sound(job, recipe), *features, *_code_fingerprint()
+    mixed_in = [recipe.bank.content(path) for path in job.scene(recipe, job_rng(job, recipe)).files]
+    parts = *_sound(job, recipe), mixed_in, *features, *_code_fingerprint()
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def sound_key(job: Job, recipe: Recipe) -> bytes:
-    """Hash of the sound that a job asks for, whatever code makes it and whatever features are taken of it."""
+    """Hash of what a job asks for, whatever code makes it, from whatever bank, into whatever features."""
     return hashlib.sha256(repr(_sound(job, recipe)).encode()).digest()
 
 
 def _sound(job: Job, recipe: Recipe) -> tuple[object, ...]:
-    return job.identity, _audible(recipe.augment), recipe.bank_digest, recipe.seed
+    return job.identity, _audible(recipe.augment), recipe.seed
 
 
-def _audible(config: AugmentConfig) -> dict[str, object]:
-    """The settings that change the sound: masks come later, and the bank's digest stands for its rooms."""
-    return {name: value for name, value in asdict(config).items() if name not in _INAUDIBLE}
+@lru_cache(maxsize=16)
+def _audible(config: AugmentConfig) -> tuple[tuple[str, object], ...]:
+    """The settings that change the sound: masks come later, and rooms are known by their sound."""
+    return tuple((name, value) for name, value in asdict(config).items() if name not in _INAUDIBLE)
 
 
 def job_rng(job: Job, recipe: Recipe) -> np.random.Generator:
-    """The randomness of a job: the same sound is drawn for every kind of features, and after a change
-    of the code that leaves the sound alone."""
+    """The randomness of a job: the same is drawn for every kind of features, and after a change of the code
+    or of the corpus that leaves it alone."""
     return np.random.default_rng(int.from_bytes(sound_key(job, recipe)[:16], "big"))
 
 

@@ -1,12 +1,13 @@
 """The jobs whose rows a run is made of: augmented audio -> rows by the C front end.
 
-A job is one clip with its draws, or one stream of negatives; its rows are one `.npy` in the cache
-(see cache.py) under the job's key (see job_keys.py).
+A job is one draw of a clip, or one stream of negatives; its rows are one `.npy` in the cache (see cache.py)
+under the job's key (see job_keys.py). It first draws what it is heard in, so that the key can name the very
+files that are mixed in, and nothing of the corpus besides.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +15,8 @@ import numpy as np
 
 from watchword import audio, core, spec
 from watchword.data import augment, mixing
-from watchword.data.augment import Bank
+from watchword.data.augment import Scene
+from watchword.data.bank import Bank
 from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 
 if TYPE_CHECKING:
@@ -57,7 +59,6 @@ class Recipe:
     features: FeaturesConfig
     augment: AugmentConfig
     bank: Bank
-    bank_digest: str
     seed: int
 
     def rows(self, pcm: np.ndarray) -> np.ndarray:
@@ -66,24 +67,35 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """The room and the noise that a validation recording is heard in; None = without."""
+
+    room: Path | None = None
+    noise: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(path for path in (self.room, self.noise) if path)
+
+
+@dataclass(frozen=True)
 class PositiveJob:
-    """All draws of one clip with the word: int16 [draws, rows, coeffs]."""
+    """One draw of a clip with the word: int16 [rows, coeffs]."""
 
     piece: Piece
     word: tuple[int, int]  # samples
-    draws: int
+    draw: int
+
+    def scene(self, recipe: Recipe, rng: np.random.Generator) -> Scene:
+        return augment.draw_scene(recipe.augment, recipe.bank, rng)
 
     def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-        clip = self.piece.load()
-        streams = (
-            augment.positive_stream(clip, self.word, recipe.augment, recipe.bank, rng)
-            for _ in range(self.draws)
-        )
-        return np.stack([recipe.rows(pcm) for pcm in streams])
+        scene = self.scene(recipe, rng)
+        return recipe.rows(augment.word_in_scene(self.piece.load(), self.word, scene, rng))
 
     @property
     def identity(self) -> tuple[object, ...]:
-        return "positive", self.piece.content, self.word, self.draws
+        return "positive", self.piece.content, self.word, self.draw
 
 
 @dataclass(frozen=True)
@@ -93,9 +105,13 @@ class NegativeJob:
     pieces: tuple[Piece, ...]
     draw: int
 
+    def scene(self, recipe: Recipe, rng: np.random.Generator) -> Scene:
+        return augment.draw_scene(recipe.augment, recipe.bank, rng, word=False)
+
     def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+        scene = self.scene(recipe, rng)
         clips = [piece.load() for piece in self.pieces]
-        return recipe.rows(augment.negative_stream(clips, recipe.augment, recipe.bank, rng))
+        return recipe.rows(augment.talk_in_scene(clips, scene, rng))
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -104,15 +120,18 @@ class NegativeJob:
 
 @dataclass(frozen=True)
 class NoiseJob:
-    """A stream of noise alone: int16 [rows, coeffs]."""
+    """A stream of noise or music alone, at any level: int16 [rows, coeffs]."""
 
     piece: Piece
     draw: int
 
+    def scene(self, recipe: Recipe, rng: np.random.Generator) -> Scene:
+        return replace(augment.draw_scene(recipe.augment, recipe.bank, rng, word=False), noise=None)
+
     def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-        samples = round(STREAM_S * spec.SAMPLE_RATE_HZ)
-        pcm = augment.noise_stream(self.piece.path, samples, recipe.augment, recipe.bank, rng)
-        return recipe.rows(pcm)
+        scene = self.scene(recipe, rng)
+        noise = mixing.excerpt(self.piece.path, round(STREAM_S * spec.SAMPLE_RATE_HZ), rng)
+        return recipe.rows(augment.render(noise, scene, 0, rng))
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -132,21 +151,28 @@ class ValidationJob:
         silence = [np.zeros(n, np.int16) for n in (LEAD_SAMPLES, TAIL_SAMPLES)]
         return recipe.rows(np.concatenate([silence[0], pcm, silence[1]]))
 
-    def heard(self, bank: augment.Bank, rng: np.random.Generator) -> mixing.Signal:
-        signal = self.piece.load()
+    def scene(self, recipe: Recipe, rng: np.random.Generator) -> Surroundings:
+        return self._surroundings(recipe.bank, rng)
+
+    def _surroundings(self, bank: Bank, rng: np.random.Generator) -> Surroundings:
+        in_room, snr_db = CONDITIONS[self.condition]
+        return Surroundings(
+            bank.rooms[int(rng.integers(len(bank.rooms)))] if in_room and bank.rooms else None,
+            bank.noises[int(rng.integers(len(bank.noises)))] if snr_db is not None and bank.noises else None,
+        )
+
+    def heard(self, bank: Bank, rng: np.random.Generator) -> mixing.Signal:
+        signal, around = self.piece.load(), self._surroundings(bank, rng)
         in_room, snr_db = CONDITIONS[self.condition]
         if not in_room and snr_db is None:
             return signal
-        if in_room and bank.rooms:
-            signal = mixing.reverberate(
-                signal, mixing.load_signal(bank.rooms[int(rng.integers(len(bank.rooms)))])
-            )
+        if around.room:
+            signal = mixing.reverberate(signal, mixing.load_signal(around.room))
         signal = mixing.to_level(signal, _TEST_LEVEL_DBFS)
         if snr_db is None:
             return signal
-        if bank.noises:
-            path = bank.noises[int(rng.integers(len(bank.noises)))]
-            noise = mixing.excerpt(path, len(signal), rng)
+        if around.noise:
+            noise = mixing.excerpt(around.noise, len(signal), rng)
         else:
             noise = mixing.coloured_noise(len(signal), rng)
         noisy: np.ndarray = signal + mixing.to_level(noise, _TEST_LEVEL_DBFS - snr_db)
@@ -157,10 +183,21 @@ class ValidationJob:
         return "validation", self.piece.content, self.condition, self.draw
 
 
+class Drawn(Protocol):
+    """What a job is heard in."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of the bank that it takes."""
+
+
 class Job(Protocol):
     """One file of the cache: what it is made of, and how."""
 
     @property
     def identity(self) -> tuple[object, ...]: ...
+
+    def scene(self, recipe: Recipe, rng: np.random.Generator) -> Drawn:
+        """What `compute` begins with, from the same `rng`."""
 
     def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray: ...

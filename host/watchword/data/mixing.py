@@ -25,7 +25,6 @@ _OCTAVES = 8  # above 40 Hz, to beyond 8 kHz
 _BROWN_DB = 6.02  # that brown noise falls in an octave
 _COLOUR_DB = 9.0  # standard deviation of noise's colour around its slope, at most
 _GUST_DB = 6.0  # and of its loudness
-_TALKERS = 3  # people in babble
 _LEAST_BLOCK = 1 << 13  # of the transforms that filter
 _NOISE_SIZES = (
     1 << 14
@@ -88,11 +87,11 @@ def excerpt(path: Path, samples: int, rng: np.random.Generator) -> Signal:
     return signal if len(signal) == samples else np.resize(signal, samples)
 
 
-def babble(paths: Sequence[Path], samples: int, rng: np.random.Generator) -> Signal:
-    """Some people talking at once: excerpts of speech, each at its own level."""
+def babble(talkers: Sequence[Path], samples: int, rng: np.random.Generator) -> Signal:
+    """People talking at once: excerpts of their speech, each at its own level."""
     total = np.zeros(samples, np.float32)
-    for _ in range(int(rng.integers(1, _TALKERS + 1))):
-        voice = excerpt(paths[int(rng.integers(len(paths)))], samples, rng)
+    for path in talkers:
+        voice = excerpt(path, samples, rng)
         total += to_level(voice, float(rng.uniform(-26.0, -20.0)))
     return total
 

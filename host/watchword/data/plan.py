@@ -7,15 +7,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from watchword import audio, spec
+from watchword.data.bank import Bank, hashes, pick
 from watchword.data.cache import compute_rows
 from watchword.data.corpus import Clip, is_mined, read_manifest
-from watchword.data.job_keys import digest_file, make_bank
+from watchword.data.job_keys import digest_file
 from watchword.data.jobs import (
     CONDITIONS,
     STREAM_S,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 RATE = spec.SAMPLE_RATE_HZ
 _STREAM = round(STREAM_S * RATE)
+_BUCKET = 32 * _STREAM  # shuffled clips are packed into streams among so many samples of them at most
 _NOISE_SHARE = 0.2  # streams of noise alone, for each stream of speech
 _HELD_OUT_ROOM = 1000  # number of the first simulated room of validation
 _HARD_CONDITION = "reverb + 10 dB"
@@ -120,7 +123,7 @@ def make_features(config: RunConfig, progress: bool = True, rebuild: bool = Fals
     positives = compute_rows(plan.positives, plan.recipe, cache, workers, "positives", progress, rebuild)
     negatives = compute_rows(plan.negatives, plan.recipe, cache, workers, "negatives", progress, rebuild)
     return Features(
-        np.concatenate(positives), negatives, validation_streams(config, plan, progress, rebuild), plan
+        np.stack(positives), negatives, validation_streams(config, plan, progress, rebuild), plan
     )
 
 
@@ -222,8 +225,8 @@ def _recipe(config: RunConfig, split: _Split, fallback: _Split, progress: bool) 
     simulated = [] if rooms else _simulated_rooms(config, split is not fallback, progress)
     speech = [piece.path for piece in split.negatives(mined=False)]
     digests = {**fallback.digests, **split.digests, **{path: digest_file(path) for path in simulated}}
-    bank, digest = make_bank(noises, rooms or simulated, speech, digests)
-    return Recipe(config.features, config.augment, bank, digest, config.data.seed)
+    bank = Bank(tuple(noises), tuple(rooms or simulated), tuple(speech), digests)
+    return Recipe(config.features, config.augment, bank, config.data.seed)
 
 
 def _simulated_rooms(config: RunConfig, held_out: bool, progress: bool) -> list[Path]:
@@ -242,8 +245,10 @@ def _word(clip: Clip) -> tuple[int, int]:
 
 def _positive_jobs(split: _Split, data: DataConfig) -> list[Job]:
     return [
-        PositiveJob(piece, _word(clip), data.synthetic_draws if clip.synthetic else data.positive_draws)
+        PositiveJob(piece, word, draw)
         for clip, piece in zip(split.clips["positive"], split.pieces("positive"), strict=True)
+        for word in (_word(clip),)
+        for draw in range(data.synthetic_draws if clip.synthetic else data.positive_draws)
     ]
 
 
@@ -252,16 +257,29 @@ def _negative_jobs(split: _Split, data: DataConfig) -> list[Job]:
     pieces = [cut for piece in split.negatives(mined=False) for cut in _cuts(piece)]
     jobs: list[Job] = []
     for draw in range(data.negative_draws):
-        rng = np.random.default_rng([data.seed, draw])
-        jobs += [
-            NegativeJob(group, draw) for group in _packed([pieces[i] for i in rng.permutation(len(pieces))])
-        ]
+        places = hashes([repr((data.seed, draw, piece.content)) for piece in pieces]).tolist()
+        shuffled = sorted(zip(places, pieces, strict=True), key=itemgetter(0))
+        jobs += [NegativeJob(group, draw) for group in _streams(shuffled)]
     noises = split.pieces("noise")
     if noises:
-        rng = np.random.default_rng([data.seed, data.negative_draws])
-        picks = rng.integers(len(noises), size=max(1, round(_NOISE_SHARE * len(jobs))))
-        jobs += [NoiseJob(noises[int(pick)], draw) for draw, pick in enumerate(picks)]
+        contents = hashes([noise.digest for noise in noises])
+        for draw in range(max(1, round(_NOISE_SHARE * len(jobs)))):
+            rng = np.random.default_rng([data.seed, data.negative_draws, draw])
+            jobs.append(NoiseJob(noises[pick(contents, rng)], draw))
     return jobs + _mined_jobs(split, data.mined_draws, data.seed)
+
+
+def _streams(shuffled: Sequence[tuple[int, Piece]], bit: int = 1 << 63) -> list[tuple[Piece, ...]]:
+    """Pieces in the order of their places (64 bits), packed into streams bucket by bucket.
+
+    A bucket that is too long is split by the next bit of the places. So a clip more or less changes the
+    streams of its own bucket alone, and the others are found in the cache.
+    """
+    length = sum((piece.stop or 0) - piece.start for _, piece in shuffled)
+    if length <= _BUCKET or not bit:
+        return _packed([piece for _, piece in shuffled])
+    parts = [[item for item in shuffled if bool(item[0] & bit) == high] for high in (False, True)]
+    return [group for part in parts if part for group in _streams(part, bit >> 1)]
 
 
 def _mined_jobs(split: _Split, draws: int, seed: int) -> list[Job]:

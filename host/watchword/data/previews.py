@@ -13,6 +13,7 @@ import numpy as np
 
 from watchword import audio, spec
 from watchword.data import augment
+from watchword.data.bank import Bank
 from watchword.data.corpus import read_manifest
 from watchword.data.mixing import Signal, load_signal
 from watchword.data.plots import plot_text
@@ -42,7 +43,7 @@ class Preview:
         return f"{self.path.name}: {self.drawn}"
 
 
-def training_bank(config: RunConfig) -> augment.Bank:
+def training_bank(config: RunConfig) -> Bank:
     """What a training run with this configuration mixes clips with; without a manifest, rooms only."""
     manifest = config.data.manifest
     clips = [clip for clip in read_manifest(manifest) if clip.split == "train"] if manifest else []
@@ -52,7 +53,7 @@ def training_bank(config: RunConfig) -> augment.Bank:
     if not rooms:
         numbers = range(config.augment.simulated_rooms)
         rooms = tuple(simulate(Path(config.data.cache) / "rooms", numbers, config.data.seed))
-    return augment.Bank(noises, rooms, speech)
+    return Bank(noises, rooms, speech)
 
 
 def make_previews(
@@ -88,16 +89,16 @@ def _names(clips: Sequence[Path]) -> list[str]:
 
 
 def _preview(
-    source: Signal, config: RunConfig, bank: augment.Bank, path: Path, seed: list[int], negative: bool
+    source: Signal, config: RunConfig, bank: Bank, path: Path, seed: list[int], negative: bool
 ) -> Preview:
     rng = np.random.default_rng(seed)
-    scene = augment.draw_scene(config.augment, bank, rng)
+    scene = augment.draw_scene(config.augment, bank, rng, word=not negative)
     if negative:
-        pcm = augment.talk_in_scene([source], scene, bank, rng)
+        pcm = augment.talk_in_scene([source], scene, rng)
     else:
         place = place_word(audio.to_int16(source))
         word = (place.start, place.end) if place else (0, len(source))
-        pcm = augment.word_in_scene(source, word, scene, bank, rng)
+        pcm = augment.word_in_scene(source, word, scene, rng)
     return Preview(path, augment.describe(scene, word=not negative), pcm)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from watchword import audio, core, spec
-from watchword.data.augment import Bank
+from watchword.data.bank import Bank
 from watchword.data.corpus import SPLIT_NAMES, read_manifest
 from watchword.data.job_keys import digest_file
 from watchword.data.jobs import CONDITIONS, Piece, ValidationJob

@@ -35,7 +35,7 @@ def find_sources(features: Features) -> Sources:
     """The files of every draw and stream, in the order of `features`."""
     jobs, streams = features.plan.positives, features.plan.negatives
     draws = len(features.positives)
-    words = tuple(_paths(job) for job in jobs for _ in range(getattr(job, "draws", 1)))
+    words = tuple(_paths(job) for job in jobs)
     if len(words) != draws:
         raise AssertionError(f"{len(words)} draws planned, {draws} computed")
     lengths = np.array([len(rows) for rows in features.negatives], np.int64)

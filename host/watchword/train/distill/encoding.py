@@ -17,7 +17,7 @@ from watchword import core
 from watchword.config import FeaturesConfig
 from watchword.data.cache import compute_rows
 from watchword.data.job_keys import job_rng, sound_key
-from watchword.data.jobs import Job, Recipe
+from watchword.data.jobs import Drawn, Job, Recipe
 
 
 class Encoder(Protocol):
@@ -70,8 +70,12 @@ class EncodedJob:
     job: Job
     encoder: Encoder
 
-    def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+    def scene(self, recipe: Recipe, rng: np.random.Generator) -> Drawn:
         """`rng` stays unused: the audio is drawn as for `job` itself."""
+        return self.job.scene(recipe, job_rng(self.job, recipe))
+
+    def compute(self, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+        """See `scene`."""
         shared = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
         return self.job.compute(_EncodingRecipe(**shared, encoder=self.encoder), job_rng(self.job, recipe))
 

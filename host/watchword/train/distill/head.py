@@ -135,7 +135,7 @@ def _encode_streams(
     def rows_of(jobs: Sequence[Job], recipe: Recipe, label: str) -> list[np.ndarray]:
         return encode(jobs, recipe, encoder, cache, workers, label, progress)
 
-    positives = np.concatenate(rows_of(plan.positives, plan.recipe, "encode +"))
+    positives = np.stack(rows_of(plan.positives, plan.recipe, "encode +"))
     negatives = rows_of(_negatives(features, config), plan.recipe, "encode -")
     validation = rows_of([planned.job for planned in plan.validation], plan.validation_recipe, "encode val")
     rng = np.random.default_rng([config.train.seed, 4])

@@ -72,8 +72,8 @@ def make_soft_labels(
         [plan.negatives[i] for i in labelled], [len(others[i]) for i in labelled], "soft others"
     )
     for i, stream_labels in zip(labelled, labels, strict=True):
-        others[i] = stream_labels[0]
-    return SoftLabels(np.concatenate(words), np.concatenate(others))
+        others[i] = stream_labels
+    return SoftLabels(np.stack(words), np.concatenate(others))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class _Labeller:
         return Path(self.config.data.cache)
 
     def label(self, jobs: Sequence[Job], lengths: Sequence[int], title: str) -> list[np.ndarray]:
-        """Logits at the rows of every job's streams, float16 [streams, rows]; `lengths`: rows of each."""
+        """Logits at the rows of every job's stream, float16 [rows]; `lengths`: rows of each."""
         paths = [cache_path(self.cache, self._key(job)) for job in jobs]
         known = [read_cached(path) for path in paths]
         missing = [i for i, logits in enumerate(known) if logits is None]
@@ -110,24 +110,15 @@ class _Labeller:
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def _rows(self, jobs: Sequence[Job], title: str) -> list[np.ndarray]:
-        """The rows the teacher takes, [streams, rows, width] or [rows, width] of each job."""
+        """The rows the teacher takes, [rows, width] of each job."""
         data, encoder = self.config.data, self.teacher.encoder
         if encoder is None:
             return compute_rows(jobs, self.recipe, self.cache, data.workers, title, self.progress)
         return encode(jobs, self.recipe, encoder, self.cache, data.workers, title, self.progress)
 
-    def _logits(self, jobs: Sequence[np.ndarray], lengths: Sequence[int]) -> list[np.ndarray]:
-        streams = [list(rows) if rows.ndim == 3 else [rows] for rows in jobs]
-        logits = iter(self.teacher.log_odds([stream for group in streams for stream in group]))
+    def _logits(self, streams: Sequence[np.ndarray], lengths: Sequence[int]) -> list[np.ndarray]:
         hop, geometry = self.config.features.hop_samples, self.teacher.geometry
         return [
-            np.stack(
-                [
-                    at_row_ends(
-                        geometry.score_samples(geometry.scores(len(stream))), next(logits), length, hop
-                    )
-                    for stream in group
-                ]
-            )
-            for group, length in zip(streams, lengths, strict=True)
+            at_row_ends(geometry.score_samples(geometry.scores(len(stream))), logits, length, hop)
+            for stream, logits, length in zip(streams, self.teacher.log_odds(streams), lengths, strict=True)
         ]
