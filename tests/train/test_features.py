@@ -106,6 +106,26 @@ def test_another_clip_leaves_most_of_the_cache(tmp_path: Path, monkeypatch: pyte
     assert len(after["positive"] - before["positive"]) <= 2
 
 
+def test_another_word_finds_the_streams_of_other_sources(tmp_path: Path) -> None:
+    """Half of the clips are of another source, and stand in one of two corpora only."""
+    manifest = Path(grown(tmp_path, 600, 600, "negative").data.manifest)
+    lines = manifest.read_text().splitlines()
+    source = lines[0].split(",").index("source")
+    for number, line in enumerate(lines):
+        cells = line.split(",")
+        if cells[0].startswith("negative") and int(cells[0].removeprefix("negative").split(".")[0]) % 2:
+            lines[number] = ",".join(["word" if i == source else cell for i, cell in enumerate(cells)])
+    config = grown(tmp_path, 0, 0, "negative")
+    config = replace(config, augment=AugmentConfig(babble_p=0.0))
+    found = []
+    for name, kept in (("both", lines), ("one", [line for line in lines if ",word," not in line])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(kept) + "\n")
+        data = replace(config.data, manifest=str(tmp_path / f"{name}.csv"))
+        found.append(keys_of(replace(config, data=data))["negative"])
+    both, one = found
+    assert len(one) > 15 and len(both) > 1.8 * len(one) and one <= both
+
+
 def test_a_noise_less_changes_the_jobs_that_took_it(tmp_path: Path) -> None:
     more, fewer = grown(tmp_path, 12, 12, "noise"), grown(tmp_path, 12, 11, "noise")
     plan = make_plan(more, progress=False)

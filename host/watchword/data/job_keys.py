@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from watchword import audio, core, spec
-from watchword.data import acoustics, augment, jobs, mixing, sound_files, specaugment, voice_effects
+from watchword.data import acoustics, augment, bank, jobs, mixing, sound_files, specaugment, voice_effects
 from watchword.data.jobs import Job, Recipe
 from watchword.data.recordings import LEAD_SAMPLES, TAIL_SAMPLES
 from watchword.errors import WatchwordError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SOUND_MODULES = (
     augment,
     acoustics,
+    bank,
     mixing,
     sound_files,
     voice_effects,

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 RATE = spec.SAMPLE_RATE_HZ
 _STREAM = round(STREAM_S * RATE)
 _BUCKET = 32 * _STREAM  # shuffled clips are packed into streams among so many samples of them at most
+_COMPANY = 4 * _STREAM  # a source or phrase with fewer samples shares streams with others
 _NOISE_SHARE = 0.2  # streams of noise alone, for each stream of speech
 _HELD_OUT_ROOM = 1000  # number of the first simulated room of validation
 _HARD_CONDITION = "reverb + 10 dB"
@@ -254,9 +255,9 @@ def _positive_jobs(split: _Split, data: DataConfig) -> list[Job]:
 
 def _negative_jobs(split: _Split, data: DataConfig) -> list[Job]:
     """Streams of shuffled clips, in other company at every draw; some of noise alone; the mined ones."""
-    pieces = [cut for piece in split.negatives(mined=False) for cut in _cuts(piece)]
+    companies = _companies(split)
     jobs: list[Job] = []
-    for draw in range(data.negative_draws):
+    for draw, pieces in product(range(data.negative_draws), companies):
         places = hashes([repr((data.seed, draw, piece.content)) for piece in pieces]).tolist()
         shuffled = sorted(zip(places, pieces, strict=True), key=itemgetter(0))
         jobs += [NegativeJob(group, draw) for group in _streams(shuffled)]
@@ -269,15 +270,42 @@ def _negative_jobs(split: _Split, data: DataConfig) -> list[Job]:
     return jobs + _mined_jobs(split, data.mined_draws, data.seed)
 
 
+def _companies(split: _Split) -> list[list[Piece]]:
+    """The negatives that share streams: of one source and one phrase, of one source, and all of the rest.
+
+    So another word, whose recordings are negatives here or are not, leaves the streams of all others.
+    """
+    clips = zip(split.clips["negative"], split.pieces("negative"), strict=True)
+    left = [(clip, cut) for clip, piece in clips if not is_mined(clip) for cut in _cuts(piece)]
+    found: list[list[Piece]] = []
+    for fields, least in ((("source", "phrase"), _COMPANY), (("source",), _COMPANY), ((), 0)):
+        groups: dict[tuple[str, ...], list[tuple[Clip, Piece]]] = defaultdict(list)
+        for clip, cut in left:
+            groups[tuple(getattr(clip, field) for field in fields)].append((clip, cut))
+        left = []
+        for group in groups.values():
+            cuts = [cut for _, cut in group]
+            if _length(cuts) >= least:
+                found.append(cuts)
+            else:
+                left += group
+    return found
+
+
+def _length(pieces: Sequence[Piece]) -> int:
+    """Samples together, of pieces that are cut."""
+    return sum((piece.stop or 0) - piece.start for piece in pieces)
+
+
 def _streams(shuffled: Sequence[tuple[int, Piece]], bit: int = 1 << 63) -> list[tuple[Piece, ...]]:
     """Pieces in the order of their places (64 bits), packed into streams bucket by bucket.
 
     A bucket that is too long is split by the next bit of the places. So a clip more or less changes the
     streams of its own bucket alone, and the others are found in the cache.
     """
-    length = sum((piece.stop or 0) - piece.start for _, piece in shuffled)
-    if length <= _BUCKET or not bit:
-        return _packed([piece for _, piece in shuffled])
+    pieces = [piece for _, piece in shuffled]
+    if _length(pieces) <= _BUCKET or not bit:
+        return _packed(pieces)
     parts = [[item for item in shuffled if bool(item[0] & bit) == high] for high in (False, True)]
     return [group for part in parts if part for group in _streams(part, bit >> 1)]
 
