@@ -123,9 +123,7 @@ def make_features(config: RunConfig, progress: bool = True, rebuild: bool = Fals
     cache, workers = Path(config.data.cache), config.data.workers
     positives = compute_rows(plan.positives, plan.recipe, cache, workers, "positives", progress, rebuild)
     negatives = compute_rows(plan.negatives, plan.recipe, cache, workers, "negatives", progress, rebuild)
-    return Features(
-        np.stack(positives), negatives, validation_streams(config, plan, progress, rebuild), plan
-    )
+    return Features(np.stack(positives), negatives, validation_streams(config, plan, progress, rebuild), plan)
 
 
 def validation_streams(
