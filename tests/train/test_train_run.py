@@ -14,12 +14,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from toy_corpus import toy_config, write_corpus
+from watchword import core
+from watchword.cli.main import commands
 from watchword.config import (
     RunConfig,
     load_config,
     save_config,
 )
 from watchword.errors import WatchwordError
+from watchword.export.card import read_card
+from watchword.export.image import load_image
 from watchword.export.settings import ModelSettings
 from watchword.train.metrics import Metrics
 
@@ -74,6 +78,22 @@ def test_the_run_folder_is_complete(config: RunConfig, done: tuple[Path, Metrics
     log = (out / "log.csv").read_text().splitlines()
     assert len(log) == 1 + config.train.epochs + config.qat.epochs
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_presets_are_chosen_anew_for_a_finished_run(done: tuple[Path, Metrics], tmp_path: Path) -> None:
+    """The same target gives the same; a lower one gives higher thresholds; the run stays as it was."""
+    out, metrics = done
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    for target, folder in (("60", tmp_path / "same"), ("20", tmp_path / "fewer")):
+        arguments = ["export", str(out), "--target-fah", target, "--out", str(folder)]
+        commands.main(arguments, standalone_mode=False)
+    same, fewer = (core.ModelImage(load_image(tmp_path / name)) for name in ("same", "fewer"))
+    asked = {name: preset.detector.high_q15 for name, preset in metrics.presets.items()}
+    assert {name: preset.high_q15 for name, preset in same.presets.items()} == asked
+    assert fewer.presets["normal"].high > same.presets["normal"].high == same.detector.high
+    kept = read_card(tmp_path / "fewer").training["presets"]["normal"]
+    assert kept["calibration"]["target_fah"] == 20.0 and "clean" in kept["figures"]["frr_at_high"]
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
 
 
 def test_same_seed_same_weights(config: RunConfig, tmp_path: Path) -> None:
