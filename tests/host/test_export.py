@@ -142,7 +142,9 @@ def test_card_names_every_source_and_its_licence() -> None:
         for split in ("train", "val")
         for source, licence in (("digits", "CC BY-SA 4.0"), ("home", ""))
     ]
+    sources.append({"split": "val", "label": "negative", "source": "acted", "licence": "CC BY-NC 4.0"})
     assert attribution({"data": {"sources": sources}}) == (
+        Source("acted", "CC BY-NC 4.0", trained=False),
         Source("digits", "CC BY-SA 4.0"),
         Source("home", "not told"),
     )

@@ -34,10 +34,11 @@ class Checks:
 
 @dataclass(frozen=True)
 class Source:
-    """Material that the model learnt from."""
+    """Material that the model learnt from or was judged by."""
 
     source: str  # as the manifest names it
     licence: str  # as the manifest tells it, or that it does not
+    trained: bool = True  # False: it served validation only, so its licence does not bind the model
 
 
 @dataclass(frozen=True)

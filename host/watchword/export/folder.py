@@ -89,8 +89,9 @@ def summary(folder: Path) -> str:
 
 def _licences(attribution: Sequence[Source]) -> list[str]:
     """One line: the licences of what the model learnt from, and how many sources tell none."""
-    told = sorted({entry.licence for entry in attribution} - {_NO_LICENCE})
-    silent = sum(entry.licence == _NO_LICENCE for entry in attribution)
+    trained = [entry for entry in attribution if entry.trained]
+    told = sorted({entry.licence for entry in trained} - {_NO_LICENCE})
+    silent = sum(entry.licence == _NO_LICENCE for entry in trained)
     parts = [", ".join(told)] if told else []
     parts += [f"{silent} sources tell none (column licence of a manifest)"] if silent else []
     return (
@@ -130,8 +131,11 @@ def _card(
 def attribution(training: dict[str, Any]) -> tuple[Source, ...]:
     """Every source that the model was trained or validated on, with its licence if the manifest tells it."""
     sources = training.get("data", {}).get("sources", [])
-    told = {(s["source"] or "(no source told)", s.get("licence") or _NO_LICENCE) for s in sources}
-    return tuple(Source(source, licence) for source, licence in sorted(told))
+    trained: dict[tuple[str, str], bool] = {}
+    for s in sources:
+        key = s["source"] or "(no source told)", s.get("licence") or _NO_LICENCE
+        trained[key] = trained.get(key, False) or s.get("split") != "val"
+    return tuple(Source(*key, trained=trained[key]) for key in sorted(trained))
 
 
 def _hashed(tflite: bytes, image: bytes) -> tuple[tuple[str, bytes], ...]:
