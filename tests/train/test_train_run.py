@@ -26,6 +26,7 @@ from watchword.export.card import read_card
 from watchword.export.image import load_image
 from watchword.export.settings import ModelSettings
 from watchword.train.metrics import Metrics
+from watchword.typed_json import to_json
 
 pytestmark = pytest.mark.train
 
@@ -94,6 +95,24 @@ def test_presets_are_chosen_anew_for_a_finished_run(done: tuple[Path, Metrics], 
     kept = read_card(tmp_path / "fewer").training["presets"]["normal"]
     assert kept["calibration"]["target_fah"] == 20.0 and "clean" in kept["figures"]["frr_at_high"]
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
+def test_presets_are_chosen_anew_for_an_exported_model(
+    config: RunConfig, done: tuple[Path, Metrics], tmp_path: Path
+) -> None:
+    """Without its run, on recordings that the user names: other thresholds, the same weights and sources."""
+    out, metrics = done
+    model, manifest = tmp_path / "model", config.data.manifest
+    commands.main(["export", str(out), "--out", str(model)], standalone_mode=False)
+    anew = ["export", str(model), "--target-fah", "20", "--out", str(tmp_path / "anew")]
+    with pytest.raises(WatchwordError, match="name --manifest"):
+        commands.main(anew, standalone_mode=False)
+    commands.main([*anew, "--manifest", manifest, "--cache", config.data.cache], standalone_mode=False)
+    first, card = read_card(model), read_card(tmp_path / "anew")
+    assert card.training["calibration"]["target_fah"] == 20.0
+    assert card.settings["detector"]["high"] > first.settings["detector"]["high"]
+    assert card.sha256["model.tflite"] == first.sha256["model.tflite"]
+    assert card.training["data"]["sources"] == json.loads(to_json(metrics))["data"]["sources"]
 
 
 def test_same_seed_same_weights(config: RunConfig, tmp_path: Path) -> None:

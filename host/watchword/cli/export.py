@@ -10,7 +10,7 @@ FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("source", type=FILE, metavar="RUN_DIR|MODEL.tflite")
+@click.argument("source", type=FILE, metavar="RUN_DIR|MODEL_DIR|MODEL.tflite")
 @click.option("--out", type=FILE, help="Model folder to write [models/<word>].")
 @click.option("--settings", type=FILE, help="Settings of a bare .tflite file [settings.json beside it].")
 @click.option(
@@ -40,13 +40,14 @@ def command(
 
     Every exported model is first compared with TFLite Micro, window by window; one differing
     score is an error. With --target-fah the detector's presets are chosen anew on validation audio, for
-    a run that was not calibrated, or to hear sources that it did not have.
+    a run that was not calibrated, or to hear sources that it did not have; also of an exported model.
 
     \b
     Examples:
       watchword export runs/hey
       watchword export runs/hey --out models/hey_lighthouse --max-flash 64KB --on-excess error
       watchword export runs/hey --target-fah 0.5 --manifest data/more.csv
+      watchword export models/alexa --target-fah 0.5 --manifest mine.csv --out models/alexa_at_home
       watchword export mine.tflite --settings mine.json --out models/mine
     """
     from watchword import words
@@ -62,7 +63,8 @@ def command(
     if target_fah is not None:
         from watchword.train.recalibrate import calibration_config, recalibrated
 
-        trained = recalibrated(trained, calibration_config(source, target_fah, bound, manifest, cache))
+        config = calibration_config(source, trained, target_fah, bound, manifest, cache)
+        trained = recalibrated(trained, config)
     folder = out or Path("models") / words.folder_name(trained.settings.word)
     export_model(trained.tflite, trained.settings, folder, target, trained.training)
     click.echo(summary(folder))

@@ -1,16 +1,20 @@
-"""Choosing the detector's settings of a run anew: for another target, or on other validation audio."""
+"""Choosing the detector's settings of a run, or of an exported model, anew: for another target, or on other
+validation audio."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from watchword import core, spec
-from watchword.config import RunConfig, adjusted, load_config
+from watchword.config import DetectorSettings, RunConfig, WordConfig, adjusted, load_config, load_preset
 from watchword.data.plan import make_plan, validation_streams
+from watchword.errors import WatchwordError
 from watchword.export.graph import read_network
 from watchword.export.image import build_image
+from watchword.export.settings import ModelSettings
 from watchword.train.calibration import make_presets
 from watchword.train.outcome import engine_scores, with_presets
 from watchword.train.run_folder import TrainedModel
@@ -19,16 +23,40 @@ from watchword.typed_json import to_json
 
 
 def calibration_config(
-    run: Path, target_fah: float, bound: str | None, manifest: Path | None, cache: Path | None
+    source: Path,
+    trained: TrainedModel,
+    target_fah: float,
+    bound: str | None,
+    manifest: Path | None,
+    cache: Path | None,
 ) -> RunConfig:
-    """The settings of a run with another target, and what else is given."""
+    """The settings of the run `source` with another target, and what else is given.
+
+    An exported model has no run: its features and detector are its own, the rest is the full preset.
+    """
+    run = source / "config.toml"
+    if not run.is_file() and manifest is None:
+        raise WatchwordError("an exported model brings no validation audio", source, "name --manifest")
     changes = {
         ("detector", "target_fah"): target_fah,
         ("detector", "bound"): bound,
         ("data", "manifest"): str(manifest.resolve()) if manifest else None,
         ("data", "cache"): str(cache) if cache else None,
     }
-    return adjusted(load_config(run / "config.toml"), changes)
+    return adjusted(load_config(run) if run.is_file() else _config_of(trained.settings), changes)
+
+
+def _config_of(settings: ModelSettings) -> RunConfig:
+    preset, detector = load_preset("full"), settings.detector
+    features = replace(
+        preset.features, kind=settings.kind, hop_samples=settings.hop_samples, coeffs=settings.coeffs
+    )
+    return replace(
+        preset,
+        word=WordConfig(settings.word),
+        features=features,
+        detector=DetectorSettings(detector.smoothing, detector.high, detector.low, detector.cooldown_ms),
+    )
 
 
 def recalibrated(trained: TrainedModel, config: RunConfig) -> TrainedModel:
@@ -38,11 +66,23 @@ def recalibrated(trained: TrainedModel, config: RunConfig) -> TrainedModel:
     """
     settings = replace(trained.settings, detector=config.detector.to_core(), presets={})
     image = core.ModelImage(build_image(read_network(trained.tflite), settings))
-    streams = validation_streams(config, make_plan(config))
+    plan = make_plan(config)
+    streams = validation_streams(config, plan)
     validation = make_validation_set(streams, settings.normalisation, image.geometry)
     scores = engine_scores(trained.tflite, settings)(validation.rows)
     presets = make_presets(validation, scores, settings.detector, config.detector)
     figures = {name: json.loads(to_json(preset)) for name, preset in presets.items()}
     default = figures.get(spec.DEFAULT_PRESET)
-    training = {**trained.training, "presets": figures, "calibration": default and default["calibration"]}
+    training = {
+        **trained.training,
+        "data": _judged_by(trained.training.get("data", {}), plan.provenance),
+        "presets": figures,
+        "calibration": default and default["calibration"],
+    }
     return TrainedModel(trained.tflite, with_presets(settings, presets), training)
+
+
+def _judged_by(trained: dict[str, Any], judged: dict[str, Any]) -> dict[str, Any]:
+    """The record of what the model was trained on, with what chose its presets in place of validation."""
+    sources = [row for row in trained.get("sources", []) if row["split"] == "train"]
+    return {**trained, "sources": [*sources, *(row for row in judged["sources"] if row["split"] == "val")]}

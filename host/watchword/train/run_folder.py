@@ -1,4 +1,4 @@
-"""What `watchword export` takes: a run folder of `watchword train`, or a bare .tflite file."""
+"""What `watchword export` takes: a run of `watchword train`, an exported model, or a bare .tflite file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 from watchword.config import MODEL_KEYS, ModelConfig
 from watchword.errors import WatchwordError
+from watchword.export.card import FILE as CARD
+from watchword.export.card import read_card
 from watchword.export.settings import ModelSettings
 from watchword.files import read_text
 from watchword.train.architectures import require_streaming
@@ -26,7 +28,8 @@ class TrainedModel:
 
 
 def read_trained(source: Path, settings_path: Path | None = None) -> TrainedModel:
-    """Read model.tflite, settings.json and metrics.json of a folder, or one file and its settings."""
+    """Read model.tflite, settings.json and metrics.json of a run; the model and card.json of an exported
+    model; or one file and its settings."""
     folder = source if source.is_dir() else source.parent
     _refuse_teacher(source)
     require_finished(folder)
@@ -38,6 +41,10 @@ def read_trained(source: Path, settings_path: Path | None = None) -> TrainedMode
             "cannot read the trained model", model_path, "run `watchword train` first"
         ) from error
     chosen = settings_path or folder / "settings.json"
+    if settings_path is None and not chosen.is_file() and (source / CARD).is_file():
+        card = read_card(source)
+        settings = ModelSettings.from_json(json.dumps(card.settings), source / CARD)
+        return TrainedModel(tflite, settings, card.training)
     if not chosen.is_file():
         raise WatchwordError("no settings for this model", chosen, "give --settings settings.json")
     metrics = _metrics(source / METRICS_FILE) if source.is_dir() else {}
