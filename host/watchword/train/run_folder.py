@@ -11,7 +11,7 @@ from typing import Any
 from watchword.config import MODEL_KEYS, ModelConfig
 from watchword.errors import WatchwordError
 from watchword.export.card import FILE as CARD
-from watchword.export.card import read_card
+from watchword.export.card import Card, read_card
 from watchword.export.settings import ModelSettings
 from watchword.files import read_text
 from watchword.train.architectures import require_streaming
@@ -44,11 +44,19 @@ def read_trained(source: Path, settings_path: Path | None = None) -> TrainedMode
     if settings_path is None and not chosen.is_file() and (source / CARD).is_file():
         card = read_card(source)
         settings = ModelSettings.from_json(json.dumps(card.settings), source / CARD)
-        return TrainedModel(tflite, settings, card.training)
+        return TrainedModel(tflite, settings, _with_licences(card))
     if not chosen.is_file():
         raise WatchwordError("no settings for this model", chosen, "give --settings settings.json")
     metrics = _metrics(source / METRICS_FILE) if source.is_dir() else {}
     return TrainedModel(tflite, ModelSettings.load(chosen), metrics)
+
+
+def _with_licences(card: Card) -> dict[str, Any]:
+    """The training's record; its sources with the licences that the card tells and an older record lacks."""
+    licences = {entry.source: entry.licence for entry in card.attribution}
+    data = card.training.get("data", {})
+    sources = [{"licence": licences.get(row["source"], ""), **row} for row in data.get("sources", [])]
+    return {**card.training, "data": {**data, "sources": sources}} if sources else card.training
 
 
 def _refuse_teacher(run: Path) -> None:
