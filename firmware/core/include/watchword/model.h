@@ -33,8 +33,8 @@ ww_detector_config ww_model_detector(const ww_model_header *header);
 
 /* The settings of one of its presets, 0..WW_PRESETS - 1. WW_ERR_PRESET: it has none, or not so
  * many. `image` has passed ww_model_check. */
-ww_status ww_model_preset(const void *image, uint32_t preset, ww_detector_config *config)
-    WW_CHECKED;
+ww_status ww_model_preset(const void *image, uint32_t preset,
+                          ww_detector_config *config) WW_CHECKED;
 
 /* Which preset these settings are; WW_NO_PRESET for none. */
 uint8_t ww_model_preset_of(const void *image, const ww_detector_config *config);
