@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* word: alexa */
-#define WW_MODEL_IMAGE_BYTES 34140u
+#define WW_MODEL_IMAGE_BYTES 34164u
 #define WW_MODEL_ARENA_BYTES 3224u
 #define WW_MODEL_COEFFS 13u
 #define WW_MODEL_RECEPTIVE_ROWS 69u

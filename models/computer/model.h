@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* word: computer */
-#define WW_MODEL_IMAGE_BYTES 35484u
+#define WW_MODEL_IMAGE_BYTES 35508u
 #define WW_MODEL_ARENA_BYTES 2972u
 #define WW_MODEL_COEFFS 40u
 #define WW_MODEL_RECEPTIVE_ROWS 69u
