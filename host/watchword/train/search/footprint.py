@@ -60,6 +60,8 @@ def measure_footprint(config: RunConfig) -> Footprint:
         np.full(coeffs, spec.CMVN_MIN_SPREAD, np.uint16) if config.features.cmvn == "running_mv" else None,
     )
     detector = core.DetectorConfig(spec.DETECTOR_SMOOTHING, spec.DETECTOR_HIGH, spec.DETECTOR_LOW, 0)
-    image = build_image(network, ModelSettings("any", hop, coeffs, plain, detector, config.features.kind))
+    presets = dict.fromkeys(spec.PRESETS, detector) if config.detector.target_fah > 0 else {}
+    settings = ModelSettings("any", hop, coeffs, plain, detector, config.features.kind, presets)
+    image = build_image(network, settings)
     instructions = load_instruction_model().per_second(network, hop)
     return Footprint(len(image), network.arena_bytes, instructions)
