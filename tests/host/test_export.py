@@ -125,11 +125,20 @@ def test_image_carries_presets_to_choose_from() -> None:
     for wrong in (struct.pack("<H", 0), struct.pack("<HH", 5, 0xFFFF)):  # smoothing; threshold
         with pytest.raises(WatchwordError, match="rejected by the core"):
             core.ModelImage(seal(image[:at] + wrong + image[at + len(wrong) :]))
-    offset = struct.pack("<I", len(image) - 4)  # they would reach beyond the end
     names = [name for name, _ in spec.MODEL_HEADER_FIELDS]
     field = struct.calcsize(spec.fields_format(spec.MODEL_HEADER_FIELDS[: names.index("presets_offset")]))
-    with pytest.raises(WatchwordError, match="ERR_PRESET"):
-        core.ModelImage(seal(image[:field] + offset + image[field + 4 :]))
+    weights = int(parsed.header["weights_offset"])
+    valid = image[at : at + 3 * spec.PRESET_BYTES]
+    planted = image[:weights] + valid + image[weights + len(valid) :]  # settings that would pass, by chance
+    for wrong_image, offset in (
+        (image, len(image) - 4),  # they would reach beyond the end
+        (image, 0xFFFFFFFC),
+        (planted, weights),
+        (image, spec.MODEL_HEADER_BYTES),  # where the layers are
+    ):
+        moved = wrong_image[:field] + struct.pack("<I", offset) + wrong_image[field + 4 :]
+        with pytest.raises(WatchwordError, match="ERR_PRESET"):
+            core.ModelImage(seal(moved))
     with pytest.raises(WatchwordError, match="strict, normal, eager"):
         replace(settings(13), presets={"normal": core.DetectorConfig()})
     with pytest.raises(WatchwordError, match="no presets"):

@@ -119,12 +119,22 @@ uint8_t ww_model_preset_of(const void *image, const ww_detector_config *config) 
     return WW_NO_PRESET;
 }
 
+/* Does [offset, offset + bytes), which is inside the image, share bytes with layers or weights?
+ * Numbers of those can look like settings that a detector takes.
+ */
+static bool meets_network(const checker *c, uint32_t offset, uint32_t bytes) {
+    const ww_model_header *h = c->header;
+    uint32_t end = offset + bytes;
+    bool layers =
+        offset < h->layers_offset + h->layer_count * WW_LAYER_BYTES && h->layers_offset < end;
+    return layers || (offset < h->weights_offset + h->weights_bytes && h->weights_offset < end);
+}
+
 static ww_status check_presets(const checker *c) {
     ww_detector_config config;
     if (c->header->presets_offset == 0) return WW_OK;
-    if (!in_image(c, c->header->presets_offset, WW_PRESETS * WW_PRESET_BYTES)) {
-        return WW_ERR_PRESET;
-    }
+    uint32_t first = c->header->presets_offset, bytes = WW_PRESETS * WW_PRESET_BYTES;
+    if (!in_image(c, first, bytes) || meets_network(c, first, bytes)) return WW_ERR_PRESET;
     for (uint32_t i = 0; ww_model_preset(c->image, i, &config) == WW_OK; i++) {
         ww_status status = ww_detector_check(&config);
         if (status != WW_OK) return status;
