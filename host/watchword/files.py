@@ -25,6 +25,7 @@ _REMEDIES = {
     errno.ENOTDIR: "a file stands where a folder is needed: choose another name",
     errno.EEXIST: "there is something of this name already: choose another one",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENXIO: "name a file: nothing can be put in a device's or a pipe's place",
     errno.EIO: "the disk or the connection to it fails: choose another one",
 }
 
@@ -105,8 +106,7 @@ def with_suffixes(path: Path) -> Iterator[Path]:
 def check_file(path: Path) -> None:
     """An error, before long work, unless a file can be written at `path`."""
     with writing(path):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _require_replaceable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
@@ -143,6 +143,14 @@ def check_folder(folder: Path) -> bool:
     return not existed
 
 
+def _require_replaceable(path: Path) -> None:
+    """A rename would put a file in the place of a device or a pipe, such as /dev/stdout, for all programs."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.ENXIO, "not a regular file")
+
+
 def _first_free(names: Iterable[Path], create: Callable[[Path], None]) -> Path:
     """The first that `create`, which fails where something is, can make: two programs never get the same."""
     for path in names:
@@ -155,6 +163,7 @@ def _first_free(names: Iterable[Path], create: Callable[[Path], None]) -> Path:
 @contextmanager
 def _temporary(path: Path, content: bytes | str, durable: bool) -> Iterator[Path]:
     """A file beside `path` with this content and usual permissions; removed unless it was renamed."""
+    _require_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     temporary = Path(name)

@@ -20,7 +20,15 @@ from watchword.cli import main
 from watchword.device.recording import GrowingWav, check_new, growing
 from watchword.errors import WatchwordError
 from watchword.evaluate.session import open_session
-from watchword.files import check_folder, new_folder, numbered, with_suffixes, write_atomic, write_new
+from watchword.files import (
+    check_file,
+    check_folder,
+    new_folder,
+    numbered,
+    with_suffixes,
+    write_atomic,
+    write_new,
+)
 
 
 @contextmanager
@@ -56,6 +64,17 @@ class TestWriteAtomic:
         assert failed.value.where == str(path) and "No space left" in failed.value.what
         assert "free some space" in failed.value.remedy
         assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+    def test_a_device_or_pipe_is_refused_not_replaced(self, tmp_path: Path) -> None:
+        pipe, link = tmp_path / "pipe", tmp_path / "link"
+        os.mkfifo(pipe)
+        link.symlink_to(pipe)
+        for path in (pipe, link):
+            with pytest.raises(WatchwordError, match=r"not a regular file.*name a file"):
+                check_file(path)
+            with pytest.raises(WatchwordError, match=r"not a regular file.*name a file"):
+                write_atomic(path, "content")
+        assert pipe.is_fifo() and link.is_symlink() and len(list(tmp_path.iterdir())) == 2
 
     def test_a_full_disk_leaves_no_half_file(self, tmp_path: Path) -> None:
         with file_size_limit(1000), pytest.raises(WatchwordError, match=r"a\.npz: cannot write here"):
