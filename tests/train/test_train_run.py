@@ -98,7 +98,7 @@ def test_presets_are_chosen_anew_for_a_finished_run(done: tuple[Path, Metrics], 
 
 
 def test_presets_are_chosen_anew_for_an_exported_model(
-    config: RunConfig, done: tuple[Path, Metrics], tmp_path: Path
+    config: RunConfig, done: tuple[Path, Metrics], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without its run, on recordings that the user names: other thresholds, the same weights and sources."""
     out, metrics = done
@@ -107,7 +107,9 @@ def test_presets_are_chosen_anew_for_an_exported_model(
     anew = ["export", str(model), "--target-fah", "20", "--out", str(tmp_path / "anew")]
     with pytest.raises(WatchwordError, match="name --manifest"):
         commands.main(anew, standalone_mode=False)
+    capsys.readouterr()
     commands.main([*anew, "--manifest", manifest, "--cache", config.data.cache], standalone_mode=False)
+    assert "\nnormal " in capsys.readouterr().out  # with what was asked, what to expect, and the misses
     first, card = read_card(model), read_card(tmp_path / "anew")
     assert card.training["calibration"]["target_fah"] == 20.0
     assert card.settings["detector"]["high"] > first.settings["detector"]["high"]

@@ -62,9 +62,11 @@ def command(
     trained = read_trained(source, settings)
     if target_fah is not None:
         from watchword.train.recalibrate import calibration_config, recalibrated
+        from watchword.train.report import preset_table
 
         config = calibration_config(source, trained, target_fah, bound, manifest, cache)
-        trained = recalibrated(trained, config)
+        trained, presets = recalibrated(trained, config)
+        click.echo("\n".join(preset_table(presets)))
     folder = out or Path("models") / words.folder_name(trained.settings.word)
     export_model(trained.tflite, trained.settings, folder, target, trained.training)
     click.echo(summary(folder))

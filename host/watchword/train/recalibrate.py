@@ -16,6 +16,7 @@ from watchword.export.graph import read_network
 from watchword.export.image import build_image
 from watchword.export.settings import ModelSettings
 from watchword.train.calibration import make_presets
+from watchword.train.metrics import PresetFigures
 from watchword.train.outcome import engine_scores, with_presets
 from watchword.train.run_folder import TrainedModel
 from watchword.train.validation import make_validation_set
@@ -59,8 +60,9 @@ def _config_of(settings: ModelSettings) -> RunConfig:
     )
 
 
-def recalibrated(trained: TrainedModel, config: RunConfig) -> TrainedModel:
-    """The model with presets chosen on the validation audio of `config`; the run itself stays as it is.
+def recalibrated(trained: TrainedModel, config: RunConfig) -> tuple[TrainedModel, dict[str, PresetFigures]]:
+    """The model with presets chosen on the validation audio of `config`, and their figures; the run itself
+    stays as it is.
 
     Smoothing, low threshold and cooldown begin from those that the run was configured with.
     """
@@ -79,7 +81,7 @@ def recalibrated(trained: TrainedModel, config: RunConfig) -> TrainedModel:
         "presets": figures,
         "calibration": default and default["calibration"],
     }
-    return TrainedModel(trained.tflite, with_presets(settings, presets), training)
+    return TrainedModel(trained.tflite, with_presets(settings, presets), training), presets
 
 
 def _judged_by(trained: dict[str, Any], judged: dict[str, Any]) -> dict[str, Any]:
