@@ -136,7 +136,7 @@ def test_hostile_messages_while_it_listens(
 ) -> None:
     """Any request, any bytes: the microphone's board answers or ignores, under sanitizers."""
     rng = random.Random(21)
-    left = {"text_mode", "restart", "config_set"}  # these are meant to change what follows
+    left = {"text_mode", "restart", "config_set", "preset_set"}  # these are meant to change what follows
     types = [m.type_id for m in spec.MESSAGES if m.from_host and m.name not in left]
     with board_hearing(program, sound, tmp_path) as board:
         for _ in range(HOSTILE_MESSAGES):
