@@ -290,7 +290,7 @@ class TestRun:
         assert found.total == 0 and find(tmp_path / "mined") == []
 
     def test_the_command_tells_what_it_found(self, corpus: Path, tmp_path: Path, fires: Callable) -> None:
-        fires({"negative.wav": [(2.0, 0.95)]})
+        fires({"negative.wav": [(2.0, 0.99)]})
         arguments = [str(MODEL), "--data", str(corpus), "--out", str(tmp_path / "mined")]
         result = CliRunner().invoke(command, arguments)
         assert result.exit_code == 0, result.output
