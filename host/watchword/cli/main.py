@@ -8,6 +8,8 @@ import io
 import os
 import signal
 import sys
+import threading
+import weakref
 from types import FrameType
 
 import click
@@ -69,10 +71,17 @@ def commands() -> None:
     """
 
 
+_LATER_S = 0.05
+
+
 def _end_when_told() -> None:
     """SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that what there is gets kept; nohup holds."""
 
     def end(number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_code.co_filename == weakref.__file__:
+            # What the callback of a weak reference raises is printed and lost: again, a moment later.
+            threading.Timer(_LATER_S, os.kill, (os.getpid(), number)).start()
+            return
         raise SystemExit(128 + number)
 
     for name in ("SIGTERM", "SIGHUP"):
