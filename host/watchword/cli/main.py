@@ -18,6 +18,7 @@ import watchword
 from watchword.errors import WatchwordError
 from watchword.files import cannot_use, printable
 
+_LATER_S = 0.05  # until a signal that met the callback of a weak reference is sent again
 VERBS = {  # in life-cycle order
     "doctor": "Check compilers, emulator, speech engines and Python extras.",
     "record": "Record your own voice as clips, or cut a long recording into them.",
@@ -69,9 +70,6 @@ def commands() -> None:
       watchword export runs/hey --out models/hey_lighthouse
       watchword bench --port emu:c3 --model models/hey_lighthouse --positives wakes/ --negatives talk/
     """
-
-
-_LATER_S = 0.05
 
 
 def _end_when_told() -> None:
