@@ -153,7 +153,7 @@ def test_jobs_know_all_files_that_they_read(tmp_path: Path, monkeypatch: pytest.
         return part(path, start, stop)
 
     monkeypatch.setattr(sound_files, "part", noted)
-    held_out = [(one.job, plan.validation_recipe) for one in plan.validation]
+    held_out = [(one.job, plan.validation.recipe) for one in plan.validation.streams]
     for job, recipe in [*((job, plan.recipe) for job in (*plan.positives, *plan.negatives)), *held_out]:
         read.clear()
         named = set(job.scene(recipe, job_keys.job_rng(job, recipe)).files)
@@ -242,7 +242,7 @@ def test_rooms_are_simulated_when_the_manifest_has_none(tmp_path: Path) -> None:
     manifest = Path(config.data.manifest)
     manifest.write_text("".join(line for line in manifest.open() if "room.wav" not in line))
     plan = make_plan(config, progress=False)
-    heard, held_out = set(plan.recipe.bank.rooms), set(plan.validation_recipe.bank.rooms)
+    heard, held_out = set(plan.recipe.bank.rooms), set(plan.validation.recipe.bank.rooms)
     assert len(heard) == 3 and len(held_out) == 1 and not heard & held_out
     none = replace(config, augment=AugmentConfig(simulated_rooms=0))
     assert make_plan(none, progress=False).recipe.bank.rooms == ()

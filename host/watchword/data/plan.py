@@ -72,16 +72,24 @@ class PlannedStream:
 
 
 @dataclass(frozen=True)
+class ValidationPlan:
+    """What a model is judged by."""
+
+    recipe: Recipe
+    streams: list[PlannedStream]
+    provenance: dict[str, Any]  # which sources, how long, synthetic or not; a digest of all their sounds
+
+
+@dataclass(frozen=True)
 class JobPlan:
     """What is to be computed for a run: any of it can be heard again from its job and recipe."""
 
     recipe: Recipe
     positives: list[Job]
     negatives: list[Job]
-    validation_recipe: Recipe
-    validation: list[PlannedStream]
+    validation: ValidationPlan
     clips: dict[str, int]  # of each kind, for the record
-    provenance: dict[str, Any]  # which sources, how long, synthetic or not; a digest of all their sounds
+    provenance: dict[str, Any]  # as of validation, of all that the run hears
     unsure: str = ""  # in which clips the word's place is in doubt, for the user
 
 
@@ -123,16 +131,17 @@ def make_features(config: RunConfig, progress: bool = True, rebuild: bool = Fals
     cache, workers = Path(config.data.cache), config.data.workers
     positives = compute_rows(plan.positives, plan.recipe, cache, workers, "positives", progress, rebuild)
     negatives = compute_rows(plan.negatives, plan.recipe, cache, workers, "negatives", progress, rebuild)
-    return Features(np.stack(positives), negatives, validation_streams(config, plan, progress, rebuild), plan)
+    validation = validation_streams(config, plan.validation, progress, rebuild)
+    return Features(np.stack(positives), negatives, validation, plan)
 
 
 def validation_streams(
-    config: RunConfig, plan: JobPlan, progress: bool = True, rebuild: bool = False
+    config: RunConfig, plan: ValidationPlan, progress: bool = True, rebuild: bool = False
 ) -> list[ValidationStream]:
     """Compute (or fetch from the cache, unless `rebuild`) what validation hears."""
     cache, workers = Path(config.data.cache), config.data.workers
-    held_out = [planned.job for planned in plan.validation]
-    rows = compute_rows(held_out, plan.validation_recipe, cache, workers, "validation", progress, rebuild)
+    held_out = [planned.job for planned in plan.streams]
+    rows = compute_rows(held_out, plan.recipe, cache, workers, "validation", progress, rebuild)
     return [
         ValidationStream(
             r,
@@ -142,13 +151,16 @@ def validation_streams(
             one.source,
             one.likely_end,
         )
-        for one, r in zip(plan.validation, rows, strict=True)
+        for one, r in zip(plan.streams, rows, strict=True)
     ]
 
 
 def make_plan(config: RunConfig, progress: bool = True) -> JobPlan:
     """Which clips are heard, in which streams, mixed with what."""
-    train, validation = _read_splits(Path(config.data.manifest), progress)
+    manifest = Path(config.data.manifest)
+    train, validation = _split_clips(_clips_of(manifest), progress)
+    for name, part in (("train", train), ("val", validation)):
+        _require_both_labels(part, name, manifest)
     counts = {
         f"{name} {label}": len(part.clips[label])
         for name, part in (("train", train), ("val", validation))
@@ -158,12 +170,29 @@ def make_plan(config: RunConfig, progress: bool = True) -> JobPlan:
         _recipe(config, train, train, progress),
         _positive_jobs(train, config.data),
         _negative_jobs(train, config.data),
-        _recipe(config, validation, train, progress),
-        _validation_jobs(validation, config.data),
+        _validation_plan(config, validation, train, progress),
         counts,
         _provenance(train, validation),
         unsure_places([clip for part in (train, validation) for clip in part.clips["positive"]]),
     )
+
+
+def plan_validation(config: RunConfig, progress: bool = True) -> ValidationPlan:
+    """What a model is judged by, where nothing is trained: the manifest may hold split 'val' alone.
+
+    Noises and rooms that validation lacks are those of training, as in `make_plan`.
+    """
+    manifest = Path(config.data.manifest)
+    lent = ("noise", "rir")
+    clips = [clip for clip in _clips_of(manifest) if clip.split == "val" or clip.label in lent]
+    train, validation = _split_clips(clips, progress)
+    _require_both_labels(validation, "val", manifest)
+    return _validation_plan(config, validation, train, progress)
+
+
+def _validation_plan(config: RunConfig, split: _Split, fallback: _Split, progress: bool) -> ValidationPlan:
+    recipe = _recipe(config, split, fallback, progress)
+    return ValidationPlan(recipe, _validation_jobs(split, config.data), _provenance(split))
 
 
 def _provenance(*parts: _Split) -> dict[str, Any]:
@@ -196,25 +225,30 @@ def _seconds(rows: np.ndarray, hop_samples: int) -> float:
     return max(0.0, (len(rows) * hop_samples - ADDED_SAMPLES) / RATE)
 
 
-def _read_splits(manifest: Path, progress: bool) -> tuple[_Split, _Split]:
-    clips = place_words([c for c in read_manifest(manifest) if c.split in ("train", "val")], progress)
-    parts = []
-    for name in ("train", "val"):
-        chosen = [clip for clip in clips if clip.split == name]
-        listed = track(chosen, f"{name} files", len(chosen), "files", progress)
-        digests = {clip.path: digest_file(clip.path) for clip in listed}
-        by_label: dict[str, list[Clip]] = defaultdict(list)
-        for clip in sorted(chosen, key=lambda clip: digests[clip.path]):
-            by_label[clip.label].append(clip)
-        for label in ("positive", "negative"):
-            if all(is_mined(clip) for clip in by_label[label]):
-                raise WatchwordError(
-                    f"no {label} clips in split '{name}'",
-                    manifest,
-                    "scan or synthesise more",
-                )
-        parts.append(_Split(by_label, digests))
-    return parts[0], parts[1]
+def _clips_of(manifest: Path) -> list[Clip]:
+    return [clip for clip in read_manifest(manifest) if clip.split in ("train", "val")]
+
+
+def _split_clips(clips: Sequence[Clip], progress: bool) -> tuple[_Split, _Split]:
+    """Those for training and those for validation."""
+    placed = place_words(clips, progress)
+    return _split(placed, "train", progress), _split(placed, "val", progress)
+
+
+def _split(clips: Sequence[Clip], name: str, progress: bool) -> _Split:
+    chosen = [clip for clip in clips if clip.split == name]
+    listed = track(chosen, f"{name} files", len(chosen), "files", progress)
+    digests = {clip.path: digest_file(clip.path) for clip in listed}
+    by_label: dict[str, list[Clip]] = defaultdict(list)
+    for clip in sorted(chosen, key=lambda clip: digests[clip.path]):
+        by_label[clip.label].append(clip)
+    return _Split(by_label, digests)
+
+
+def _require_both_labels(split: _Split, name: str, manifest: Path) -> None:
+    for label in ("positive", "negative"):
+        if all(is_mined(clip) for clip in split.clips[label]):
+            raise WatchwordError(f"no {label} clips in split '{name}'", manifest, "scan or synthesise more")
 
 
 def _recipe(config: RunConfig, split: _Split, fallback: _Split, progress: bool) -> Recipe:

@@ -10,7 +10,7 @@ from typing import Any
 
 from watchword import core, spec
 from watchword.config import DetectorSettings, RunConfig, WordConfig, adjusted, load_config, load_preset
-from watchword.data.plan import make_plan, validation_streams
+from watchword.data.plan import plan_validation, validation_streams
 from watchword.errors import WatchwordError
 from watchword.export.graph import read_network
 from watchword.export.image import build_image
@@ -68,7 +68,7 @@ def recalibrated(trained: TrainedModel, config: RunConfig) -> tuple[TrainedModel
     """
     settings = replace(trained.settings, detector=config.detector.to_core(), presets={})
     image = core.ModelImage(build_image(read_network(trained.tflite), settings))
-    plan = make_plan(config)
+    plan = plan_validation(config)
     streams = validation_streams(config, plan)
     validation = make_validation_set(streams, settings.normalisation, image.geometry)
     scores = engine_scores(trained.tflite, settings)(validation.rows)

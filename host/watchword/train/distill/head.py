@@ -112,8 +112,8 @@ def _identity(encoder: PretrainedEncoder, config: RunConfig, features: Features)
     """Hash of the sounds, of the encoder, and of how the head is trained."""
     plan, t = features.plan, config.train
     jobs = [job_key(job, plan.recipe) for job in (*plan.positives, *_negatives(features, config))]
-    for planned in plan.validation:
-        jobs += [job_key(planned.job, plan.validation_recipe), planned.source]
+    for planned in plan.validation.streams:
+        jobs += [job_key(planned.job, plan.validation.recipe), planned.source]
     parts = (
         "head", _VERSION, encoder.identity, asdict(encoder.head), jobs, asdict(t),
         config.detector.smoothing, config.distill.head_steps,
@@ -137,7 +137,9 @@ def _encode_streams(
 
     positives = np.stack(rows_of(plan.positives, plan.recipe, "encode +"))
     negatives = rows_of(_negatives(features, config), plan.recipe, "encode -")
-    validation = rows_of([planned.job for planned in plan.validation], plan.validation_recipe, "encode val")
+    validation = rows_of(
+        [planned.job for planned in plan.validation.streams], plan.validation.recipe, "encode val"
+    )
     rng = np.random.default_rng([config.train.seed, 4])
     some = [positives[i] for i in rng.permutation(len(positives))[:_STANDARD_STREAMS]]
     some += [negatives[i] for i in rng.permutation(len(negatives))[:_STANDARD_STREAMS]]
