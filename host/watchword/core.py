@@ -28,15 +28,6 @@ InputRows = NDArray[np.int8]
 Scores = NDArray[np.uint8]
 
 STATUS_NAMES = {value: name for name, value in spec.STATUS.items()}
-REMEDIES = {
-    "ERR_TRUNCATED": "the file is incomplete: export the model again",
-    "ERR_MAGIC": "this is not a Watchword model image",
-    "ERR_VERSION": "made by another version: export the model again",
-    "ERR_CRC": "the file is corrupt: export the model again",
-    "ERR_REAL_TIME": "it is too much work for this chip: train a smaller one",
-    "ERR_PRESET": "the file is corrupt: export the model again",
-    "ERR_FRONTEND": "trained for another front end: train or export it with this version",
-}
 
 
 def spec_id() -> int:
@@ -47,9 +38,8 @@ def spec_id() -> int:
 def _check(status: int, where: str) -> int:
     if status < 0:
         name = STATUS_NAMES.get(-status, f"status {-status}")
-        raise WatchwordError(
-            f"rejected by the core ({name})", where, REMEDIES.get(name, "check the settings")
-        )
+        what, remedy = spec.STATUS_TEXTS.get(name, ("unknown status", "check the settings"))
+        raise WatchwordError(f"rejected by the core: {what} ({name})", where, remedy)
     return status
 
 

@@ -84,6 +84,28 @@ STATUS = {  # ww_status: returned by every C function that can fail
     "ERR_PRESET": 15,
 }
 
+STATUS_TEXTS = {  # of each status: what is wrong, and what to do about it
+    "OK": ("no error", ""),
+    "ERR_ARGUMENT": ("a value is missing, out of range or not aligned", "check the settings"),
+    "ERR_TRUNCATED": ("the model image is incomplete", "export the model again"),
+    "ERR_MAGIC": ("this is not a Watchword model image", "use the model.bin or model.c of an exported model"),
+    "ERR_VERSION": ("the model image was made by another version", "export the model again"),
+    "ERR_CRC": ("the model image is corrupt", "export the model again"),
+    "ERR_FRONTEND": (
+        "the model was trained for another front end",
+        "train or export it with this version",
+    ),
+    "ERR_LAYER": ("the model has a layer that this version cannot run", "export the model again"),
+    "ERR_ARENA": ("the model needs more memory than there is", "give more, or train a smaller model"),
+    "ERR_BUSY": ("what was asked for before is not finished", "finish it, then try again"),
+    "ERR_MESSAGE": ("unknown or malformed message", "use the host tool of the firmware's version"),
+    "ERR_FLASH": ("flash could not be written or read", "try again, then check the board"),
+    "ERR_SPACE": ("there is no place for so much", "use something smaller"),
+    "ERR_MICROPHONE": ("there is no microphone, or it does not run", "check its wiring"),
+    "ERR_REAL_TIME": ("the model is too much work for this chip", "train a smaller one"),
+    "ERR_PRESET": ("the model has no such preset", "use another, or set the detector's values"),
+}
+
 LISTEN = {  # what a board sends of what its microphone hears, beside scores and detections
     "STOP": 0,  # nothing: it stops listening
     "DETECTIONS": 1,  # the audio before each detection

@@ -2,6 +2,7 @@
 #include "app.h"
 #include "board.h"
 #include "microphone.h"
+#include "watchword.h"
 #include "watchword/crc32.h"
 #include "watchword/detector.h"
 #include "watchword/frontend.h"
@@ -20,5 +21,8 @@ int main() {
     bool refused =
         ww_pipeline_init(&pipeline, arena, sizeof arena, arena, sizeof arena, nullptr) != WW_OK;
     bool linked = ww_link_init(&link, WW_LINK_DEVICE, slots, 2) == WW_OK;
+    static watchword ears;
+    refused = refused && watchword_open(&ears, arena, sizeof arena) == WW_OK &&
+              watchword_add(&ears, arena, sizeof arena) != WW_OK;
     return refused && linked && ww_crc32(0, arena, 0) == 0 ? 0 : 1;
 }

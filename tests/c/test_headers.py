@@ -10,7 +10,7 @@ from watchword.core_build import CORE
 from watchword.device.firmware import ROOT
 
 FOLDERS = [ROOT / "firmware" / part for part in ("app", "board", "core/include", "core/gen")]
-PUBLIC = sorted([*CORE.glob("include/watchword/*.h"), *CORE.glob("gen/*.h"), *FOLDERS[1].glob("*.h")])
+PUBLIC = sorted([*CORE.glob("include/**/*.h"), *CORE.glob("gen/*.h"), *FOLDERS[1].glob("*.h")])
 INCLUDE = [f"-I{folder}" for folder in FOLDERS]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 

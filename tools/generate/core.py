@@ -81,6 +81,14 @@ def spec_header(fingerprint: int) -> str:
     return guarded("WW_SPEC_H", "\n".join(lines))
 
 
+def status_texts() -> str:
+    """ww_status_texts.h: a line of English for each status, at its number."""
+    texts = [": ".join(filter(None, spec.STATUS_TEXTS[name])) for name in spec.STATUS]
+    assert list(spec.STATUS.values()) == list(range(len(texts)))
+    body = ", \\\n        ".join(f'"{text}"' for text in texts)
+    return guarded("WW_STATUS_TEXTS_H", f"#define WW_STATUS_TEXTS \\\n    {{ \\\n        {body} \\\n    }}")
+
+
 def guarded(name: str, body: str, *includes: str) -> str:
     head = "".join(f"#include {include}\n" for include in includes)
     return f"{BANNER}#ifndef {name}\n#define {name}\n\n{head}{body}\n\n#endif\n"
@@ -193,6 +201,7 @@ def render() -> dict[str, str]:
         )
     )
     files["ww_tables.c"] = BANNER + check + body
+    files["ww_status_texts.h"] = status_texts()
     files["ww_spec.h"] = spec_header(fingerprint)
     return files
 
