@@ -235,6 +235,26 @@ def test_the_engine_streams_it_bit_for_bit(name: str) -> None:
     assert image.scores(stream).tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("name", STREAMED)
+def test_its_streaming_file_scores_as_whole_windows_do(name: str) -> None:
+    """TFLite Micro, call by call: the form that microWakeWord's players take."""
+    from tflite_micro import runtime
+    from watchword.export.stream_writer import streaming_tflite
+
+    tflite, rows, stride = quantised(name)[2], receptive_rows(TINY[name]), TINY[name].stem_stride
+    stream = random_rows((rows + rows % stride + 60 * stride, COEFFS), 9)
+    interpreter = runtime.Interpreter.from_bytes(streaming_tflite(tflite), arena_size=1 << 20)
+    ends = range(stride, len(stream) + 1, stride)
+    found = []
+    for end in ends:
+        interpreter.set_input(stream[None, end - stride : end], 0)
+        interpreter.invoke()
+        found.append(int(np.array(interpreter.get_output(0)).reshape(())))
+    expected = micro_scores(tflite, np.stack([stream[end - rows : end] for end in ends if end >= rows]))
+    assert len(set(expected.tolist())) > 10
+    assert found[-len(expected) :] == expected.tolist()
+
+
 @pytest.mark.parametrize("name", TEACHERS)
 def test_a_teacher_is_not_exported(name: str, tmp_path: Path) -> None:
     from watchword.cli.export import command
