@@ -1,4 +1,4 @@
-"""Builds a TFLite graph that runs call by call: tensors of rows, constants, ops, variables that outlast one."""
+"""Builds a TFLite graph that runs call by call: rows, constants, ops, and variables that outlast a call."""
 
 from __future__ import annotations
 
