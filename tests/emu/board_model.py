@@ -82,5 +82,5 @@ def write_model(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.bin").write_bytes(image)
     (folder / "model.h").write_text(c_writer.render_header(image, network, WORD))
-    (folder / "model.c").write_text(c_writer.render_source(image, "of no file: random weights"))
+    (folder / "model.c").write_text(c_writer.render_source(image, "of no file: random weights", WORD))
     return folder

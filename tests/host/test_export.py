@@ -19,6 +19,7 @@ from watchword import core, spec
 from watchword.cli.export import command
 from watchword.data.plots import normalisation_of
 from watchword.errors import WatchwordError
+from watchword.export.c_writer import c_name
 from watchword.export.card import Source
 from watchword.export.folder import attribution, export_model
 from watchword.export.image import load_image
@@ -35,7 +36,8 @@ from watchword.export.image import build_image, seal, starting_with
 
 from tools.generate import results as reference
 
-CORE = Path(core.__file__).resolve().parents[2] / "firmware" / "core"
+ROOT = Path(core.__file__).resolve().parents[2]
+CORE = ROOT / "firmware" / "core"
 FILES = {"model.tflite", "model.bin", "model.c", "model.h", "golden.npz", "card.json"}
 
 
@@ -87,6 +89,36 @@ def test_c_array_compiles_and_equals_the_image(folder: Path, tmp_path: Path) -> 
     subprocess.run(["gcc", *flags, "-o", program, main, folder / "model.c"], check=True)
     dumped = subprocess.run([program], check=True, capture_output=True).stdout
     assert dumped == (folder / "model.bin").read_bytes()
+
+
+TWO_WORDS = """\
+#include <string.h>
+#include "alexa/model.h"
+#include "computer/model.h"
+#ifdef ww_model_image
+#error "of two models there is no one model"
+#endif
+int main(void) {
+    const uint8_t *first = ww_word_alexa_image, *second = ww_word_computer_image;
+    return !memcmp(first, second, sizeof ww_word_alexa_image);
+}
+"""
+
+
+def test_two_words_fit_in_one_program(tmp_path: Path) -> None:
+    models = ROOT / "models"
+    (tmp_path / "main.c").write_text(TWO_WORDS)
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", *(f"-I{CORE / part}" for part in ("gen", "include"))]
+    sources = [tmp_path / "main.c", *(models / word / "model.c" for word in ("alexa", "computer"))]
+    subprocess.run(["gcc", *flags, f"-I{models}", "-o", tmp_path / "two", *sources], check=True)
+    subprocess.run([tmp_path / "two"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("word", "name"), [("What's up", "what_s_up"), ("Café", "cafe"), ("你好 2", "u4f60u597d_2")]
+)
+def test_every_word_has_a_c_name(word: str, name: str) -> None:
+    assert c_name(word) == name
 
 
 def test_c_array_refuses_another_front_end(folder: Path, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def export_model(
         "model.tflite": tflite,
         "model.bin": image,
         "model.h": c_writer.render_header(image, network, settings.word),
-        "model.c": c_writer.render_source(image, content.sha256["model.tflite"]),
+        "model.c": c_writer.render_source(image, content.sha256["model.tflite"], settings.word),
         "golden.npz": vectors.to_npz(),
         CARD: to_json(content),
     }
