@@ -15,7 +15,7 @@ void answer(session *s, uint8_t type, const void *payload, size_t length) {
 void answer_scores(session *s) {
     uint8_t payload[WW_MSG_SCORES_FIXED_BYTES + SESSION_SCORES_PER_MESSAGE];
     if (s->score_count == 0) return;
-    ww_msg_scores head = {.first_index = s->pipeline->scores - s->score_count};
+    ww_msg_scores head = {.first_index = s->pipeline->words[0].scores - s->score_count};
     size_t length = ww_msg_scores_encode(&head, payload);
     memcpy(payload + length, s->scores, s->score_count);
     answer(s, WW_MSG_SCORES, payload, length + s->score_count);
@@ -25,19 +25,19 @@ void answer_scores(session *s) {
 void answer_detection(session *s, const ww_step *step, uint32_t started) {
     uint8_t payload[WW_MSG_DETECTION_FIXED_BYTES];
     ww_msg_detection detection = {.sample_index = step->sample_index,
-                                  .smoothed_q15 = step->smoothed_q15,
+                                  .smoothed_q15 = step->words[0].smoothed_q15,
                                   .cost = board_counter() - started};
     answer(s, WW_MSG_DETECTION, payload, ww_msg_detection_encode(&detection, payload));
 }
 
 void answer_config(session *s) {
     uint8_t payload[WW_MSG_CONFIG_FIXED_BYTES];
-    const ww_detector_config *c = &s->pipeline->detector.config;
+    const ww_detector_config *c = &s->pipeline->words[0].detector.config;
     ww_msg_config config = {.smoothing = c->smoothing,
                             .high_q15 = c->high_q15,
                             .low_q15 = c->low_q15,
                             .cooldown_ms = c->cooldown_ms,
-                            .preset = ww_model_preset_of(s->pipeline->model.header, c)};
+                            .preset = ww_model_preset_of(s->pipeline->words[0].model.header, c)};
     answer(s, WW_MSG_CONFIG, payload, ww_msg_config_encode(&config, payload));
 }
 
@@ -56,8 +56,9 @@ void answer_error(session *s, ww_status code, const char *request, const char *r
 }
 
 void answer_step(session *s, const ww_step *step, uint32_t started) {
-    if (step->score) s->scores[s->score_count++] = step->raw_score;
-    if (step->detection || s->score_count == SESSION_SCORES_PER_MESSAGE) answer_scores(s);
-    if (step->detection) answer_detection(s, step, started);
-    if (step->score) board_led(!s->pipeline->detector.armed);
+    const ww_word_step *word = &step->words[0];
+    if (word->score) s->scores[s->score_count++] = word->raw_score;
+    if (word->detection || s->score_count == SESSION_SCORES_PER_MESSAGE) answer_scores(s);
+    if (word->detection) answer_detection(s, step, started);
+    if (word->score) board_led(!s->pipeline->words[0].detector.armed);
 }

@@ -40,8 +40,8 @@ static void apply_saved(ww_status model_status) {
     settings saved;
     if (!settings_load(&saved)) return;
     board_microphone_gain(saved.microphone_gain_q8);
-    if (model_status != WW_OK || saved.model_crc32 != pipeline.model.header->crc32) return;
-    if (ww_pipeline_configure(&pipeline, &saved.detector) == WW_OK) return;
+    if (model_status != WW_OK || saved.model_crc32 != pipeline.words[0].model.header->crc32) return;
+    if (ww_pipeline_configure(&pipeline, 0, &saved.detector) == WW_OK) return;
     /* Nothing changed: the model's own settings stay. */
 }
 
@@ -136,9 +136,9 @@ static bool listen(void) {
     ww_step step;
     if (host.model_status != WW_OK) return false;
     if (!listener_push(&pipeline, &step)) return false;
-    if (step.detection) console_detection(&pipeline, &step);
-    if (step.score) board_led(!pipeline.detector.armed);
-    if (step.score) report_microphone();
+    if (step.words[0].detection) console_detection(&pipeline, &step);
+    if (step.words[0].score) board_led(!pipeline.words[0].detector.armed);
+    if (step.words[0].score) report_microphone();
     return true;
 }
 

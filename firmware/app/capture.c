@@ -51,7 +51,8 @@ static bool listen(session *s) {
     s->samples_measured += s->pipeline->samples - taken;
     answer_step(s, &step, started);
     if (c->send == WW_LISTEN_EVERYTHING) c->until = s->pipeline->samples;
-    if (c->send == WW_LISTEN_DETECTIONS && step.detection) send_snippet(c, step.sample_index);
+    if (c->send == WW_LISTEN_DETECTIONS && step.words[0].detection)
+        send_snippet(c, step.sample_index);
     return true;
 }
 
@@ -78,9 +79,9 @@ static bool finish(session *s) {
     if (ww_link_send_room(s->link) < ANSWERS_PER_STEP) return false;
     answer_scores(s);
     ww_msg_listened listened = {.samples = p->samples,
-                                .rows = p->rows,
-                                .scores = p->scores,
-                                .detections = p->detections,
+                                .rows = p->words[0].rows,
+                                .scores = p->words[0].scores,
+                                .detections = p->words[0].detections,
                                 .overruns = listener_lost(),
                                 .clipped = listener_clipped()};
     answer(s, WW_MSG_LISTENED, out, ww_msg_listened_encode(&listened, out));

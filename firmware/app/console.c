@@ -25,7 +25,7 @@ static void put(line *l, const char *text) {
 }
 
 static void put_word(line *l, const ww_pipeline *pipeline) {
-    const char *word = pipeline->model.header->word;
+    const char *word = pipeline->words[0].model.header->word;
     const char *end = memchr(word, '\0', WW_WORD_BYTES);
     put_bytes(l, word, end ? (size_t)(end - word) : WW_WORD_BYTES);
 }
@@ -66,7 +66,7 @@ static void end_line(line *l) {
 }
 
 static void describe_model(line *l, const ww_pipeline *pipeline) {
-    const ww_model_header *header = pipeline->model.header;
+    const ww_model_header *header = pipeline->words[0].model.header;
     put(l, "word   ");
     put_word(l, pipeline);
     end_line(l);
@@ -75,7 +75,7 @@ static void describe_model(line *l, const ww_pipeline *pipeline) {
     put(l, ", ");
     put_number(l, header->image_bytes, 10, 1);
     put(l, " bytes, arena ");
-    put_number(l, (uint32_t)ww_model_arena_bytes(&pipeline->model), 10, 1);
+    put_number(l, (uint32_t)ww_model_arena_bytes(&pipeline->words[0].model), 10, 1);
     put(l, " bytes");
     end_line(l);
 }
@@ -111,7 +111,7 @@ void console_detection(const ww_pipeline *pipeline, const ww_step *step) {
     line l = {.length = 0};
     uint32_t rest, seconds = whole_seconds(step->sample_index, &rest);
     uint32_t percent =
-        ((uint32_t)step->smoothed_q15 * 100 + (1u << (WW_THRESHOLD_FRAC_BITS - 1))) >>
+        ((uint32_t)step->words[0].smoothed_q15 * 100 + (1u << (WW_THRESHOLD_FRAC_BITS - 1))) >>
         WW_THRESHOLD_FRAC_BITS;
     put_number(&l, seconds, 10, 1);
     put(&l, ".");

@@ -19,11 +19,12 @@ static ww_status can_run(const void *image, size_t bytes) {
     ww_status status = ww_model_check(image, bytes);
     if (status != WW_OK) return status;
     if (header->arena_bytes > sizeof arena) return WW_ERR_ARENA;
-    return ww_model_keeps_up(image, board_core_hz());
+    return ww_models_keep_up(ww_model_instructions(image), board_core_hz());
 }
 
 static ww_status run(ww_pipeline *p, const void *image, size_t bytes) {
-    return ww_pipeline_init(p, image, bytes, arena, sizeof arena, board_counter);
+    ww_pipeline_init(p, board_counter);
+    return ww_pipeline_add(p, image, bytes, arena, sizeof arena);
 }
 
 ww_status models_start(ww_pipeline *p) {

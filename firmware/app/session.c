@@ -57,12 +57,12 @@ static void copy_text(char *field, size_t bytes, const char *text) {
 
 static ww_status on_info_get(session *s, const uint8_t *payload, size_t length) {
     uint8_t out[WW_MSG_INFO_FIXED_BYTES];
-    const ww_model_header *header = s->pipeline->model.header;
+    const ww_model_header *header = s->pipeline->words[0].model.header;
     ww_msg_info info = {.spec_id = WW_SPEC_ID,
                         .frontend_id = WW_FRONTEND_ID,
                         .model_crc32 = header->crc32,
                         .model_bytes = header->image_bytes,
-                        .arena_bytes = (uint32_t)ww_model_arena_bytes(&s->pipeline->model),
+                        .arena_bytes = (uint32_t)ww_model_arena_bytes(&s->pipeline->words[0].model),
                         .clock_hz = board_counter_hz(),
                         .hop_samples = header->hop_samples,
                         .coeffs = header->coeffs,
@@ -99,9 +99,9 @@ static ww_status on_stream_end(session *s, const uint8_t *payload, size_t length
     answer_scores(s);
     ww_msg_stream_done done = {.stream = s->stream,
                                .samples = s->pipeline->samples,
-                               .rows = s->pipeline->rows,
-                               .scores = s->pipeline->scores,
-                               .detections = s->pipeline->detections};
+                               .rows = s->pipeline->words[0].rows,
+                               .scores = s->pipeline->words[0].scores,
+                               .detections = s->pipeline->words[0].detections};
     answer(s, WW_MSG_STREAM_DONE, out, ww_msg_stream_done_encode(&done, out));
     s->streaming = false;
     return WW_OK;
@@ -121,7 +121,7 @@ static ww_status on_config_set(session *s, const uint8_t *payload, size_t length
                                  .high_q15 = set.high_q15,
                                  .low_q15 = set.low_q15,
                                  .cooldown_ms = set.cooldown_ms};
-    ww_status status = ww_pipeline_configure(s->pipeline, &config);
+    ww_status status = ww_pipeline_configure(s->pipeline, 0, &config);
     if (status == WW_OK) answer_config(s);
     return status;
 }
@@ -130,8 +130,8 @@ static ww_status on_preset_set(session *s, const uint8_t *payload, size_t length
     ww_msg_preset_set set;
     ww_detector_config config;
     if (!ww_msg_preset_set_decode(&set, payload, length)) return WW_ERR_MESSAGE;
-    ww_status status = ww_model_preset(s->pipeline->model.header, set.preset, &config);
-    if (status == WW_OK) status = ww_pipeline_configure(s->pipeline, &config);
+    ww_status status = ww_model_preset(s->pipeline->words[0].model.header, set.preset, &config);
+    if (status == WW_OK) status = ww_pipeline_configure(s->pipeline, 0, &config);
     if (status == WW_OK) answer_config(s);
     return status;
 }
@@ -139,11 +139,11 @@ static ww_status on_preset_set(session *s, const uint8_t *payload, size_t length
 static void fill_costs(const ww_pipeline *p, ww_msg_stats *stats) {
     /* Before the first hop the minimum is the type's maximum: report 0 for "not measured". */
     const ww_stage_cost none = {0, 0, 0};
-    bool measured = p->cost_hops > 0;
-    ww_stage_cost frontend = measured ? p->cost[WW_STAGE_FRONTEND] : none;
-    ww_stage_cost model = measured ? p->cost[WW_STAGE_MODEL] : none;
-    ww_stage_cost detector = measured ? p->cost[WW_STAGE_DETECTOR] : none;
-    stats->hops = p->cost_hops;
+    bool measured = p->words[0].cost_hops > 0;
+    ww_stage_cost frontend = measured ? p->words[0].cost[WW_STAGE_FRONTEND] : none;
+    ww_stage_cost model = measured ? p->words[0].cost[WW_STAGE_MODEL] : none;
+    ww_stage_cost detector = measured ? p->words[0].cost[WW_STAGE_DETECTOR] : none;
+    stats->hops = p->words[0].cost_hops;
     stats->frontend_total = frontend.total;
     stats->frontend_min = frontend.min;
     stats->frontend_max = frontend.max;
@@ -195,9 +195,10 @@ static ww_status on_restart(session *s, const uint8_t *payload, size_t length) {
 static void send_model_state(session *s) {
     uint8_t payload[WW_MSG_MODEL_STATE_FIXED_BYTES];
     bool runs = s->model_status == WW_OK;
-    ww_msg_model_state state = {.stored_bytes = models_stored_bytes(),
-                                .slot_bytes = model_store_capacity(),
-                                .model_crc32 = runs ? s->pipeline->model.header->crc32 : 0};
+    ww_msg_model_state state = {
+        .stored_bytes = models_stored_bytes(),
+        .slot_bytes = model_store_capacity(),
+        .model_crc32 = runs ? s->pipeline->words[0].model.header->crc32 : 0};
     answer(s, WW_MSG_MODEL_STATE, payload, ww_msg_model_state_encode(&state, payload));
 }
 
@@ -239,8 +240,8 @@ static ww_status on_model_abort(session *s, const uint8_t *payload, size_t lengt
 }
 
 static ww_status on_settings_save(session *s, const uint8_t *payload, size_t length) {
-    settings kept = {.model_crc32 = s->pipeline->model.header->crc32,
-                     .detector = s->pipeline->detector.config,
+    settings kept = {.model_crc32 = s->pipeline->words[0].model.header->crc32,
+                     .detector = s->pipeline->words[0].detector.config,
                      .microphone_gain_q8 = board_microphone_gain(0)};
     (void)payload;
     (void)length;

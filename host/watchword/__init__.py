@@ -13,12 +13,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from watchword.api import Detection, Model, Scores, Stream, load
+    from watchword.api import Detection, Model, Scores, Stream, Words, load
     from watchword.core import DetectorConfig
     from watchword.errors import WatchwordError
 
 __version__ = "0.1.0"
-__all__ = ["Detection", "DetectorConfig", "Model", "Scores", "Stream", "WatchwordError", "load"]
+__all__ = ["Detection", "DetectorConfig", "Model", "Scores", "Stream", "WatchwordError", "Words", "load"]
 
 _HOMES = {"DetectorConfig": "watchword.core", "WatchwordError": "watchword.errors"}
 

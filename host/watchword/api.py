@@ -1,7 +1,8 @@
-"""Watchword from Python: load an exported model, look for its word in sound files, arrays or a stream."""
+"""Watchword from Python: load exported models, look for their words in sound files, arrays or a stream."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from watchword.export.image import load_image
 
 @dataclass(frozen=True)
 class Detection:
-    """The word was heard: seconds from the start of the sound, and the smoothed score 0..1 there."""
+    """A word was heard: seconds from the start of the sound, the smoothed score 0..1 there, and which."""
 
     time_s: float
     score: float
+    word: str
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,13 @@ class Scores:
 class Stream:
     """Sound that comes piece by piece; nothing depends on how it is cut."""
 
-    def __init__(self, image: bytes, detector: DetectorConfig | None) -> None:
-        self._pipeline = core.Pipeline(image, detector)
+    def __init__(self, models: Sequence[Model], detectors: Sequence[DetectorConfig | None]) -> None:
+        self._words = [model.word for model in models]
+        self._pipeline = core.Pipeline([model.image for model in models], detectors)
 
     def feed(self, pcm: NDArray[np.int16]) -> list[Detection]:
         """The detections in the next int16 samples, 16 kHz mono; their times count from the first."""
-        return _detections(self._pipeline.feed(_samples(pcm)))
+        return _detections(self._words, self._pipeline.feed(_samples(pcm)))
 
 
 class Model:
@@ -48,7 +51,7 @@ class Model:
 
     def __init__(self, image: bytes) -> None:
         parsed = core.ModelImage(image)
-        self._image = image
+        self.image = image
         self.word = str(parsed.header["word"])
         self.detector = parsed.detector
         self.presets = parsed.presets
@@ -62,18 +65,40 @@ class Model:
         file is heard, and one at its end is detected up to a second after it. `detector` replaces the
         model's own settings.
         """
-        return _detections(core.run_pipeline(self._image, _alone(sound), detector), LEAD_SAMPLES)
+        return Words(self).detect(sound, [detector])
 
     def scores(self, sound: Path | str | NDArray[np.int16]) -> Scores:
         """Every score over a sound file or samples, with the same silence around them."""
-        run = core.run_pipeline(self._image, _alone(sound))
+        run = core.run_pipeline(self.image, _alone(sound))
         time_s = (run.score_samples - LEAD_SAMPLES) / spec.SAMPLE_RATE_HZ
         raw = run.scores / float(1 << spec.SCORE_FRAC_BITS)
         return Scores(time_s, raw, core.unit(run.smoothed_q15))
 
     def stream(self, detector: DetectorConfig | None = None) -> Stream:
         """A fresh start, to be fed as sound comes in."""
-        return Stream(self._image, detector)
+        return Words(self).stream([detector])
+
+
+class Words:
+    """Several models that hear the same sound at once; what their features share is computed once.
+
+    `detectors` of the methods replace the models' own settings, in their order; None leaves one as it is.
+    """
+
+    def __init__(self, *models: Model) -> None:
+        self.models = models
+
+    def detect(
+        self, sound: Path | str | NDArray[np.int16], detectors: Sequence[DetectorConfig | None] = ()
+    ) -> list[Detection]:
+        """Where the words are in a sound file or samples, in order of time; as `Model.detect`."""
+        images = [model.image for model in self.models]
+        runs = core.Pipeline(images, detectors).feed(_alone(sound))
+        return _detections([model.word for model in self.models], runs, LEAD_SAMPLES)
+
+    def stream(self, detectors: Sequence[DetectorConfig | None] = ()) -> Stream:
+        """A fresh start, to be fed as sound comes in."""
+        return Stream(self.models, detectors)
 
 
 def load(folder: Path | str) -> Model:
@@ -97,8 +122,13 @@ def _alone(sound: Path | str | NDArray[np.int16]) -> NDArray[np.int16]:
     return np.pad(_samples(sound), (LEAD_SAMPLES, TAIL_SAMPLES))
 
 
-def _detections(run: core.PipelineRun, lead_samples: int = 0) -> list[Detection]:
+def _detections(
+    words: Sequence[str], runs: Sequence[core.PipelineRun], lead_samples: int = 0
+) -> list[Detection]:
     rate = spec.SAMPLE_RATE_HZ
-    return [
-        Detection((d.sample_index - lead_samples) / rate, core.unit(d.smoothed_q15)) for d in run.detections
+    found = [
+        Detection((d.sample_index - lead_samples) / rate, core.unit(d.smoothed_q15), word)
+        for word, run in zip(words, runs, strict=True)
+        for d in run.detections
     ]
+    return sorted(found, key=lambda detection: detection.time_s)

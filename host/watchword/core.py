@@ -6,8 +6,9 @@ Every function here is a thin call into the very C code that runs on the chip.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,11 @@ def spec_id() -> int:
     return int(lib.wwb_spec_id())
 
 
+def max_words() -> int:
+    """How many words this build runs at once."""
+    return int(lib.wwb_max_words())
+
+
 def _check(status: int, where: str) -> int:
     if status < 0:
         name = STATUS_NAMES.get(-status, f"status {-status}")
@@ -47,7 +53,7 @@ def _pointer(array: np.ndarray, ctype: str) -> object:
     return ffi.cast(ctype, array.ctypes.data)
 
 
-def _settings(config: DetectorConfig) -> object:
+def _settings(config: DetectorConfig) -> Any:
     """As the C side takes them."""
     return ffi.new("wwb_detector *", [config.smoothing, config.high_q15, config.low_q15, config.cooldown_ms])
 
@@ -277,9 +283,12 @@ class ModelImage:
         _check(lib.wwb_model_instructions(self.content, len(self.content), count), "model image")
         return int(count[0])
 
-    def check_real_time(self, core_hz: int) -> None:
-        """An error if a chip of that clock would fall behind the audio."""
-        _check(lib.wwb_model_keeps_up(self.content, len(self.content), core_hz), "model image")
+    def check_real_time(self, core_hz: int, beside: int = 0) -> None:
+        """An error if a chip of that clock would fall behind the audio.
+
+        `beside`: instructions per second of the models that run beside this one.
+        """
+        _check(lib.wwb_models_keep_up(self.instructions_per_second + beside, core_hz), "model image")
 
     @property
     def kind(self) -> str:
@@ -317,45 +326,63 @@ def _header_fields(image: bytes) -> dict[str, int | str]:
 
 
 class Pipeline:
-    """The whole chain, from audio to detections, fed piece by piece."""
+    """The whole chain, from audio to detections, for one word or several, fed piece by piece."""
 
-    def __init__(self, image: bytes, detector: DetectorConfig | None = None) -> None:
-        """`detector` replaces the image's own settings."""
-        settings = _settings(detector) if detector else ffi.NULL
-        status = ffi.new("int *")
-        self._image = ffi.from_buffer(image)  # the C side keeps a pointer to it
-        pipeline = lib.wwb_pipeline_new(self._image, len(image), settings, status)
-        _check(int(status[0]), "model image")
+    def __init__(self, images: Sequence[bytes], detectors: Sequence[DetectorConfig | None] = ()) -> None:
+        """`detectors` replace the images' own settings, where given and not None."""
+        if len(detectors) > len(images):
+            what = f"{len(detectors)} settings for {len(images)} models"
+            raise WatchwordError(what, "detectors", "give one for each model")
+        settings = ffi.new("wwb_detector[]", len(images))
+        for place, detector in enumerate(detectors):
+            if detector is not None:
+                settings[place] = _settings(detector)[0]
+        self._images = [ffi.from_buffer("uint8_t[]", image) for image in images]  # the C side points there
+        sizes = ffi.new("size_t[]", [len(image) for image in images])
+        status, failed = ffi.new("int *"), ffi.new("size_t *")
+        pointers = ffi.new("uint8_t *[]", self._images)
+        pipeline = lib.wwb_pipeline_new(pointers, sizes, settings, len(images), status, failed)
+        where = f"model image {failed[0] + 1} of {len(images)}" if len(images) > 1 else "model image"
+        _check(int(status[0]), where)
         self._pipeline = ffi.gc(pipeline, lib.wwb_pipeline_free)
 
-    def feed(self, pcm: Pcm, chunk_samples: int = 0) -> PipelineRun:
-        """What the next int16 [samples] give; sample indices and rows count from the start.
+    def feed(self, pcm: Pcm, chunk_samples: int = 0) -> tuple[PipelineRun, ...]:
+        """What the next int16 [samples] give for each word; indices and rows count from the start.
 
         `chunk_samples` cuts the audio into pieces of that size; the result does not depend on it.
         """
         pcm = np.ascontiguousarray(pcm, np.int16)
-        capacity = len(pcm) // min(spec.HOP_CHOICES_SAMPLES) + 1
-        scores, smoothed = np.empty(capacity, np.uint8), np.empty(capacity, np.uint16)
-        samples, fired = np.empty(capacity, np.uint64), np.empty(capacity, np.uint8)
+        capacity = (len(pcm) // min(spec.HOP_CHOICES_SAMPLES) + 2) * len(self._images)
+        words, scores, fired = (np.empty(capacity, np.uint8) for _ in range(3))
+        smoothed, samples = np.empty(capacity, np.uint16), np.empty(capacity, np.uint64)
         n = lib.wwb_pipeline_feed(
             self._pipeline,
             _pointer(pcm, "int16_t *"),
             len(pcm),
             chunk_samples,
+            _pointer(words, "uint8_t *"),
             _pointer(scores, "uint8_t *"),
             _pointer(smoothed, "uint16_t *"),
             _pointer(samples, "uint64_t *"),
             _pointer(fired, "uint8_t *"),
             capacity,
         )
-        ends = samples[:n].astype(np.int64)
-        events = [Detection(int(ends[i]), int(smoothed[i])) for i in np.flatnonzero(fired[:n])]
-        rows = int(lib.wwb_pipeline_rows(self._pipeline))
-        return PipelineRun(scores[:n], smoothed[:n], ends, events, rows)
+        return tuple(
+            self._run(word, *(array[:n][words[:n] == word] for array in (scores, smoothed, samples, fired)))
+            for word in range(len(self._images))
+        )
+
+    def _run(
+        self, word: int, scores: Scores, smoothed: np.ndarray, samples: np.ndarray, fired: np.ndarray
+    ) -> PipelineRun:
+        ends = samples.astype(np.int64)
+        events = [Detection(int(ends[i]), int(smoothed[i])) for i in np.flatnonzero(fired)]
+        return PipelineRun(scores, smoothed, ends, events, int(lib.wwb_pipeline_rows(self._pipeline, word)))
 
 
 def run_pipeline(
     image: bytes, pcm: Pcm, detector: DetectorConfig | None = None, chunk_samples: int = 0
 ) -> PipelineRun:
-    """The whole chain over one recording, from a fresh start."""
-    return Pipeline(image, detector).feed(pcm, chunk_samples)
+    """The whole chain of one word over one recording, from a fresh start."""
+    (run,) = Pipeline([image], [detector]).feed(pcm, chunk_samples)
+    return run

@@ -82,6 +82,9 @@ STATUS = {  # ww_status: returned by every C function that can fail
     "ERR_MICROPHONE": 13,
     "ERR_REAL_TIME": 14,
     "ERR_PRESET": 15,
+    "ERR_FEATURES": 16,
+    "ERR_WORDS": 17,
+    "ERR_FRONTENDS": 18,
 }
 
 STATUS_TEXTS = {  # of each status: what is wrong, and what to do about it
@@ -104,6 +107,12 @@ STATUS_TEXTS = {  # of each status: what is wrong, and what to do about it
     "ERR_MICROPHONE": ("there is no microphone, or it does not run", "check its wiring"),
     "ERR_REAL_TIME": ("the model is too much work for this chip", "train a smaller one"),
     "ERR_PRESET": ("the model has no such preset", "use another, or set the detector's values"),
+    "ERR_FEATURES": ("this program was built without the model's kind of features", "build it with them"),
+    "ERR_WORDS": ("there is no place for a further word", "use fewer, or build with a larger WW_MAX_WORDS"),
+    "ERR_FRONTENDS": (
+        "there is no place for a further front end",
+        "use models of the same kind of features and hop, or build with a larger WW_MAX_FRONTENDS",
+    ),
 }
 
 LISTEN = {  # what a board sends of what its microphone hears, beside scores and detections

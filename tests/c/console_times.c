@@ -33,9 +33,9 @@ size_t ww_model_arena_bytes(const ww_model *m) {
 int main(int count, char **arguments) {
     static const ww_model_header header = {.word = "word"};
     static ww_pipeline pipeline;
-    pipeline.model.header = &header;
+    pipeline.words[0].model.header = &header;
     for (int i = 1; i < count; i++) {
-        ww_step step = {.detection = true, .smoothed_q15 = 1u << 14};
+        ww_step step = {.words = {{.detection = true, .smoothed_q15 = 1u << 14}}};
         step.sample_index = strtoull(arguments[i], NULL, 10);
         console_detection(&pipeline, &step);
     }

@@ -115,7 +115,7 @@ static uint32_t run_model(const buffer *image) {
     int8_t row[WW_MAX_COEFFS];
     uint32_t scores = 0, arena_bytes = h->arena_bytes;
     ww_model model;
-    if (ww_model_keeps_up(image->bytes, 0) != WW_ERR_REAL_TIME)
+    if (ww_models_keep_up(ww_model_instructions(image->bytes), 0) != WW_ERR_REAL_TIME)
         abort(); /* whatever the layers are */
     void *arena = malloc(arena_bytes);
     if (ww_model_init(&model, image->bytes, image->size, arena, arena_bytes - 1) != WW_ERR_ARENA) {

@@ -18,8 +18,8 @@ int main() {
     static ww_link link;
     static ww_link_slot slots[2];
     alignas(4) uint8_t arena[4] = {0};
-    bool refused =
-        ww_pipeline_init(&pipeline, arena, sizeof arena, arena, sizeof arena, nullptr) != WW_OK;
+    ww_pipeline_init(&pipeline, nullptr);
+    bool refused = ww_pipeline_add(&pipeline, arena, sizeof arena, arena, sizeof arena) != WW_OK;
     bool linked = ww_link_init(&link, WW_LINK_DEVICE, slots, 2) == WW_OK;
     static watchword ears;
     refused = refused && watchword_open(&ears, arena, sizeof arena) == WW_OK &&

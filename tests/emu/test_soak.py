@@ -28,7 +28,7 @@ def test_fifteen_minutes_in_one_stream(open_board, model_dir: Path) -> None:
 def test_another_models_scores_are_noticed(open_board, model_dir: Path) -> None:
     image = bytearray((model_dir / "model.bin").read_bytes())
     with open_board("emu:c3") as board:
-        run = soaking.Soak(board, core.Pipeline(bytes(image)))
+        run = soaking.Soak(board, core.Pipeline([bytes(image)]))
         run.ask("stream_start", "stream_started", stream=1)
         run.pipeline.feed(np.full(320, 1000, np.int16))  # the host is a hop ahead
         with pytest.raises(WatchwordError, match="not the host's"):
@@ -39,7 +39,7 @@ def test_another_models_scores_are_noticed(open_board, model_dir: Path) -> None:
 
 def test_counters_that_move_are_noticed(open_board, model_dir: Path) -> None:
     with open_board("emu:c3") as board:
-        run = soaking.Soak(board, core.Pipeline((model_dir / "model.bin").read_bytes()))
+        run = soaking.Soak(board, core.Pipeline([(model_dir / "model.bin").read_bytes()]))
         run.ask("stream_start", "stream_started", stream=1)
         run.feed(np.zeros(16_000, np.int16))
         run.look()

@@ -35,5 +35,5 @@ def test_a_model_that_is_only_too_much_work_is_refused_with_the_remedy() -> None
     heavy = core.ModelImage(image)  # right in every other respect: it runs here
     assert heavy.scores(np.zeros((60, int(heavy.header["coeffs"])), np.int8)).size == 60 - TAPS + 1
     heavy.check_real_time(2_000_000_000)
-    with pytest.raises(WatchwordError, match=r"ERR_REAL_TIME.*too much work for this chip"):
+    with pytest.raises(WatchwordError, match=r"too much work for this chip.*ERR_REAL_TIME"):
         heavy.check_real_time(SLOWEST_CHIP_HZ)

@@ -153,7 +153,7 @@ def run(arguments: argparse.Namespace) -> PicovoiceResults:
 def listen(image: bytes, material: Material, hours: float, seed: int, what: str) -> Heard:
     """One stream through the pipeline, gap by gap."""
     bar = AudioProgress(f"{what}, its level and then its scores", 2 * hours * 3600.0)
-    pipeline, grace = core.Pipeline(image), round(_GRACE_S * spec.SAMPLE_RATE_HZ)
+    pipeline, grace = core.Pipeline([image]), round(_GRACE_S * spec.SAMPLE_RATE_HZ)
     levels: list[np.ndarray] = []
     ends: list[np.ndarray] = []
     spans: list[tuple[int, int]] = []
@@ -163,7 +163,7 @@ def listen(image: bytes, material: Material, hours: float, seed: int, what: str)
             loudest = max(loudest, float(np.abs(part.signal).max()))
             bar.add(part.signal.size / spec.SAMPLE_RATE_HZ)
         for part in parts(material, hours, seed):
-            heard = pipeline.feed(audio.to_int16(part.signal / loudest))
+            (heard,) = pipeline.feed(audio.to_int16(part.signal / loudest))
             levels.append(core.unit(heard.smoothed_q15))
             ends.append(heard.score_samples)
             if part.is_word:

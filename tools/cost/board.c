@@ -21,7 +21,7 @@ static uint32_t layer_cost[WW_MODEL_MAX_LAYERS];
 static uint32_t normaliser_cost;
 
 static void charge(const ww_layer *layer, uint32_t started) {
-    layer_cost[layer - pipeline.model.layers] += board_counter() - started;
+    layer_cost[layer - pipeline.words[0].model.layers] += board_counter() - started;
 }
 
 #define WRAP(name, parameters, arguments)     \
@@ -91,7 +91,7 @@ static void measure_layers(void) {
         push_hop(hop);
     print_value("hops", hops - WARM_UP_HOPS);
     print_value("normaliser", normaliser_cost);
-    for (uint32_t i = 0; i < pipeline.model.header->layer_count; i++)
+    for (uint32_t i = 0; i < pipeline.words[0].model.header->layer_count; i++)
         print_value("layer", layer_cost[i]);
 }
 
@@ -110,8 +110,9 @@ static void measure_frontend(uint16_t hop_samples, const char *name) {
 
 int main(void) {
     board_init();
-    ww_status status = ww_pipeline_init(&pipeline, ww_model_image, ww_model_image_bytes, arena,
-                                        sizeof arena, board_counter);
+    ww_pipeline_init(&pipeline, board_counter);
+    ww_status status =
+        ww_pipeline_add(&pipeline, ww_model_image, ww_model_image_bytes, arena, sizeof arena);
     if (status == WW_OK) {
         measure_layers();
         measure_frontend(160, "frontend_row_10ms");

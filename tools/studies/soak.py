@@ -48,7 +48,7 @@ class Soak:
 
     def feed(self, pcm: np.ndarray) -> None:
         """One block into both."""
-        expected = self.pipeline.feed(pcm)
+        (expected,) = self.pipeline.feed(pcm)
         self.scores += expected.scores.tobytes()
         self.detections.extend((d.sample_index, d.smoothed_q15) for d in expected.detections)
         self.fired += len(expected.detections)
@@ -139,7 +139,7 @@ def soak(
     say: Callable[[str], None] = print,
 ) -> Soak:
     """Stream, compare, look; raises at the first thing that is not as it should be."""
-    run = Soak(board, core.Pipeline(image, board.config_get()))
+    run = Soak(board, core.Pipeline([image], [board.config_get()]))
     board.stats(reset=True)
     run.ask("stream_start", "stream_started", stream=1)
     started = time.monotonic()

@@ -45,12 +45,8 @@ int wwb_model_instructions(const uint8_t *image, size_t bytes, uint32_t *count) 
     return -(int)status;
 }
 
-int wwb_model_keeps_up(const uint8_t *image, size_t bytes, uint32_t core_hz) {
-    held_model held;
-    ww_status status = hold(&held, image, bytes);
-    if (status == WW_OK) status = ww_model_keeps_up(held.image, core_hz);
-    let_go(&held);
-    return -(int)status;
+int wwb_models_keep_up(uint64_t instructions, uint32_t core_hz) {
+    return -(int)ww_models_keep_up(instructions, core_hz);
 }
 
 long wwb_model_scores(const uint8_t *image, size_t bytes, const int8_t *rows, size_t row_count,

@@ -12,8 +12,8 @@ int wwb_model_check(const uint8_t *image, size_t bytes);
 /* ww_model_instructions in *count. 0 or -status. */
 int wwb_model_instructions(const uint8_t *image, size_t bytes, uint32_t *count);
 
-/* ww_model_keeps_up: 0 or -status. */
-int wwb_model_keeps_up(const uint8_t *image, size_t bytes, uint32_t core_hz);
+/* ww_models_keep_up: 0 or -status. */
+int wwb_models_keep_up(uint64_t instructions, uint32_t core_hz);
 
 /* Streams rows int8 [row_count][coeffs] from a fresh start; returns how many scores were made
  * (at most capacity are stored). */

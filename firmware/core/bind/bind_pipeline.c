@@ -57,22 +57,38 @@ int wwb_detect(const uint8_t *scores, const uint64_t *samples, size_t count,
 
 struct wwb_pipeline {
     ww_pipeline pipeline;
-    void *arena;
+    void *arenas[WW_MAX_WORDS];
 };
 
-wwb_pipeline *wwb_pipeline_new(const uint8_t *image, size_t image_bytes,
-                               const wwb_detector *settings, int *status) {
-    *status = -(int)ww_model_check(image, image_bytes);
-    if (*status != 0) return NULL;
+int wwb_max_words(void) {
+    return WW_MAX_WORDS;
+}
+
+static ww_status add_word(wwb_pipeline *p, const uint8_t *image, size_t bytes,
+                          const wwb_detector *settings) {
+    uint32_t word = p->pipeline.word_count;
+    if (word == WW_MAX_WORDS) return WW_ERR_WORDS;
+    ww_status status = ww_model_check(image, bytes);
+    if (status != WW_OK) return status;
     size_t arena_bytes = ((const ww_model_header *)image)->arena_bytes;
+    p->arenas[word] = malloc(arena_bytes);
+    if (p->arenas[word] == NULL) return WW_ERR_ARENA;
+    status = ww_pipeline_add(&p->pipeline, image, bytes, p->arenas[word], arena_bytes);
+    if (status != WW_OK || settings->smoothing == 0) return status;
+    ww_detector_config config = config_of(settings);
+    return ww_pipeline_configure(&p->pipeline, word, &config);
+}
+
+wwb_pipeline *wwb_pipeline_new(const uint8_t *const *images, const size_t *image_bytes,
+                               const wwb_detector *settings, size_t count, int *status,
+                               size_t *failed) {
     wwb_pipeline *p = calloc(1, sizeof *p);
-    if (p) p->arena = malloc(arena_bytes);
-    ww_status result = p && p->arena ? ww_pipeline_init(&p->pipeline, image, image_bytes, p->arena,
-                                                        arena_bytes, NULL)
-                                     : WW_ERR_ARENA;
-    if (result == WW_OK && settings) {
-        ww_detector_config config = config_of(settings);
-        result = ww_pipeline_configure(&p->pipeline, &config);
+    ww_status result = p ? WW_OK : WW_ERR_ARENA;
+    if (p) ww_pipeline_init(&p->pipeline, NULL);
+    *failed = 0;
+    for (size_t i = 0; result == WW_OK && i < count; i++) {
+        *failed = i;
+        result = add_word(p, images[i], image_bytes[i], &settings[i]);
     }
     *status = -(int)result;
     if (result == WW_OK) return p;
@@ -81,29 +97,34 @@ wwb_pipeline *wwb_pipeline_new(const uint8_t *image, size_t image_bytes,
 }
 
 void wwb_pipeline_free(wwb_pipeline *p) {
-    if (p) free(p->arena);
+    for (int i = 0; p && i < WW_MAX_WORDS; i++)
+        free(p->arenas[i]);
     free(p);
 }
 
 long wwb_pipeline_feed(wwb_pipeline *p, const int16_t *pcm, size_t count, size_t chunk,
-                       uint8_t *scores, uint16_t *smoothed_q15, uint64_t *samples, uint8_t *fired,
-                       size_t capacity) {
+                       uint8_t *words, uint8_t *scores, uint16_t *smoothed_q15, uint64_t *samples,
+                       uint8_t *fired, size_t capacity) {
     size_t written = 0;
-    while (count > 0 && written < capacity) {
+    while (count > 0 && capacity - written >= p->pipeline.word_count) {
         ww_step step;
         size_t piece = chunk && chunk < count ? chunk : count;
         size_t used = ww_pipeline_push(&p->pipeline, pcm, piece, &step);
         pcm += used;
         count -= used;
-        if (!step.score) continue;
-        scores[written] = step.raw_score;
-        smoothed_q15[written] = step.smoothed_q15;
-        samples[written] = step.sample_index;
-        fired[written++] = step.detection;
+        for (uint8_t w = 0; w < p->pipeline.word_count; w++) {
+            const ww_word_step *of_word = &step.words[w];
+            if (!of_word->score) continue;
+            words[written] = w;
+            scores[written] = of_word->raw_score;
+            smoothed_q15[written] = of_word->smoothed_q15;
+            samples[written] = step.sample_index;
+            fired[written++] = of_word->detection;
+        }
     }
     return (long)written;
 }
 
-long wwb_pipeline_rows(const wwb_pipeline *p) {
-    return (long)p->pipeline.rows;
+long wwb_pipeline_rows(const wwb_pipeline *p, size_t word) {
+    return word < p->pipeline.word_count ? (long)p->pipeline.words[word].rows : 0;
 }

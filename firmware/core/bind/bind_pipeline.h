@@ -28,18 +28,21 @@ typedef struct {
 int wwb_detect(const uint8_t *scores, const uint64_t *samples, size_t count,
                const wwb_detector *settings, uint16_t *smoothed_q15, uint8_t *fired);
 
-/* A pipeline over a model image, which must outlive it. settings: NULL = the image's own.
- * Returns NULL when it fails, and why in *status. */
+/* A pipeline of `count` words over their model images, which must outlive it; settings[count],
+ * where smoothing 0 stands for the image's own. Returns NULL when it fails: why in *status, and at
+ * which image in *failed. */
 typedef struct wwb_pipeline wwb_pipeline;
-wwb_pipeline *wwb_pipeline_new(const uint8_t *image, size_t image_bytes,
-                               const wwb_detector *settings, int *status);
+int wwb_max_words(void);
+wwb_pipeline *wwb_pipeline_new(const uint8_t *const *images, const size_t *image_bytes,
+                               const wwb_detector *settings, size_t count, int *status,
+                               size_t *failed);
 void wwb_pipeline_free(wwb_pipeline *p);
 
 /* The next pcm[count], fed in pieces of at most `chunk` samples (0 = all at once). The outputs hold
- * one entry a score; returns their number, at most `capacity`. */
+ * one entry a score, of whatever word; returns their number, at most `capacity`. */
 long wwb_pipeline_feed(wwb_pipeline *p, const int16_t *pcm, size_t count, size_t chunk,
-                       uint8_t *scores, uint16_t *smoothed_q15, uint64_t *samples, uint8_t *fired,
-                       size_t capacity);
-long wwb_pipeline_rows(const wwb_pipeline *p); /* so far */
+                       uint8_t *words, uint8_t *scores, uint16_t *smoothed_q15, uint64_t *samples,
+                       uint8_t *fired, size_t capacity);
+long wwb_pipeline_rows(const wwb_pipeline *p, size_t word); /* so far */
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef WW_SPEC_H
 #define WW_SPEC_H
 
-#define WW_SPEC_ID 0xc5925fd8u
+#define WW_SPEC_ID 0x1c0c8ca7u
 #define WW_FRONTEND_ID 0xbb2128a4u
 #define WW_SAMPLE_RATE_HZ 16000
 #define WW_WINDOW_SAMPLES 512
@@ -64,7 +64,10 @@ typedef enum {
     WW_ERR_SPACE = 12,
     WW_ERR_MICROPHONE = 13,
     WW_ERR_REAL_TIME = 14,
-    WW_ERR_PRESET = 15
+    WW_ERR_PRESET = 15,
+    WW_ERR_FEATURES = 16,
+    WW_ERR_WORDS = 17,
+    WW_ERR_FRONTENDS = 18
 } ww_status;
 
 #endif

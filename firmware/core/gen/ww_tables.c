@@ -2,7 +2,7 @@
 #include "ww_spec.h"
 #include "ww_tables.h"
 
-#if WW_SPEC_ID != 0xc5925fd8u
+#if WW_SPEC_ID != 0x1c0c8ca7u
 #error "ww_tables.c and ww_spec.h differ: run make gen"
 #endif
 

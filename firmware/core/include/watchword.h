@@ -50,7 +50,8 @@ ww_status watchword_needs(const void *image, size_t image_bytes, size_t *memory_
 
 /* One more word, which starts with its model's own settings. image: model.c's array, or a model.bin
  * read into memory; kept by reference (flash is fine), 4-byte aligned. All words are forgotten
- * back to silence, as by watchword_reset. WW_ERR_ARENA: the memory is used up. */
+ * back to silence, as by watchword_reset. WW_ERR_ARENA: the memory is used up; WW_ERR_WORDS,
+ * WW_ERR_FRONTENDS: see pipeline.h. */
 ww_status watchword_add(watchword *w, const void *image, size_t image_bytes) WW_CHECKED;
 
 /* The next samples. They are kept by reference until watchword_heard has returned false, which
@@ -87,7 +88,6 @@ const char *watchword_status_text(ww_status status);
 
 struct watchword {
     ww_pipeline pipeline;
-    unsigned words;
     uint8_t *memory;
     size_t memory_bytes, memory_used;
     const int16_t *samples; /* pushed, not worked through yet */

@@ -35,7 +35,6 @@ uint32_t ww_model_instructions(const void *image) {
     return row > UINT32_MAX / rows_a_second ? UINT32_MAX : row * rows_a_second;
 }
 
-ww_status ww_model_keeps_up(const void *image, uint32_t core_hz) {
-    bool fast_enough = ww_model_instructions(image) <= core_hz / WW_MODEL_WORK_CYCLES;
-    return fast_enough ? WW_OK : WW_ERR_REAL_TIME;
+ww_status ww_models_keep_up(uint64_t instructions, uint32_t core_hz) {
+    return instructions <= core_hz / WW_MODEL_WORK_CYCLES ? WW_OK : WW_ERR_REAL_TIME;
 }

@@ -5,12 +5,13 @@
 #include "ww_status_texts.h"
 
 static bool is_word(const watchword *w, unsigned word) {
-    return w != NULL && word < w->words;
+    return w != NULL && word < w->pipeline.word_count;
 }
 
 ww_status watchword_open(watchword *w, void *memory, size_t memory_bytes) {
     if (w == NULL || memory == NULL || (uintptr_t)memory % 4 != 0) return WW_ERR_ARGUMENT;
     memset(w, 0, sizeof *w);
+    ww_pipeline_init(&w->pipeline, NULL);
     w->memory = memory;
     w->memory_bytes = memory_bytes;
     return WW_OK;
@@ -19,29 +20,28 @@ ww_status watchword_open(watchword *w, void *memory, size_t memory_bytes) {
 ww_status watchword_needs(const void *image, size_t image_bytes, size_t *memory_bytes) {
     const ww_model_header *header = image;
     ww_status status = memory_bytes == NULL ? WW_ERR_ARGUMENT : ww_model_check(image, image_bytes);
-    if (status == WW_OK) *memory_bytes = header->arena_bytes;
+    if (status == WW_OK) *memory_bytes = (header->arena_bytes + 3u) & ~(size_t)3u;
     return status;
 }
 
 ww_status watchword_add(watchword *w, const void *image, size_t image_bytes) {
     size_t needs;
     if (w == NULL || w->memory == NULL) return WW_ERR_ARGUMENT;
-    if (w->words > 0) return WW_ERR_SPACE;
     ww_status status = watchword_needs(image, image_bytes, &needs);
     if (status == WW_OK && needs > w->memory_bytes - w->memory_used) status = WW_ERR_ARENA;
     if (status == WW_OK)
-        status = ww_pipeline_init(&w->pipeline, image, image_bytes, w->memory + w->memory_used,
-                                  needs, NULL);
+        status =
+            ww_pipeline_add(&w->pipeline, image, image_bytes, w->memory + w->memory_used, needs);
     if (status != WW_OK) return status;
     w->memory_used += needs;
-    w->words++;
     watchword_reset(w);
     return WW_OK;
 }
 
 ww_status watchword_push(watchword *w, const int16_t *samples, size_t count) {
-    if (w == NULL || w->words == 0 || (samples == NULL && count > 0)) return WW_ERR_ARGUMENT;
-    if (w->count > 0 || w->told < w->words) return WW_ERR_BUSY;
+    if (w == NULL || w->pipeline.word_count == 0 || (samples == NULL && count > 0))
+        return WW_ERR_ARGUMENT;
+    if (w->count > 0 || w->told < w->pipeline.word_count) return WW_ERR_BUSY;
     w->samples = samples;
     w->count = count;
     return WW_OK;
@@ -49,12 +49,12 @@ ww_status watchword_push(watchword *w, const int16_t *samples, size_t count) {
 
 /* The next word of the latest hop that was said and not told yet. */
 static bool next_told(watchword *w, watchword_event *event) {
-    while (w->told < w->words) {
+    while (w->told < w->pipeline.word_count) {
         unsigned word = w->told++;
-        if (!w->step.detection) continue;
+        if (!w->step.words[word].detection) continue;
         *event = (watchword_event){.name = watchword_name(w, word),
                                    .word = word,
-                                   .score_q15 = w->step.smoothed_q15,
+                                   .score_q15 = w->step.words[word].smoothed_q15,
                                    .sample_index = w->step.sample_index};
         return true;
     }
@@ -62,7 +62,7 @@ static bool next_told(watchword *w, watchword_event *event) {
 }
 
 bool watchword_heard(watchword *w, watchword_event *event) {
-    if (w == NULL || event == NULL || w->words == 0) return false;
+    if (w == NULL || event == NULL || w->pipeline.word_count == 0) return false;
     while (!next_told(w, event)) {
         if (w->count == 0) {
             w->samples = NULL;
@@ -80,37 +80,38 @@ void watchword_reset(watchword *w) {
     if (w == NULL) return;
     w->samples = NULL;
     w->count = 0;
-    w->told = w->words;
-    if (w->words > 0) ww_pipeline_reset(&w->pipeline);
+    w->told = w->pipeline.word_count;
+    ww_pipeline_reset(&w->pipeline);
 }
 
 unsigned watchword_words(const watchword *w) {
-    return w == NULL ? 0 : w->words;
+    return w == NULL ? 0 : w->pipeline.word_count;
 }
 
 const char *watchword_name(const watchword *w, unsigned word) {
-    return is_word(w, word) ? w->pipeline.model.header->word : NULL;
+    return is_word(w, word) ? w->pipeline.words[word].model.header->word : NULL;
 }
 
 uint16_t watchword_score_q15(const watchword *w, unsigned word) {
-    return is_word(w, word) ? w->pipeline.detector.smoothed_q15 : 0;
+    return is_word(w, word) ? w->pipeline.words[word].detector.smoothed_q15 : 0;
 }
 
 ww_status watchword_use_preset(watchword *w, unsigned word, watchword_preset preset) {
     ww_detector_config config;
     if (!is_word(w, word)) return WW_ERR_ARGUMENT;
-    ww_status status = ww_model_preset(w->pipeline.model.header, (uint32_t)preset, &config);
+    ww_status status =
+        ww_model_preset(w->pipeline.words[word].model.header, (uint32_t)preset, &config);
     return status == WW_OK ? watchword_set_detector(w, word, &config) : status;
 }
 
 ww_status watchword_set_detector(watchword *w, unsigned word, const ww_detector_config *config) {
     if (!is_word(w, word) || config == NULL) return WW_ERR_ARGUMENT;
-    return ww_pipeline_configure(&w->pipeline, config);
+    return ww_pipeline_configure(&w->pipeline, word, config);
 }
 
 ww_status watchword_get_detector(const watchword *w, unsigned word, ww_detector_config *config) {
     if (!is_word(w, word) || config == NULL) return WW_ERR_ARGUMENT;
-    *config = w->pipeline.detector.config;
+    *config = w->pipeline.words[word].detector.config;
     return WW_OK;
 }
 

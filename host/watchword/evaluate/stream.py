@@ -82,11 +82,12 @@ def run_host(
 
 def score_recording(image: bytes, recording: Recording) -> ScoredStream | Skipped:
     """One recording through the pipeline with the model's own detector settings."""
-    pipeline, heard, samples = core.Pipeline(image), [], 0
+    pipeline, samples = core.Pipeline([image]), 0
+    heard: list[core.PipelineRun] = []
     ranges: list[tuple[int, int]] = []  # of the samples of every block: silence, the recording, silence
     try:
         for block in stream_blocks(recording):
-            heard.append(pipeline.feed(block))
+            heard.extend(pipeline.feed(block))
             samples += block.size
             ranges.append((int(block.min(initial=0x7FFF)), int(block.max(initial=-0x8000))))
     except WatchwordError as error:

@@ -43,8 +43,9 @@ uint8_t ww_model_preset_of(const void *image, const ww_detector_config *config);
  * write. `image` has passed ww_model_check. Saturates. */
 uint32_t ww_model_instructions(const void *image);
 
-/* WW_ERR_REAL_TIME: a core of this rate would fall behind the audio. `image` as above. */
-ww_status ww_model_keeps_up(const void *image, uint32_t core_hz) WW_CHECKED;
+/* WW_ERR_REAL_TIME: a core of this rate would fall behind the audio with that many instructions a
+ * second, the sum of all models that are to run at once. */
+ww_status ww_models_keep_up(uint64_t instructions, uint32_t core_hz) WW_CHECKED;
 
 /* The part of ww_model_init that does not depend on the engine: checks, then finds the image's
  * tables. An engine is the four functions below; model.c is the one, firmware/engine/ has another.
