@@ -86,18 +86,23 @@ lint: setup ## ruff, mypy, clang-format, generated files
 	@$(BIN)/ruff check host tests tools setup.py
 	@$(BIN)/ruff format --check host tests tools setup.py
 	@$(BIN)/mypy
-	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' | grep -v '/gen/' | xargs $(BIN)/clang-format --dry-run --Werror
+	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' 'examples/*.[ch]' | grep -v '/gen/' | xargs $(BIN)/clang-format --dry-run --Werror
 	@$(MAKE) --no-print-directory gen-check
 
 format: setup ## Apply ruff and clang-format
 	@$(BIN)/ruff format host tests tools setup.py
-	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' | grep -v '/gen/' | xargs $(BIN)/clang-format -i
+	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' 'examples/*.[ch]' | grep -v '/gen/' | xargs $(BIN)/clang-format -i
 
-gen: ## Write firmware/core/gen, and image.md and messages.md of docs/reference, from host/watchword/spec.py
+gen: ## Write firmware/core/gen, the library's manifests, and image.md and messages.md of docs/reference, from host/watchword/spec.py
 	@PYTHONPATH=host $(PYTHON) -m tools.generate.core
+	@PYTHONPATH=host $(PYTHON) -m tools.generate.library
 
 gen-check: ## Fail when a generated file does not match its source
 	@PYTHONPATH=host $(PYTHON) -m tools.generate.core --check
+	@PYTHONPATH=host $(PYTHON) -m tools.generate.library --check
+
+library: ## The C library as a folder and a zip for Arduino, PlatformIO and ESP-IDF, in build/
+	@PYTHONPATH=host $(PYTHON) -m tools.package.library $(LIBRARY)
 
 flash: setup ## Build the firmware with MODEL and write it to BOARD at PORT
 	@$(BIN)/watchword flash --board $(BOARD) --port $(PORT) --model $(MODEL)

@@ -1,0 +1,57 @@
+/* Says when the word is heard by an I2S microphone (INMP441, ICS-43434, SPH0645). ESP-IDF 5.1 or
+ * later. */
+#include "driver/i2s_std.h"
+#include "esp_log.h"
+#include "model.h"
+#include "watchword.h"
+
+#define BCLK GPIO_NUM_4
+#define WS GPIO_NUM_5
+#define DATA GPIO_NUM_6 /* the microphone's L/R pin: to ground */
+
+static const char *TAG = "wake word";
+static watchword ears;
+static uint32_t memory[WW_MODEL_ARENA_BYTES / 4];
+static int32_t raw[160]; /* 10 ms */
+static int16_t samples[160];
+
+static i2s_chan_handle_t start_microphone(void) {
+    i2s_chan_handle_t microphone;
+    i2s_chan_config_t channel = I2S_CHANNEL_DEFAULT_CONFIG(I2S_NUM_0, I2S_ROLE_MASTER);
+    i2s_std_config_t config = {
+        .clk_cfg = I2S_STD_CLK_DEFAULT_CONFIG(WATCHWORD_RATE_HZ),
+        .slot_cfg =
+            I2S_STD_PHILIPS_SLOT_DEFAULT_CONFIG(I2S_DATA_BIT_WIDTH_32BIT, I2S_SLOT_MODE_MONO),
+        .gpio_cfg =
+            {.mclk = I2S_GPIO_UNUSED, .bclk = BCLK, .ws = WS, .dout = I2S_GPIO_UNUSED, .din = DATA},
+    };
+    ESP_ERROR_CHECK(i2s_new_channel(&channel, NULL, &microphone));
+    ESP_ERROR_CHECK(i2s_channel_init_std_mode(microphone, &config));
+    ESP_ERROR_CHECK(i2s_channel_enable(microphone));
+    return microphone;
+}
+
+static size_t listen(i2s_chan_handle_t microphone) {
+    size_t bytes = 0;
+    ESP_ERROR_CHECK(i2s_channel_read(microphone, raw, sizeof raw, &bytes, portMAX_DELAY));
+    size_t count = bytes / sizeof raw[0];
+    for (size_t i = 0; i < count; i++) {
+        int32_t louder = raw[i] >> 12; /* to 16 bits, with 24 dB of gain */
+        samples[i] = (int16_t)(louder > 32767 ? 32767 : louder < -32768 ? -32768 : louder);
+    }
+    return count;
+}
+
+void app_main(void) {
+    ww_status status = watchword_open(&ears, memory, sizeof memory);
+    if (status == WW_OK) status = watchword_add(&ears, ww_model_image, sizeof ww_model_image);
+    i2s_chan_handle_t microphone = start_microphone();
+    while (status == WW_OK) {
+        watchword_event event;
+        status = watchword_push(&ears, samples, listen(microphone));
+        while (watchword_heard(&ears, &event)) {
+            ESP_LOGI(TAG, "%s, score %.2f", event.name, WATCHWORD_UNIT(event.score_q15));
+        }
+    }
+    ESP_LOGE(TAG, "%s", watchword_status_text(status));
+}

@@ -1,0 +1,1 @@
+"""Assembles what is released, under build/."""
