@@ -110,14 +110,24 @@ class DetectorConfig:
 class Normalisation:
     """How int16 rows become int8 input rows; mean in row LSB, gain in Q2.14, both [coeffs].
 
-    `running_mv` alone has `spread` [coeffs]: the typical mean absolute deviation, in row LSB.
+    `running_mv` alone has `spread` [coeffs]: the typical mean absolute deviation, in row LSB. With `affine`
+    the mean is the int8 value of row 0, and the gain Q2.30.
     """
 
     mode: str
     alpha_q15: int
     mean: NDArray[np.int16]
-    gain: NDArray[np.uint16]
+    gain: np.ndarray
     spread: NDArray[np.uint16] | None = None
+
+    @property
+    def gain_type(self) -> type[np.uint16] | type[np.uint32]:
+        """What holds a gain, here and in an image."""
+        return gain_type(self.mode)
+
+
+def gain_type(mode: str) -> type[np.uint16] | type[np.uint32]:
+    return np.uint32 if mode == "affine" else np.uint16
 
 
 @dataclass(frozen=True)
@@ -140,7 +150,10 @@ class PipelineRun:
 
 
 def frontend_rows(pcm: Pcm, hop_samples: int, coeffs: int, kind: str = "mfcc") -> Rows:
-    """Rows of this kind, [len(pcm) // hop_samples, coeffs], in Q9.7 log2-power units."""
+    """Rows of this kind, [len(pcm) // hop_samples, coeffs], in Q9.7 log2-power units.
+
+    Those of micro are 64 ln(x), the first after MICRO_WINDOW_SAMPLES.
+    """
     if kind not in spec.FEATURE_KINDS:
         raise WatchwordError(f"unknown kind '{kind}'", "front end", f"one of {', '.join(spec.FEATURE_KINDS)}")
     pcm = np.ascontiguousarray(pcm, np.int16)
@@ -154,8 +167,7 @@ def frontend_rows(pcm: Pcm, hop_samples: int, coeffs: int, kind: str = "mfcc") -
         _pointer(rows, "int16_t *"),
         len(rows),
     )
-    _check(count, f"front end ({kind}, hop {hop_samples}, {coeffs} coefficients)")
-    return rows
+    return rows[: _check(count, f"front end ({kind}, hop {hop_samples}, {coeffs} coefficients)")]
 
 
 def normalise(rows: Rows, normalisation: Normalisation) -> InputRows:
@@ -165,7 +177,7 @@ def normalise(rows: Rows, normalisation: Normalisation) -> InputRows:
     """
     rows = np.ascontiguousarray(rows, np.int16)
     mean = np.ascontiguousarray(normalisation.mean, np.int16)
-    gain = np.ascontiguousarray(normalisation.gain, np.uint16)
+    gain = np.ascontiguousarray(normalisation.gain, normalisation.gain_type)
     if normalisation.mode not in spec.CMVN_MODES:
         raise WatchwordError(
             f"unknown CMVN mode '{normalisation.mode}'",
@@ -185,7 +197,7 @@ def normalise(rows: Rows, normalisation: Normalisation) -> InputRows:
         spec.CMVN_MODES[normalisation.mode],
         normalisation.alpha_q15,
         _pointer(mean, "int16_t *"),
-        _pointer(gain, "uint16_t *"),
+        _pointer(gain, "void *"),
         ffi.NULL if spread is None else _pointer(spread, "uint16_t *"),
         _pointer(out, "int8_t *"),
     )

@@ -18,7 +18,8 @@ MEL_BANDS = 40
 MEL_LOW_HZ = 60.0
 MEL_HIGH_HZ = 7_600.0
 HOP_CHOICES_SAMPLES = (160, 320)  # 10 ms and 20 ms
-FEATURE_KINDS = {"mfcc": 0, "logmel": 1}  # a row is the DCT of the log-mel bands, or all MEL_BANDS of them
+# A row is the DCT of the log-mel bands, or all MEL_BANDS of them, or what the micro front end below gives.
+FEATURE_KINDS = {"mfcc": 0, "logmel": 1, "micro": 2}
 MAX_COEFFS = MEL_BANDS
 MIN_COEFFS = 13
 # A soft floor: log2(1 + E / floor). The floor is the spectrum of white noise at this level, so
@@ -26,9 +27,31 @@ MIN_COEFFS = 13
 FLOOR_DBFS = -75.0
 MFCC_FRAC_BITS = 7  # int16 rows of either kind, 1 LSB = 1/128 of a log2 power unit = 0.0235 dB
 
+# ── Micro front end: TensorFlow's, with the settings of microWakeWord ────────────────────────
+MICRO_WINDOW_SAMPLES = 480  # 30 ms Hann
+MICRO_HOP_SAMPLES = 160
+MICRO_FFT_SAMPLES = 512
+MICRO_CHANNELS = 40
+MICRO_LOW_HZ = 125.0
+MICRO_HIGH_HZ = 7_500.0
+MICRO_WINDOW_FRAC_BITS = 12
+MICRO_WEIGHT_FRAC_BITS = 12  # of the mel triangles
+MICRO_NOISE_FRAC_BITS = 10  # of the estimate of the noise beside a signal
+MICRO_NOISE_FOLLOW = {"EVEN": 0.025, "ODD": 0.06}  # weight of a new row in it, by the channel's number
+MICRO_SIGNAL_LEFT = 0.05  # the least share of a signal that noise reduction leaves
+MICRO_COEFFICIENT_BITS = 14  # of these three, rounded down
+MICRO_PCAN_STRENGTH = 0.95  # gain = (noise + offset) ** -strength
+MICRO_PCAN_OFFSET = 80.0
+MICRO_PCAN_GAIN_BITS = 21
+MICRO_RATIO_FRAC_BITS = 12  # signal times gain
+MICRO_OUT_FRAC_BITS = 6  # of what PCAN gives
+MICRO_LOG_BITS = 6  # a row's value is 2 ** this * ln(x)
+
 # ── Normalisation of rows to the model's int8 input ─────────────────────────────────────────
-CMVN_MODES = {"none": 0, "global": 1, "running": 2, "running_mv": 3}  # mv: mean and variance
+# mv: mean and variance; affine: the same function of every row, as microWakeWord's models want it
+CMVN_MODES = {"none": 0, "global": 1, "running": 2, "running_mv": 3, "affine": 4}
 NORM_GAIN_FRAC_BITS = 14  # int8 = (mfcc - mean) * gain, gain as unsigned Q2.14
+AFFINE_GAIN_FRAC_BITS = 30  # affine: int8 = row * gain + mean, gain as unsigned Q2.30
 CMVN_ALPHA_FRAC_BITS = 15  # running mean: mean += alpha * (mfcc - mean), alpha as Q15
 # Running spread (mean absolute deviation): how much slower than the mean it moves, how far it may leave
 # the model's typical spread either way (so the gain stays within 1/4 .. 4), and the spreads a model may name.
@@ -354,7 +377,7 @@ MODEL_HEADER_FIELDS = (
     ("arena_bytes", "u32"),  # exactly what states and rings take
     ("layers_offset", "u32"),  # the layer records
     ("norm_mean_offset", "u32"),  # int16 [coeffs]; running_mv: uint16 [coeffs] follow, the typical spreads
-    ("norm_gain_offset", "u32"),  # uint16 [coeffs], Q2.14
+    ("norm_gain_offset", "u32"),  # uint16 [coeffs], Q2.14; affine: uint32 [coeffs], Q2.30
     ("presets_offset", "u32"),  # a preset record for each of PRESETS; 0: there are none
     ("weights_offset", "u32"),  # the blob all layer offsets point into
     ("weights_bytes", "u32"),  # length of that blob
@@ -469,3 +492,6 @@ FRONTEND_ID = _fingerprint(
     "frontend-1", SAMPLE_RATE_HZ, WINDOW_SAMPLES, MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ,
     FLOOR_DBFS, MFCC_FRAC_BITS, NORM_GAIN_FRAC_BITS, CMVN_ALPHA_FRAC_BITS, INPUT_SCALE,
 )  # fmt: skip # a list of names
+_MICRO = [value for name, value in sorted(globals().items()) if name.startswith("MICRO_")]
+MICRO_FRONTEND_ID = _fingerprint("micro-1", SAMPLE_RATE_HZ, *_MICRO)
+FRONTEND_IDS = {kind: MICRO_FRONTEND_ID if kind == "micro" else FRONTEND_ID for kind in FEATURE_KINDS}

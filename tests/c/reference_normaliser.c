@@ -12,7 +12,7 @@ bool ww_spreads_fit(const uint16_t *spread, uint16_t coeffs) {
 ww_status ww_normaliser_init(ww_normaliser *n, const ww_normaliser_config *config) {
     bool variance = config->mode == WW_CMVN_RUNNING_MV;
     bool running = config->mode == WW_CMVN_RUNNING || variance;
-    if (config->mode > WW_CMVN_RUNNING_MV || config->coeffs > WW_MAX_COEFFS || !config->coeffs ||
+    if (config->mode > WW_CMVN_AFFINE || config->coeffs > WW_MAX_COEFFS || !config->coeffs ||
         !config->mean || !config->gain)
         return WW_ERR_ARGUMENT;
     if (running && (!config->alpha_q15 || config->alpha_q15 >> WW_CMVN_ALPHA_FRAC_BITS))
@@ -44,7 +44,14 @@ static int64_t limited(int64_t v, int64_t low, int64_t high) {
 void ww_normaliser_push(ww_normaliser *n, const int16_t *row, int8_t *out) {
     const ww_normaliser_config *config = &n->config;
     bool variance = config->mode == WW_CMVN_RUNNING_MV;
+    const uint32_t *affine = config->mode == WW_CMVN_AFFINE ? config->gain : NULL;
     for (uint16_t c = 0; c < config->coeffs; c++) {
+        if (affine) {
+            int64_t product = row[c] * (int64_t)affine[c], half = 1 << 29;
+            int64_t steps = ((product + half) >> 30) + config->mean[c];
+            out[c] = saturate8((int32_t)limited(steps, -1000, 1000));
+            continue;
+        }
         if (config->mode == WW_CMVN_RUNNING || variance) {
             /* alpha * (x - mean): the mean stays between the smallest and largest row, |.| < 2^31.
              * Differences of two int16 values in Q15 need 32 bits plus sign: 64-bit product. */
@@ -60,7 +67,7 @@ void ww_normaliser_push(ww_normaliser *n, const int16_t *row, int8_t *out) {
             n->spread_q14[c] = (int32_t)(spread = limited(spread, typical / 4, typical * 4));
             ratio_q12 = typical * 16 / (spread / 256);
         }
-        int64_t scaled = deviation * config->gain[c] * ratio_q12;
+        int64_t scaled = deviation * ((const uint16_t *)config->gain)[c] * ratio_q12;
         int64_t rounded = (scaled + (1 << 25)) >> 26;
         out[c] = saturate8((int32_t)limited(rounded, -1000, 1000));
     }

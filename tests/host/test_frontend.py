@@ -99,7 +99,8 @@ def test_real_speech_matches_librosa_within_the_bound(real_data) -> None:
 
 def test_silence_is_exactly_zero() -> None:
     for kind in spec.FEATURE_KINDS:
-        assert not core.frontend_rows(np.zeros(3200, np.int16), 320, 40, kind).any()
+        hop = 160 if kind == "micro" else 320
+        assert not core.frontend_rows(np.zeros(3200, np.int16), hop, 40, kind).any()
 
 
 def test_mfcc_are_the_dct_of_the_logmel_rows() -> None:

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from watchword import core, spec
 from watchword.errors import WatchwordError
+from watchword.export.affine import esphome_normalisation
 from watchword.export.graph import read_network
 from watchword.export.image import build_image
+from watchword.export.layers import Network
 
 pytest.importorskip("tflite_micro", reason="the model of these tests: pip install -e .[train]")
 
 import ds_tcn
 
 HOP, STRIDE = 320, 2
+MICRO = replace(ds_tcn.settings(), kind="micro", hop_samples=160, normalisation=esphome_normalisation())
 
 
 @pytest.fixture(scope="module")
-def image() -> bytes:
-    return build_image(read_network(ds_tcn.ds_tcn(np.random.default_rng(5))), ds_tcn.settings())
+def network() -> Network:
+    return read_network(ds_tcn.ds_tcn(np.random.default_rng(5)))
+
+
+@pytest.fixture(scope="module")
+def image(network: Network) -> bytes:
+    return build_image(network, ds_tcn.settings())
+
+
+@pytest.fixture(scope="module")
+def micro_image(network: Network) -> bytes:
+    return build_image(network, MICRO)
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:
@@ -41,6 +56,16 @@ def test_the_chain_is_its_parts(image: bytes) -> None:
     assert [d.sample_index for d in run.detections] == run.score_samples[fired].tolist()
 
 
+def test_the_chain_of_the_micro_front_end_is_its_parts(micro_image: bytes) -> None:
+    pcm = noise(8)
+    rows = core.frontend_rows(pcm, 160, 40, "micro")
+    expected = core.ModelImage(micro_image).scores(core.normalise(rows, MICRO.normalisation))
+    run = core.run_pipeline(micro_image, pcm)
+    assert len(set(run.scores)) > 20 and np.array_equal(run.scores, expected)
+    first_row = int(core.ModelImage(micro_image).header["receptive_rows"])
+    assert run.score_samples[0] == spec.MICRO_WINDOW_SAMPLES + (first_row - 1) * 160
+
+
 def test_sample_indices_are_the_ends_of_hops(image: bytes) -> None:
     run = core.run_pipeline(image, noise(5))
     first_row = int(core.ModelImage(image).header["receptive_rows"])
@@ -50,8 +75,9 @@ def test_sample_indices_are_the_ends_of_hops(image: bytes) -> None:
 
 
 @settings(max_examples=30)
-@given(st.integers(1, 2_000))
-def test_chunking_changes_nothing(image: bytes, chunk: int) -> None:
+@given(st.integers(1, 2_000), st.booleans())
+def test_chunking_changes_nothing(image: bytes, micro_image: bytes, chunk: int, micro: bool) -> None:
+    image = micro_image if micro else image
     whole, pieces = (
         core.run_pipeline(image, noise(3)),
         core.run_pipeline(image, noise(3), chunk_samples=chunk),

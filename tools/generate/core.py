@@ -15,7 +15,7 @@ from pathlib import Path
 
 from watchword import spec
 
-from tools.generate import image, message_page, messages, model_format
+from tools.generate import image, message_page, messages, micro_tables, model_format
 
 ROOT = Path(__file__).resolve().parents[2]
 GEN = ROOT / "firmware" / "core" / "gen"
@@ -58,6 +58,7 @@ def spec_header(fingerprint: int) -> str:
         "CMVN_MIN_SPREAD": spec.CMVN_MIN_SPREAD,
         "CMVN_MAX_SPREAD": spec.CMVN_MAX_SPREAD,
         "NORM_GAIN_FRAC_BITS": spec.NORM_GAIN_FRAC_BITS,
+        "AFFINE_GAIN_FRAC_BITS": spec.AFFINE_GAIN_FRAC_BITS,
         "CMVN_ALPHA_FRAC_BITS": spec.CMVN_ALPHA_FRAC_BITS,
         "DETECTOR_SMOOTHING": spec.DETECTOR_SMOOTHING,
         "DETECTOR_MAX_SMOOTHING": spec.DETECTOR_MAX_SMOOTHING,
@@ -73,6 +74,7 @@ def spec_header(fingerprint: int) -> str:
         "LINK_MAX_PAYLOAD_BYTES": spec.LINK_MAX_PAYLOAD_BYTES,
         "PROTOCOL_VERSION": spec.PROTOCOL_VERSION,
         "WORD_BYTES": spec.WORD_BYTES,
+        **micro_tables.constants(),
     }
     lines = [f"#define WW_{name} {value}" for name, value in values.items()]
     lines.append("#define WW_HOP_CHOICES {" + ", ".join(map(str, spec.HOP_CHOICES_SAMPLES)) + "}")
@@ -175,6 +177,7 @@ def tables() -> dict[str, tuple[str, list[int]]]:
         "ww_log2": ("uint32_t", [round(v * 65536) for v in log2]),
         "ww_dct": ("int16_t", dct_table()),
         **mel_tables(),
+        **micro_tables.tables(),
     }
 
 

@@ -24,8 +24,8 @@ long wwb_frontend_rows(const int16_t *pcm, size_t count, uint16_t kind, uint16_t
 }
 
 int wwb_normalise(const int16_t *rows, size_t count, uint16_t coeffs, uint16_t mode,
-                  uint16_t alpha_q15, const int16_t *mean, const uint16_t *gain,
-                  const uint16_t *spread, int8_t *out) {
+                  uint16_t alpha_q15, const int16_t *mean, const void *gain, const uint16_t *spread,
+                  int8_t *out) {
     ww_normaliser n;
     ww_normaliser_config config = {mode, alpha_q15, coeffs, mean, gain, spread};
     ww_status status = ww_normaliser_init(&n, &config);

@@ -13,10 +13,11 @@ uint32_t wwb_spec_id(void);
 long wwb_frontend_rows(const int16_t *pcm, size_t count, uint16_t kind, uint16_t hop_samples,
                        uint16_t coeffs, int16_t *rows, size_t capacity);
 
-/* rows[count][coeffs] -> out[count][coeffs]; spread: NULL but for running_mv. 0 or -status. */
+/* rows[count][coeffs] -> out[count][coeffs]; gain: uint16, in mode affine uint32;
+ * spread: NULL but for running_mv. 0 or -status. */
 int wwb_normalise(const int16_t *rows, size_t count, uint16_t coeffs, uint16_t mode,
-                  uint16_t alpha_q15, const int16_t *mean, const uint16_t *gain,
-                  const uint16_t *spread, int8_t *out);
+                  uint16_t alpha_q15, const int16_t *mean, const void *gain, const uint16_t *spread,
+                  int8_t *out);
 
 /* ww_detector_config, which cffi reads here. */
 typedef struct {

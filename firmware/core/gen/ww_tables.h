@@ -12,5 +12,12 @@ extern const uint16_t ww_mel_starts[42];
 extern const uint16_t ww_mel_weights[242];
 extern const uint32_t ww_mel_floor[40];
 extern const int16_t ww_mel_floor_log2[40];
+extern const int16_t ww_micro_window[480];
+extern const int16_t ww_micro_twiddles[384];
+extern const int16_t ww_micro_split[248];
+extern const uint16_t ww_micro_ends[41];
+extern const uint16_t ww_micro_weights[236];
+extern const int16_t ww_micro_gain[96];
+extern const uint16_t ww_micro_log2[129];
 
 #endif

@@ -61,16 +61,17 @@ static bool tables_are_good(const checker *c) {
     const ww_model_header *h = c->header;
     bool variance = h->cmvn_mode == WW_CMVN_RUNNING_MV;
     if (!in_image(c, h->norm_mean_offset, (variance ? 4u : 2u) * h->coeffs)) return false;
-    if (!in_image(c, h->norm_gain_offset, 2u * h->coeffs)) return false;
+    bool affine = h->cmvn_mode == WW_CMVN_AFFINE;
+    if (!in_image(c, h->norm_gain_offset, (affine ? 4u : 2u) * h->coeffs)) return false;
     const void *at = c->image + h->norm_mean_offset + 2u * h->coeffs;
     return !variance || ww_spreads_fit(at, h->coeffs);
 }
 
 static ww_status check_frontend(const checker *c) {
     const ww_model_header *h = c->header;
-    if (h->frontend_id != WW_FRONTEND_ID) return WW_ERR_FRONTEND;
+    if (h->frontend_id != ww_frontend_id(h->feature_kind)) return WW_ERR_FRONTEND;
     if (!ww_frontend_makes(h->feature_kind, h->hop_samples, h->coeffs)) return WW_ERR_FRONTEND;
-    if (h->cmvn_mode > WW_CMVN_RUNNING_MV) return WW_ERR_FRONTEND;
+    if (h->cmvn_mode > WW_CMVN_AFFINE) return WW_ERR_FRONTEND;
     bool running = h->cmvn_mode == WW_CMVN_RUNNING || h->cmvn_mode == WW_CMVN_RUNNING_MV;
     if (running && !in_range(h->cmvn_alpha_q15, 1, (1u << WW_CMVN_ALPHA_FRAC_BITS) - 1u)) {
         return WW_ERR_FRONTEND;
@@ -300,7 +301,7 @@ ww_status ww_model_bind(ww_model *m, const void *image, size_t image_bytes) {
     m->header = image;
     m->layers = (const ww_layer *)(const void *)(bytes + m->header->layers_offset);
     m->norm_mean = (const int16_t *)(const void *)(bytes + m->header->norm_mean_offset);
-    m->norm_gain = (const uint16_t *)(const void *)(bytes + m->header->norm_gain_offset);
+    m->norm_gain = bytes + m->header->norm_gain_offset;
     m->norm_spread = m->header->cmvn_mode == WW_CMVN_RUNNING_MV
                          ? (const uint16_t *)(const void *)(m->norm_mean + m->header->coeffs)
                          : NULL;

@@ -15,7 +15,7 @@ bool ww_spreads_fit(const uint16_t *spread, uint16_t coeffs) {
 ww_status ww_normaliser_init(ww_normaliser *n, const ww_normaliser_config *config) {
     bool variance = config->mode == WW_CMVN_RUNNING_MV;
     bool running = config->mode == WW_CMVN_RUNNING || variance;
-    if (config->mode > WW_CMVN_RUNNING_MV || config->coeffs > WW_MAX_COEFFS || !config->coeffs ||
+    if (config->mode > WW_CMVN_AFFINE || config->coeffs > WW_MAX_COEFFS || !config->coeffs ||
         !config->mean || !config->gain)
         return WW_ERR_ARGUMENT;
     if (running && (!config->alpha_q15 || config->alpha_q15 >> WW_CMVN_ALPHA_FRAC_BITS))
@@ -37,12 +37,15 @@ void ww_normaliser_reset(ww_normaliser *n) {
     }
 }
 
+static inline int8_t saturated(int32_t steps) {
+    return (int8_t)(steps > 127 ? 127 : steps < -128 ? -128 : steps);
+}
+
 /* round(deviation * gain) within int8, for a gain below 2^30 with `bits` fractional ones: the
  * product has 47 bits, and the steps fit 32. */
 static inline int8_t scaled(int32_t deviation, int32_t gain, int bits) {
     int64_t product = ww_mul(deviation, gain) + (1 << (bits - 1));
-    int32_t steps = (int32_t)(product >> bits);
-    return (int8_t)(steps > 127 ? 127 : steps < -128 ? -128 : steps);
+    return saturated((int32_t)(product >> bits));
 }
 
 /* The mean moves towards the row. It stays between the smallest and the largest value seen, so that
@@ -79,20 +82,32 @@ static inline uint32_t relative_gain(uint16_t typical, int32_t spread_q14) {
 
 static void push_with_variance(ww_normaliser *n, const int16_t *row, int8_t *out) {
     const ww_normaliser_config *config = &n->config;
+    const uint16_t *gains = config->gain;
     for (uint16_t c = 0; c < config->coeffs; c++) {
         uint16_t typical = config->spread[c];
         n->mean_q15[c] = followed(n->mean_q15[c], row[c], config->alpha_q15);
         int32_t deviation = row[c] - rounded(n->mean_q15[c]);
         n->spread_q14[c] = spread_after(n->spread_q14[c], deviation,
                                         typical * (1 << SPREAD_FRAC_BITS), config->alpha_q15);
-        uint32_t gain = config->gain[c] * relative_gain(typical, n->spread_q14[c]);
+        uint32_t gain = gains[c] * relative_gain(typical, n->spread_q14[c]);
         out[c] = scaled(deviation, (int32_t)gain, WW_NORM_GAIN_FRAC_BITS + GAIN_FRAC_BITS);
     }
+}
+
+static void push_affine(const ww_normaliser_config *config, const int16_t *row, int8_t *out) {
+    enum { UP = 32 - WW_AFFINE_GAIN_FRAC_BITS };
+    const uint32_t *gains = config->gain;
+    for (uint16_t c = 0; c < config->coeffs; c++)
+        out[c] = saturated(ww_mul_rounded(row[c] * (1 << UP), gains[c]) + config->mean[c]);
 }
 
 void ww_normaliser_push(ww_normaliser *n, const int16_t *row, int8_t *out) {
     if (n->config.mode == WW_CMVN_RUNNING_MV) {
         push_with_variance(n, row, out);
+        return;
+    }
+    if (n->config.mode == WW_CMVN_AFFINE) {
+        push_affine(&n->config, row, out);
         return;
     }
     const bool running = n->config.mode == WW_CMVN_RUNNING;

@@ -50,7 +50,7 @@ def job_key(job: Job, recipe: Recipe) -> str:
     """
     features = recipe.features.hop_samples, recipe.features.coeffs, recipe.features.kind
     mixed_in = [recipe.bank.content(path) for path in job.scene(recipe, job_rng(job, recipe)).files]
-    parts = *_sound(job, recipe), mixed_in, *features, *_code_fingerprint()
+    parts = *_sound(job, recipe), mixed_in, *features, *_code_fingerprint(recipe.features.kind)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -75,17 +75,18 @@ def job_rng(job: Job, recipe: Recipe) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(sound_key(job, recipe)[:16], "big"))
 
 
-@lru_cache(maxsize=1)
-def _code_fingerprint() -> tuple[str, ...]:
+@lru_cache(maxsize=4)
+def _code_fingerprint(kind: str) -> tuple[str, ...]:
     """Hashes of the augmentation (statements, libraries, the silence around recordings) and of the front end
-    (its answer to a fixed signal)."""
+    (its answer to a fixed signal, in each kind that is made by the same code)."""
     files = [Path(str(module.__file__)) for module in _SOUND_MODULES]
     sources = [ast.dump(ast.parse(path.read_text("utf-8"))).encode() for path in files]
     versions = [f"{name} {_version(name)}".encode() for name in _SOUND_PACKAGES]
     silence = repr((LEAD_SAMPLES, TAIL_SAMPLES)).encode()
     probe = np.random.default_rng(0).normal(0.0, 3000.0, spec.SAMPLE_RATE_HZ).astype(np.int16)
     hop = spec.HOP_CHOICES_SAMPLES[0]
-    answers = [core.frontend_rows(probe, hop, spec.MEL_BANDS, kind).tobytes() for kind in spec.FEATURE_KINDS]
+    kinds = [k for k, made_by in spec.FRONTEND_IDS.items() if made_by == spec.FRONTEND_IDS[kind]]
+    answers = [core.frontend_rows(probe, hop, spec.MEL_BANDS, k).tobytes() for k in kinds]
     return tuple(hashlib.sha256(part).hexdigest() for part in (*sources, *versions, silence, *answers))
 
 

@@ -114,7 +114,7 @@ def _card(
         word=settings.word,
         sha256={name: hashlib.sha256(b).hexdigest() for name, b in _hashed(tflite, image)},
         crc32=f"{header_crc:08x}",
-        frontend_id=f"{spec.FRONTEND_ID:08x}",
+        frontend_id=f"{spec.FRONTEND_IDS[settings.kind]:08x}",
         model_format_id=f"{spec.MODEL_FORMAT_ID:08x}",
         settings=json.loads(settings.to_json()),
         sizes=Sizes(len(image), network.arena_bytes, _parameters(network), network.products_per_score),

@@ -39,7 +39,7 @@ def build_image(network: Network, settings: ModelSettings) -> bytes:
     blob = _Blob(spec.MODEL_HEADER_BYTES + len(network.layers) * spec.LAYER_BYTES)
     presets = blob.put(_preset_records(settings), "<u2")
     mean = blob.put(_means_and_spreads(settings.normalisation), "<i2")
-    gain = blob.put(settings.normalisation.gain, "<u2")
+    gain = blob.put(settings.normalisation.gain, _gain_layout(settings.normalisation))
     weights = blob.end
     records = b"".join(_layer_record(network, i, blob) for i in range(len(network.layers)))
     fields = {
@@ -49,7 +49,7 @@ def build_image(network: Network, settings: ModelSettings) -> bytes:
         "header_bytes": spec.MODEL_HEADER_BYTES,
         "image_bytes": blob.end,
         "crc32": 0,
-        "frontend_id": spec.FRONTEND_ID,
+        "frontend_id": spec.FRONTEND_IDS[settings.kind],
         "arena_bytes": network.arena_bytes,
         "layers_offset": spec.MODEL_HEADER_BYTES,
         "norm_mean_offset": mean,
@@ -77,6 +77,10 @@ def _means_and_spreads(normalisation: core.Normalisation) -> np.ndarray:
     if normalisation.spread is None:
         return normalisation.mean
     return np.concatenate([normalisation.mean, normalisation.spread.astype(np.int16)])
+
+
+def _gain_layout(normalisation: core.Normalisation) -> str:
+    return np.dtype(normalisation.gain_type).newbyteorder("<").str
 
 
 def seal(image: bytes) -> bytes:

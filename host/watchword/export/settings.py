@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from watchword import spec, words
-from watchword.core import DetectorConfig, Normalisation
+from watchword.core import DetectorConfig, Normalisation, gain_type
 from watchword.errors import WatchwordError
 from watchword.files import read_text, write_atomic
 
@@ -35,6 +35,8 @@ class ModelSettings:
             _refuse("coeffs", f"{spec.MIN_COEFFS}..{spec.MAX_COEFFS}, not {self.coeffs}")
         if self.kind not in spec.FEATURE_KINDS:
             _refuse("kind", f"one of {', '.join(spec.FEATURE_KINDS)}, not {self.kind}")
+        if self.kind == "micro":
+            _check_micro(self.hop_samples, self.coeffs, self.normalisation.mode)
         if self.kind == "logmel" and self.coeffs != spec.MEL_BANDS:
             _refuse("coeffs", f"{spec.MEL_BANDS}, the number of mel bands, not {self.coeffs}")
         if self.normalisation.mode not in spec.CMVN_MODES:
@@ -85,7 +87,7 @@ class ModelSettings:
         )  # running_mv alone has it
         norm = _exact_keys(top["normalisation"], {"mode", "alpha_q15", "mean", "gain", *spread_key}, where)
         try:
-            mean, gain = np.array(norm["mean"], np.int16), np.array(norm["gain"], np.uint16)
+            mean, gain = np.array(norm["mean"], np.int16), np.array(norm["gain"], gain_type(norm["mode"]))
             spread = np.array(norm["spread"], np.uint16) if "spread" in norm else None
             normalisation = Normalisation(norm["mode"], norm["alpha_q15"], mean, gain, spread)
             detector = _detector(top["detector"], where)
@@ -121,6 +123,16 @@ def _check_word(word: str) -> None:
         _refuse("word", "printable text with a letter or a digit")
     if len(word.encode()) >= spec.WORD_BYTES:
         _refuse("word", f"shorter than {spec.WORD_BYTES} bytes of UTF-8")
+
+
+def _check_micro(hop_samples: int, coeffs: int, mode: str) -> None:
+    """The micro front end has one hop and one length of row; its own noise reduction does the normalising."""
+    if hop_samples != spec.MICRO_HOP_SAMPLES:
+        _refuse("hop_samples", f"{spec.MICRO_HOP_SAMPLES} with kind micro, not {hop_samples}")
+    if coeffs != spec.MICRO_CHANNELS:
+        _refuse("coeffs", f"{spec.MICRO_CHANNELS} with kind micro, not {coeffs}")
+    if mode.startswith("running"):
+        _refuse("normalisation mode", f"affine, global or none with kind micro, not {mode}")
 
 
 def _check_spread(normalisation: Normalisation) -> None:

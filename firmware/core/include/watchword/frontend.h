@@ -1,9 +1,14 @@
-/* Fixed-point front end: one hop of audio in, one row of int16 MFCCs or log-mel bands out.
+/* Fixed-point front end: one hop of audio in, one row of int16 features out.
  *
- * Hann window (512, periodic) -> block scaling -> real FFT -> power -> 40 HTK mel triangles
- * (unit sum) -> log2(1 + E / floor), the log-mel row -> orthonormal DCT-II, the MFCC row. Same
- * numbers as librosa's feature.mfcc on that log-mel within the bound that
+ * WW_FEATURES_MFCC, _LOGMEL: Hann window (512, periodic) -> block scaling -> real FFT -> power ->
+ * 40 HTK mel triangles (unit sum) -> log2(1 + E / floor), the log-mel row -> orthonormal DCT-II,
+ * the MFCC row. Same numbers as librosa's feature.mfcc on that log-mel within the bound that
  * tests/host/test_frontend.py states.
+ *
+ * WW_FEATURES_MICRO: what TensorFlow's micro frontend gives with microWakeWord's settings, bit for
+ * bit: Hann window (480) -> block scaling -> real FFT of 512 in 16 bits -> power -> 40 mel
+ * triangles
+ * -> square root -> noise reduction -> PCAN gain control -> 64 ln(x).
  */
 #ifndef WATCHWORD_FRONTEND_H
 #define WATCHWORD_FRONTEND_H
@@ -16,26 +21,36 @@ typedef struct {
     union {
         int16_t samples[WW_WINDOW_SAMPLES];
         uint32_t pairs[WW_WINDOW_SAMPLES / 2]; /* the same, where two at once are cheaper */
-    } window;                                  /* the latest samples, oldest first */
+        struct {
+            int16_t samples[WW_MICRO_WINDOW_SAMPLES];
+            uint32_t noise[WW_MICRO_CHANNELS]; /* estimate for each channel */
+        } micro;
+    } window; /* the latest samples, oldest first */
     uint16_t hop_samples;
     uint16_t coeffs;
-    uint16_t kind;   /* WW_FEATURES_MFCC, _LOGMEL */
-    uint16_t filled; /* samples of the pending hop already taken */
+    uint16_t kind;   /* WW_FEATURES_MFCC, _LOGMEL, _MICRO */
+    uint16_t filled; /* samples in the window; when it is full there is a row */
 } ww_frontend;
 
-/* kind: WW_FEATURES_MFCC or _LOGMEL; hop_samples: one of WW_HOP_CHOICES; coeffs, the length of a
- * row: WW_MIN_COEFFS..WW_MAX_COEFFS, of log-mel WW_MEL_BANDS. */
+/* kind: WW_FEATURES_MFCC, _LOGMEL or _MICRO; hop_samples: one of WW_HOP_CHOICES, of micro
+ * WW_MICRO_HOP_SAMPLES; coeffs, the length of a row: WW_MIN_COEFFS..WW_MAX_COEFFS, of log-mel
+ * WW_MEL_BANDS, of micro WW_MICRO_CHANNELS. */
 ww_status ww_frontend_init(ww_frontend *fe, uint16_t kind, uint16_t hop_samples,
                            uint16_t coeffs) WW_CHECKED;
 
 /* Is that a row which the front end can make? */
 bool ww_frontend_makes(uint16_t kind, uint16_t hop_samples, uint16_t coeffs);
 
-/* Forget all audio: as after init. The first row sees silence before the first hop. */
+/* Fingerprint of what makes rows of that kind; a model is for the one it was trained with. */
+uint32_t ww_frontend_id(uint16_t kind);
+
+/* Forget all audio: as after init. The first row sees silence before the first hop, but of micro:
+ * there it comes when the window is full of samples. */
 void ww_frontend_reset(ww_frontend *fe);
 
 /* Take up to `count` samples, stopping at the end of a hop. *used says how many were taken.
- * Returns true when a hop is complete and row[0..coeffs) holds its values (Q9.7 log2 power).
+ * Returns true when a hop is complete and row[0..coeffs) holds its values (Q9.7 log2 power; micro:
+ * 64 ln(x)).
  * The result for the same samples does not depend on how they are cut into calls. */
 bool ww_frontend_push(ww_frontend *fe, const int16_t *samples, size_t count, size_t *used,
                       int16_t *row);

@@ -18,7 +18,7 @@ typedef struct {
     const ww_model_header *header; /* in the image */
     const ww_layer *layers;        /* in the image */
     const int16_t *norm_mean;      /* in the image, [header->coeffs] */
-    const uint16_t *norm_gain;     /* in the image, [header->coeffs] */
+    const void *norm_gain;         /* in the image, [header->coeffs]; uint16, affine: uint32 */
     const uint16_t *norm_spread;   /* in the image, [header->coeffs]; NULL but for running_mv */
     uint8_t *arena;                /* ring buffers and scratch, owned by the caller */
     uint32_t rows;                 /* rows pushed since reset, saturating */

@@ -1,9 +1,8 @@
-/* The front end as its definition reads: one stage after the other, no tricks. The product's
- * frontend.c must give the same integers; test_reference.py compares them. */
-#include "watchword/frontend.h"
-
+/* MFCC and log-mel rows as their definition reads: one stage after the other, no tricks. The
+ * product's mfcc.c must give the same integers; test_reference.py compares them. */
 #include <string.h>
 
+#include "rows.h"
 #include "ww_tables.h"
 
 /* One FFT bin: a complex value in the transform, its power afterwards. */
@@ -29,33 +28,6 @@ static int32_t mul_high(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b) >> 32);
 }
 
-static int leading_zeros32(uint32_t v) {
-    return v ? __builtin_clz(v) : 32;
-}
-
-bool ww_frontend_makes(uint16_t kind, uint16_t hop_samples, uint16_t coeffs) {
-    static const uint16_t choices[] = WW_HOP_CHOICES;
-    bool known = false;
-    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
-        known |= hop_samples == choices[i];
-    if (kind == WW_FEATURES_LOGMEL) return known && coeffs == WW_MEL_BANDS;
-    return known && kind == WW_FEATURES_MFCC && coeffs >= WW_MIN_COEFFS && coeffs <= WW_MAX_COEFFS;
-}
-
-ww_status ww_frontend_init(ww_frontend *fe, uint16_t kind, uint16_t hop_samples, uint16_t coeffs) {
-    if (!ww_frontend_makes(kind, hop_samples, coeffs)) return WW_ERR_ARGUMENT;
-    fe->kind = kind;
-    fe->hop_samples = hop_samples;
-    fe->coeffs = coeffs;
-    ww_frontend_reset(fe);
-    return WW_OK;
-}
-
-void ww_frontend_reset(ww_frontend *fe) {
-    memset(fe->window.samples, 0, sizeof fe->window.samples);
-    fe->filled = 0;
-}
-
 /* Left shift that brings the frame, windowed or not, to FRAME_BITS; SILENT for digital silence. */
 static int frame_shift(const int16_t *window) {
     uint32_t magnitude = 1, any = 0; /* an OR has the same top bit as the largest value */
@@ -63,7 +35,7 @@ static int frame_shift(const int16_t *window) {
         magnitude |= (uint32_t)(window[i] ^ (window[i] >> 15));
         any |= (uint16_t)window[i];
     }
-    return any ? leading_zeros32(magnitude) - WW_HANN_FRAC_BITS - (32 - FRAME_BITS) : SILENT;
+    return any ? ww_leading_zeros(magnitude) - WW_HANN_FRAC_BITS - (32 - FRAME_BITS) : SILENT;
 }
 
 /* The table holds Q16 values in Q29 words. */
@@ -159,7 +131,7 @@ static void real_power(bin *x) {
 static int32_t log2_of(uint64_t v) {
     enum { DROP = 16 - WW_LOGMEL_FRAC_BITS }; /* the table is Q16 */
     uint32_t high = (uint32_t)(v >> 32);
-    int zeros = high ? leading_zeros32(high) : 32 + leading_zeros32((uint32_t)v);
+    int zeros = high ? ww_leading_zeros(high) : 32 + ww_leading_zeros((uint32_t)v);
     uint32_t mantissa = (uint32_t)((v << zeros) >> 32);     /* [2^31, 2^32) */
     uint32_t fraction = (mantissa << 1) >> 16;              /* 16 bits below the leading one */
     uint32_t index = fraction >> (16 - WW_LOG2_TABLE_BITS); /* segment of the table */
@@ -219,7 +191,7 @@ static void bands(const int32_t *logmel, int16_t *row) {
         row[band] = (int16_t)(logmel[band] / 2 + logmel[band] % 2);
 }
 
-static void compute_row(const ww_frontend *fe, int16_t *row) {
+void ww_mfcc_row(const ww_frontend *fe, int16_t *row) {
     bin bins[WW_FFT_POINTS];
     int32_t logmel[WW_MEL_BANDS] = {0};
     int shift = frame_shift(fe->window.samples);
@@ -233,20 +205,4 @@ static void compute_row(const ww_frontend *fe, int16_t *row) {
         bands(logmel, row);
     else
         dct(logmel, fe->coeffs, row);
-}
-
-bool ww_frontend_push(ww_frontend *fe, const int16_t *samples, size_t count, size_t *used,
-                      int16_t *row) {
-    size_t wanted = (size_t)fe->hop_samples - fe->filled;
-    size_t take = count < wanted ? count : wanted;
-    size_t start = (size_t)WW_WINDOW_SAMPLES - fe->hop_samples + fe->filled;
-    if (take) memcpy(fe->window.samples + start, samples, take * sizeof *samples);
-    *used = take;
-    fe->filled = (uint16_t)(fe->filled + take);
-    if (fe->filled < fe->hop_samples) return false;
-    compute_row(fe, row);
-    memmove(fe->window.samples, fe->window.samples + fe->hop_samples,
-            (WW_WINDOW_SAMPLES - (size_t)fe->hop_samples) * sizeof *fe->window.samples);
-    fe->filled = 0;
-    return true;
 }
