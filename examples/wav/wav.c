@@ -1,9 +1,8 @@
-/* Says when the word is heard in a wav file of 16 kHz, mono, 16 bits. From the project's folder:
- *
- *   gcc -O2 -Imodels/alexa -Ifirmware/core/include -Ifirmware/core/gen -o wav examples/wav/wav.c \
- *       models/alexa/model.c firmware/core/src/*.c firmware/core/gen/*.c
- *   ./wav kitchen.wav
- */
+// Says when the word is heard in a wav file of 16 kHz, mono, 16 bits. From the project's folder:
+//
+//   folders="-Imodels/alexa -Ifirmware/core/include -Ifirmware/core/gen"
+//   gcc -O2 $folders -o wav examples/wav/wav.c models/alexa/model.c firmware/core/{src,gen}/*.c
+//   ./wav kitchen.wav
 #include <stdio.h>
 #include <string.h>
 

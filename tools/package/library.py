@@ -69,6 +69,7 @@ def contents(url: str) -> dict[str, bytes]:
     files["LICENSE"] = root / "LICENSE"
     written = {
         "library.properties": library_properties(url),
+        "library.json": library.platformio_manifest({"flags": list(library.FLAGS)}, ["src", "examples"]),
         "CMakeLists.txt": library.idf_component(("src",), ("src",), ()),
         "idf_component.yml": library.idf_manifest(),
     }
