@@ -231,6 +231,12 @@ class Geometry:
     hop_samples: int
     receptive_rows: int  # rows of a window, which give one score
     stride_rows: int  # rows from one score to the next
+    fill_rows: int = 0  # rows of the first window that stand before the stream, so that scores come sooner
+
+    @property
+    def first_rows(self) -> int:
+        """Rows of a stream before its first score."""
+        return self.receptive_rows - self.fill_rows
 
     @property
     def hop_s(self) -> float:
@@ -252,11 +258,11 @@ class Geometry:
 
     def scores(self, rows: int) -> int:
         """How many scores a stream of `rows` gives."""
-        return max(0, (rows - self.receptive_rows) // self.stride_rows + 1)
+        return max(0, (rows - self.first_rows) // self.stride_rows + 1)
 
     def score_rows(self, scores: int) -> NDArray[np.int64]:
         """How many rows of a stream the window of each of its first `scores` scores ends after."""
-        return self.receptive_rows + self.stride_rows * np.arange(scores, dtype=np.int64)
+        return self.first_rows + self.stride_rows * np.arange(scores, dtype=np.int64)
 
     def score_samples(self, scores: int) -> NDArray[np.int64]:
         """The same in samples of the stream."""
@@ -325,8 +331,9 @@ class ModelImage:
 
     @property
     def geometry(self) -> Geometry:
-        names = ("hop_samples", "receptive_rows", "stride_rows")
-        return Geometry(*(int(self.header[name]) for name in names))
+        names = ("hop_samples", "receptive_rows", "stride_rows", "first_rows")
+        hop, receptive, stride, first = (int(self.header[name]) for name in names)
+        return Geometry(hop, receptive, stride, receptive - first)
 
 
 def _header_fields(image: bytes) -> dict[str, int | str]:

@@ -354,9 +354,10 @@ MESSAGE = {m.name: m for m in MESSAGES}
 # header, layer records, normalisation tables, weights; little endian, every field naturally
 # aligned, every offset from the start of the image and a multiple of 4. A layer's output is a
 # stream of rows ("value"): value 0 is the model's input, value i + 1 the output of layer i. Each
-# value keeps its latest `ring_rows` rows in the arena.
+# value keeps its latest `ring_rows` rows in the arena; rows before the first one hold its fill.
+# A layer may write channels of the rows of an earlier one (`joins`): the two values are then the same.
 MODEL_MAGIC = int.from_bytes(b"WWMI", "little")
-MODEL_VERSION = 3
+MODEL_VERSION = 4
 MODEL_MAX_LAYERS = 64  # layer records
 MODEL_MAX_CHANNELS = 1024  # of any value
 MODEL_MAX_ROWS = 2048  # receptive field, taps and ring depth
@@ -389,13 +390,16 @@ MODEL_HEADER_FIELDS = (
     ("cmvn_mode", "u8"),  # number in CMVN_MODES
     ("feature_kind", "u8"),  # number in FEATURE_KINDS; 0 in the images of earlier versions: MFCC
     ("cmvn_alpha_q15", "u16"),  # running modes: step of the running mean
-    ("receptive_rows", "u16"),  # input rows before the first score
+    ("receptive_rows", "u16"),  # input rows that a score is made from
     ("stride_rows", "u16"),  # input rows from one score to the next
     ("smoothing", "u16"),  # scores that are averaged
     ("high_q15", "u16"),  # an average that reaches this is a detection
     ("low_q15", "u16"),  # below this the detector is armed again
     ("cooldown_ms", "u16"),  # least time between two detections
     ("word", f"c{WORD_BYTES}"),  # UTF-8, printable, ends with a zero
+    ("first_rows", "u16"),  # input rows before the first score; fewer than receptive_rows: the fill counts
+    ("input_fill", "i8"),  # value of the input's rows before the first one
+    ("reserved", "u8"),  # zero
 )
 MODEL_CRC_FROM = 16  # bytes before the first one the CRC covers
 
@@ -412,7 +416,7 @@ MODEL_OPS = {  # "tables" = bias int32 [out], multiplier uint32 Q32 [out], shift
     "ADD": 3,  # a + b, row by row, b of the larger scale; multiplier and shift [2]: of a, of the sum
     "AVERAGE": 4,  # mean over taps, same scale in and out
     "MEAN": 5,  # mean over taps with a requantisation; multiplier and shift [1]
-    "LUT": 6,  # any function of one int8: int8 [256], indexed by the value + 128
+    "LUT": 6,  # a function of one int8: int8 [groups][256], indexed by c % groups and the value + 128
 }
 
 # Instructions a layer takes for an output row: an upper estimate, of the ESP32 where no input is zero, for
@@ -426,9 +430,9 @@ LAYER_FIELDS = (
     ("op", "u16"),  # number in MODEL_OPS
     ("input_a", "u16"),  # value number
     ("input_b", "u16"),  # ADD only, else 0
-    ("in_channels", "u16"),  # of input_a
-    ("out_channels", "u16"),  # of the output
-    ("groups", "u16"),  # CONV only, else 1
+    ("in_channels", "u16"),  # of input_a that it reads
+    ("out_channels", "u16"),  # that it writes
+    ("groups", "u16"),  # CONV, LUT; else 1
     ("taps", "u16"),  # rows of input_a that one output row reads
     ("dilation", "u16"),  # in rows of input_a
     ("stride", "u16"),  # in rows of input_a
@@ -437,12 +441,17 @@ LAYER_FIELDS = (
     ("ring_rows", "u16"),  # of the output
     ("first_row", "u16"),  # model input rows before the first output row
     ("row_step", "u16"),  # model input rows from one output row to the next
+    ("in_first", "u16"),  # first channel of input_a that it reads
+    ("joins", "u16"),  # value whose rows it writes into, so with the same ring and timing; 0: its own rows
+    ("out_first", "u16"),  # first channel of the row that it writes
+    ("row_channels", "u16"),  # of a row in the ring: what all layers that share it write
     ("zero_a", "i8"),  # CONV, ADD: input zero points (elsewhere folded into the bias)
     ("zero_b", "i8"),  # ADD
     ("zero_out", "i8"),  # zero point of the output
     ("out_min", "i8"),  # fused activation: no output is below this
     ("out_max", "i8"),  # nor above this
-    ("reserved", "c3"),  # zero
+    ("fill", "i8"),  # value of the rows before the first one
+    ("reserved", "c2"),  # zero
     ("ring_offset", "u32"),  # in the arena
     ("weights_offset", "u32"),  # 0 where the op has none, likewise below
     ("bias_offset", "u32"),  # int32

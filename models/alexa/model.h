@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* word: alexa */
-#define WW_WORD_ALEXA_IMAGE_BYTES 34164u
+#define WW_WORD_ALEXA_IMAGE_BYTES 34312u
 #define WW_WORD_ALEXA_ARENA_BYTES 3224u
 #define WW_WORD_ALEXA_COEFFS 13u
 #define WW_WORD_ALEXA_RECEPTIVE_ROWS 69u

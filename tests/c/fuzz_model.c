@@ -127,8 +127,8 @@ static uint32_t run_model(const buffer *image) {
         for (uint32_t c = 0; c < h->coeffs; c++) {
             row[c] = (int8_t)next_random();
         }
-        bool due = (uint32_t)push + 1 >= h->receptive_rows &&
-                   ((uint32_t)push + 1 - h->receptive_rows) % h->stride_rows == 0;
+        bool due = (uint32_t)push + 1 >= h->first_rows &&
+                   ((uint32_t)push + 1 - h->first_rows) % h->stride_rows == 0;
         bool made = ww_model_push(&model, row, &score);
         if (made != due) abort(); /* the header's timing is checked too */
         scores += made;

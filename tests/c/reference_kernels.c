@@ -99,5 +99,5 @@ void ww_kernel_mean(const ww_layer *layer, const ww_tables *tables, const ww_rin
 
 void ww_kernel_lut(const ww_layer *layer, const ww_tables *tables, const ww_ring *in, int8_t *out) {
     for (uint32_t c = 0; c < layer->out_channels; c++)
-        out[c] = tables->weights[ww_ring_row(in, 0)[c] + 128];
+        out[c] = tables->weights[256 * (c % layer->groups) + ww_ring_row(in, 0)[c] + 128];
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,30 +99,41 @@ def random_bias(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 class RandomNetwork:
-    """Layers with random shapes and constants, each reading the value before it."""
+    """Layers with random shapes and constants, each reading channels of the value before it."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng, self.coeffs = rng, int(rng.integers(spec.MIN_COEFFS, spec.MAX_COEFFS + 1))
         self.layers: list[Layer] = []
         for _ in range(int(rng.integers(1, 5))):
-            getattr(self, str(rng.choice(["conv", "conv", "depthwise", "depthwise", "add", "pool", "lut"])))()
+            getattr(self, str(rng.choice(["conv", "pair", "depthwise", "depthwise", "add", "pool", "lut"])))()
         self.conv(outputs=1)
-        self.network = Network(self.coeffs, self.layers[-1].first_row, tuple(self.layers))
+        self.network = Network(self.coeffs, tuple(self.layers), input_fill=int(rng.integers(-128, 128)))
 
     def timing(self, value: int) -> tuple[int, int, int]:
-        """(channels, first row, rows a step) of a value."""
+        """(bytes of a row, first row, rows a step) of a value."""
         if value == 0:
             return self.coeffs, 1, 1
         layer = self.layers[value - 1]
-        return layer.out_channels, layer.first_row, layer.row_step
+        return layer.row_bytes, layer.first_row, layer.row_step
+
+    def some_channels(self) -> tuple[int, int]:
+        """(first, count) of what the next layer reads: all channels or some."""
+        channels = self.timing(len(self.layers))[0]
+        if self.rng.random() < 0.6:
+            return 0, channels
+        first = int(self.rng.integers(0, channels))
+        return first, int(self.rng.integers(1, channels - first + 1))
 
     def append(self, op: str, outputs: int, taps: int = 1, **fields: Any) -> None:
         rng, value = self.rng, len(self.layers)
         channels, first, step = self.timing(value)
+        if "read" in fields:
+            fields["in_first"], channels = fields.pop("read")
         low, high = sorted(int(v) for v in rng.integers(-128, 128, 2))
         narrow = rng.random() < 0.3
         dilation = int(rng.integers(1, 4))
-        fields = {"inputs": (value,), "first_row": first + (taps - 1) * dilation * step, **fields}
+        early = first + int(rng.integers(0, (taps - 1) * dilation + 1)) * step  # or with rows of the fill
+        fields = {"inputs": (value,), "first_row": early, **fields}
         stride = int(rng.choice([1, 1, 2, 3])) if op not in ("ADD", "LUT") else 1
         self.layers.append(
             Layer(
@@ -135,12 +147,25 @@ class RandomNetwork:
                 dilation=dilation,
                 zero_out=int(rng.integers(-128, 128)),
                 out_range=(low, high) if narrow else (-128, 127),
-                **fields,
+                **{"fill": int(rng.integers(-128, 128)), **fields},
             )
         )
 
+    def pair(self) -> None:
+        """Two layers that read the same and write into the same rows."""
+        self.conv()
+        first, owner = self.layers[-1], len(self.layers)
+        assert first.weights is not None
+        total, at = 2 * first.out_channels + 3, int(self.rng.integers(0, 4))
+        self.layers[-1] = replace(first, row_channels=total, out_first=at)
+        beside = 0 if at == 3 else at + first.out_channels
+        weights = int8(self.rng, first.weights.shape)
+        self.layers.append(replace(first, weights=weights, joins=owner, row_channels=total, out_first=beside))
+
     def conv(self, outputs: int | None = None) -> None:
-        rng, channels = self.rng, self.timing(len(self.layers))[0]
+        rng = self.rng
+        read = self.some_channels()
+        channels = read[1]
         groups = int(rng.choice([g for g in (1, 1, 2, 3, 4) if channels % g == 0]))
         groups, outputs = (1, outputs) if outputs else (groups, groups * int(rng.integers(1, 40)))
         taps = int(rng.integers(1, 7))
@@ -150,6 +175,7 @@ class RandomNetwork:
             "CONV",
             outputs,
             taps,
+            read=read,
             groups=groups,
             weights=weights,
             bias=bias,
@@ -159,19 +185,23 @@ class RandomNetwork:
 
     def depthwise(self) -> None:
         rng = self.rng
-        outputs = self.timing(len(self.layers))[0] * int(rng.choice([1, 1, 1, 2]))
+        read = self.some_channels()
+        outputs = read[1] * int(rng.choice([1, 1, 1, 2]))
         taps = int(rng.choice([1, 3, 5, 9, 16, 17]))
         weights, bias = int8(rng, (taps, outputs)), random_bias(rng, outputs)
-        self.append("DEPTHWISE", outputs, taps, weights=weights, bias=bias, **random_scales(rng, outputs, 30))
+        scales = random_scales(rng, outputs, 30)
+        self.append("DEPTHWISE", outputs, taps, read=read, weights=weights, bias=bias, **scales)
 
     def pool(self) -> None:
-        rng, channels = self.rng, self.timing(len(self.layers))[0]
+        rng, read = self.rng, self.some_channels()
         taps = int(rng.integers(1, 9))
         mean = {"bias": random_bias(rng, 1), **random_scales(rng, 1, 30)} if rng.random() < 0.5 else {}
-        self.append("MEAN" if mean else "AVERAGE", channels, taps, **mean)
+        self.append("MEAN" if mean else "AVERAGE", read[1], taps, read=read, **mean)
 
     def lut(self) -> None:
-        self.append("LUT", self.timing(len(self.layers))[0], weights=int8(self.rng, (256,)))
+        read = self.some_channels()
+        groups = int(self.rng.integers(1, read[1] + 1))
+        self.append("LUT", read[1], read=read, groups=groups, weights=int8(self.rng, (groups, 256)))
 
     def add(self) -> None:
         rng, value = self.rng, len(self.layers)
@@ -227,9 +257,9 @@ def test_kernels(both: tuple[Any, Any], seed: int) -> None:
     about = ModelSettings("random", 320, network.coeffs, normalisation, core.DetectorConfig())
     image = build_image(network, about)
     zero = network.layers[0].zeros[0]
-    rows = some_rows(rng, network.window_rows + 20, network.coeffs, zero)
+    rows = some_rows(rng, network.receptive_rows + 20, network.coeffs, zero)
     for value in range(1, len(network.layers) + 1):
-        got, expected = (streamed(lib, image, value, network.channels(value), rows) for lib in both)
+        got, expected = (streamed(lib, image, value, network.row_bytes(value), rows) for lib in both)
         np.testing.assert_array_equal(got, expected, err_msg=network.table())
 
 

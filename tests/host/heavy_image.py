@@ -43,14 +43,15 @@ def heavy_image(light: bytes) -> bytes:
             "stride": 1,
             "in_channels": OUTPUTS if last else coeffs, "out_channels": 1 if last else OUTPUTS,
             "taps": 1 if last else TAPS, "ring_rows": 1, "first_row": TAPS, "row_step": 1,
-            "out_min": -128, "out_max": 127, "ring_offset": ring, "weights_offset": offsets[0],
-            "bias_offset": offsets[1], "multiplier_offset": offsets[2], "shift_offset": offsets[3],
-            "reserved": b"",
+            "out_min": -128, "out_max": 127, "row_channels": 1 if last else OUTPUTS,
+            "ring_offset": ring, "weights_offset": offsets[0], "bias_offset": offsets[1],
+            "multiplier_offset": offsets[2], "shift_offset": offsets[3], "reserved": b"",
         }  # fmt: skip # a table of fields
         layers += struct.pack(layer_format, *(values[name] for name, _ in spec.LAYER_FIELDS))
         ring += _up(1 if last else OUTPUTS)
     header |= {
-        "arena_bytes": ring, "layers_offset": layers_at, "layer_count": LAYERS, "receptive_rows": TAPS,
+        "arena_bytes": ring, "layers_offset": layers_at, "layer_count": LAYERS,
+        "receptive_rows": TAPS, "first_rows": TAPS, "input_fill": 0, "reserved": 0,
         "stride_rows": 1, "norm_mean_offset": norm_at, "norm_gain_offset": norm_at + len(_padded(mean)),
         "weights_offset": weights_at, "weights_bytes": len(blob), "image_bytes": weights_at + len(blob),
     }  # fmt: skip # a table of fields

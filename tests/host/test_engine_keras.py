@@ -121,7 +121,7 @@ def test_converted_model_streams_exactly(keras: Any, name: str) -> None:
     rng = np.random.default_rng(11)
     tflite = convert(keras, make, rows, rng)
     network = read_network(tflite)
-    assert network.window_rows == rows
+    assert network.receptive_rows == rows
     model = core.ModelImage(build_image(network, settings(COEFFS)))
     stream = feature_like_rows(rng, 400, COEFFS)
     expected = window_scores(tflite, stream, rows, network.stride_rows)

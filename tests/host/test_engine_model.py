@@ -35,9 +35,9 @@ def test_stream_equals_whole_windows(seed: int, pooled: bool) -> None:
     tflite = ds_tcn(rng, pooled=pooled)
     network = read_network(tflite)
     model = core.ModelImage(build_image(network, settings()))
-    assert (model.header["receptive_rows"], model.header["stride_rows"]) == (network.window_rows, 2)
+    assert (model.header["receptive_rows"], model.header["stride_rows"]) == (network.receptive_rows, 2)
     rows = feature_like_rows(rng, MODEL_ROWS, 40)
-    expected = window_scores(tflite, rows, network.window_rows, 2)
+    expected = window_scores(tflite, rows, network.receptive_rows, 2)
     np.testing.assert_array_equal(model.scores(rows), expected)
     assert len(set(expected.tolist())) > 10, "the scores hardly vary: the test would prove nothing"
 
@@ -54,7 +54,7 @@ def test_real_speech_equals_whole_windows(real_data: Path) -> None:
         mean, deviation = mfcc.mean(axis=0), mfcc.std(axis=0) + 1
         gain = np.clip(32 / deviation * (1 << spec.NORM_GAIN_FRAC_BITS), 0, 65535).astype(np.uint16)
         rows = core.normalise(mfcc, core.Normalisation("global", 0, mean.astype(np.int16), gain))
-        expected = window_scores(tflite, rows, network.window_rows, network.stride_rows)
+        expected = window_scores(tflite, rows, network.receptive_rows, network.stride_rows)
         np.testing.assert_array_equal(model.scores(rows), expected)
         compared += len(expected)
         seen |= set(expected.tolist())
@@ -69,9 +69,11 @@ def test_random_stacks_equal_whole_windows(seed: int) -> None:
     tflite = whole_stack(seed)
     network = read_network(tflite)
     rng = np.random.default_rng(seed)
-    rows = rng.integers(-128, 128, (network.window_rows + 30, 13)).astype(np.int8)
+    rows = rng.integers(-128, 128, (network.receptive_rows + 30, 13)).astype(np.int8)
     got = core.ModelImage(build_image(network, settings(13))).scores(rows)
-    np.testing.assert_array_equal(got, window_scores(tflite, rows, network.window_rows, network.stride_rows))
+    np.testing.assert_array_equal(
+        got, window_scores(tflite, rows, network.receptive_rows, network.stride_rows)
+    )
 
 
 def test_every_stream_starts_afresh() -> None:
@@ -80,8 +82,8 @@ def test_every_stream_starts_afresh() -> None:
     model = core.ModelImage(build_image(network, settings()))
     rows = feature_like_rows(rng, 200, 40)
     np.testing.assert_array_equal(model.scores(rows), model.scores(rows))
-    assert len(model.scores(rows[: network.window_rows - 1])) == 0
-    assert len(model.scores(rows[: network.window_rows])) == 1
+    assert len(model.scores(rows[: network.receptive_rows - 1])) == 0
+    assert len(model.scores(rows[: network.receptive_rows])) == 1
 
 
 def test_arena_is_what_the_rings_need() -> None:

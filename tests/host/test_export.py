@@ -319,17 +319,6 @@ def test_adding_uncropped_branches_is_refused() -> None:
     assert "ADD" in refusal(b.build(b.score_head(x)))
 
 
-def test_crop_of_channels_is_refused() -> None:
-    b = builder()
-    x = b.crop(b.input, 1, 1)
-    begin = b.ops[-1].inputs[1]
-    b.buffers[b.tensors[begin].buffer].data = np.frombuffer(
-        np.array([0, 1, 0, 2], np.int32).tobytes(), np.uint8
-    )
-    b.ops[-1].builtinOptions.beginMask = 0
-    assert "another axis than time" in refusal(b.build(b.score_head(x)))
-
-
 def test_what_is_no_tflite_file_is_refused() -> None:
     assert "not a TFLite file" in refusal(b"hello")
 

@@ -50,7 +50,7 @@ def both(tflite: bytes, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     A call ends after a multiple of the stride; our engine begins where it has a whole window.
     """
     network = read_network(tflite)
-    window, stride = network.window_rows, network.stride_rows
+    window, stride = network.receptive_rows, network.stride_rows
     skipped = -window % stride  # so that a first window ends where a call does
     padded = np.concatenate([np.zeros((skipped, rows.shape[1]), np.int8), rows])
     ours = core.ModelImage(build_image(network, settings(network.coeffs))).scores(padded[skipped:])
@@ -83,7 +83,7 @@ def test_calls_of_the_shipped_models_equal_the_engine(path: Path) -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_calls_of_random_stacks_equal_the_engine(seed: int) -> None:
     tflite = whole_stack(seed)
-    rows = np.random.default_rng(seed).integers(-128, 128, (read_network(tflite).window_rows + 60, 13))
+    rows = np.random.default_rng(seed).integers(-128, 128, (read_network(tflite).receptive_rows + 60, 13))
     assert_equal_scores(tflite, rows.astype(np.int8))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
-from watchword.export.fixed_point import pack_model
+from watchword.export.tables import pack_model
 
 VALID, SAME = schema.Padding.VALID, schema.Padding.SAME
 NONE, RELU, RELU6 = (getattr(schema.ActivationFunctionType, n) for n in ("NONE", "RELU", "RELU6"))

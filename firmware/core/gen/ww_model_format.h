@@ -9,7 +9,7 @@
 #endif
 
 #define WW_MODEL_MAGIC 0x494d5757u
-#define WW_MODEL_VERSION 0x3u
+#define WW_MODEL_VERSION 0x4u
 #define WW_MODEL_MAX_LAYERS 0x40u
 #define WW_MODEL_MAX_CHANNELS 0x400u
 #define WW_MODEL_MAX_ROWS 0x800u
@@ -23,11 +23,11 @@
 #define WW_MODEL_WORK_PER_OUTPUT 0x4bu
 #define WW_MODEL_WORK_PER_LAYER 0x4b0u
 #define WW_MODEL_WORK_CYCLES 0x2u
-#define WW_MODEL_HEADER_BYTES 0x6cu
+#define WW_MODEL_HEADER_BYTES 0x70u
 #define WW_MODEL_CRC_FROM 0x10u
-#define WW_LAYER_BYTES 0x38u
+#define WW_LAYER_BYTES 0x40u
 #define WW_PRESET_BYTES 0x8u
-#define WW_MODEL_FORMAT_ID 0xdba0bd2eu
+#define WW_MODEL_FORMAT_ID 0x2228ba9cu
 
 #define WW_OP_CONV 1u
 #define WW_OP_DEPTHWISE 2u
@@ -65,8 +65,11 @@ typedef struct {
     uint16_t low_q15;
     uint16_t cooldown_ms;
     char word[32];
+    uint16_t first_rows;
+    int8_t input_fill;
+    uint8_t reserved;
 } ww_model_header;
-WW_STATIC_ASSERT(sizeof(ww_model_header) == 108, ww_model_header_size);
+WW_STATIC_ASSERT(sizeof(ww_model_header) == 112, ww_model_header_size);
 
 typedef struct {
     uint16_t op;
@@ -83,19 +86,24 @@ typedef struct {
     uint16_t ring_rows;
     uint16_t first_row;
     uint16_t row_step;
+    uint16_t in_first;
+    uint16_t joins;
+    uint16_t out_first;
+    uint16_t row_channels;
     int8_t zero_a;
     int8_t zero_b;
     int8_t zero_out;
     int8_t out_min;
     int8_t out_max;
-    char reserved[3];
+    int8_t fill;
+    char reserved[2];
     uint32_t ring_offset;
     uint32_t weights_offset;
     uint32_t bias_offset;
     uint32_t multiplier_offset;
     uint32_t shift_offset;
 } ww_layer;
-WW_STATIC_ASSERT(sizeof(ww_layer) == 56, ww_layer_size);
+WW_STATIC_ASSERT(sizeof(ww_layer) == 64, ww_layer_size);
 
 typedef struct {
     uint16_t smoothing;

@@ -21,6 +21,7 @@ void ww_detector_reset(ww_detector *d) {
     memset(d->scores, 0, sizeof d->scores);
     d->sum = 0;
     d->head = 0;
+    d->missing = d->config.smoothing;
     d->armed = true;
     d->cooling = false;
     d->cooldown_end = 0;
@@ -31,6 +32,7 @@ static void smooth(ww_detector *d, uint8_t score) {
     d->sum += score;
     d->sum -= d->scores[d->head];
     d->scores[d->head] = score;
+    d->missing = (uint16_t)(d->missing - (d->missing > 0));
     d->head = (uint16_t)(d->head + 1 == d->config.smoothing ? 0 : d->head + 1);
     uint32_t sum_q15 = d->sum << (WW_THRESHOLD_FRAC_BITS - WW_SCORE_FRAC_BITS);
     d->smoothed_q15 = (uint16_t)(sum_q15 / d->config.smoothing);
@@ -40,7 +42,7 @@ bool ww_detector_push(ww_detector *d, uint8_t score, uint64_t sample_index) {
     smooth(d, score);
     if (d->cooling && sample_index >= d->cooldown_end) d->cooling = false;
     if (!d->armed && d->smoothed_q15 < d->config.low_q15) d->armed = true;
-    if (!d->armed || d->cooling || d->smoothed_q15 < d->config.high_q15) return false;
+    if (!d->armed || d->cooling || d->missing || d->smoothed_q15 < d->config.high_q15) return false;
     d->armed = false;
     d->cooling = true;
     d->cooldown_end = sample_index + (uint32_t)d->config.cooldown_ms * (WW_SAMPLE_RATE_HZ / 1000);

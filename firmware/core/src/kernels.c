@@ -320,7 +320,9 @@ void ww_kernel_mean(const ww_layer *layer, const ww_tables *tables, const ww_rin
 
 void ww_kernel_lut(const ww_layer *layer, const ww_tables *tables, const ww_ring *in, int8_t *out) {
     const int8_t *row = ww_ring_row(in, 0);
-    for (uint32_t c = 0; c < layer->out_channels; c++) {
-        out[c] = tables->weights[row[c] + 128];
+    for (uint32_t first = 0; first < layer->groups; first++) {
+        const int8_t *table = tables->weights + 256u * first + 128;
+        for (uint32_t c = first; c < layer->out_channels; c += layer->groups)
+            out[c] = table[row[c]];
     }
 }

@@ -4,7 +4,7 @@
 
 #include "kernels.h"
 
-#if WW_MODEL_VERSION != 3
+#if WW_MODEL_VERSION != 4
 #error "ww_model_format.h is of another version than model.c"
 #endif
 
@@ -29,7 +29,7 @@ ww_ring ww_model_value(const ww_model *m, uint32_t value) {
     } else {
         const ww_layer *layer = &m->layers[value - 1];
         ring.data = (int8_t *)m->arena + layer->ring_offset;
-        ring.channels = layer->out_channels;
+        ring.channels = layer->row_channels;
         ring.rows = layer->ring_rows;
     }
     ring.latest = states(m)[value].latest;
@@ -58,7 +58,8 @@ static void run_layer(ww_model *m, uint32_t index) {
     const ww_layer *layer = &m->layers[index];
     ww_tables tables = tables_of(m, layer);
     ww_ring in = ww_model_value(m, layer->input_a);
-    int8_t *out = next_row(m, index + 1);
+    int8_t *out = next_row(m, index + 1) + layer->out_first;
+    in.data += layer->in_first;
     switch (layer->op) {
         case WW_OP_CONV:
             ww_kernel_conv(layer, &tables, &in, out);
@@ -94,9 +95,15 @@ ww_status ww_model_init(ww_model *m, const void *image, size_t image_bytes, void
     return WW_OK;
 }
 
+static void fill_ring(ww_model *m, uint32_t value, int8_t fill) {
+    ww_ring ring = ww_model_value(m, value);
+    memset(ring.data, fill, (size_t)ring.rows * ring.channels);
+}
+
 void ww_model_reset(ww_model *m) {
     value_state *state = states(m);
     memset(m->arena, 0, m->header->arena_bytes);
+    fill_ring(m, 0, m->header->input_fill);
     m->rows = 0;
     state[0].latest = (uint16_t)(m->header->input_ring_rows - 1u);
     for (uint32_t i = 0; i < m->header->layer_count; i++) {
@@ -108,6 +115,7 @@ void ww_model_reset(ww_model *m) {
         }
         state[i + 1].latest = (uint16_t)(layer->ring_rows - 1u);
         state[i + 1].wait = (uint16_t)((layer->first_row - in_first) / in_step + 1u);
+        if (layer->joins == 0) fill_ring(m, i + 1, layer->fill);
     }
 }
 

@@ -154,7 +154,7 @@ static value_info value_at(const checker *c, uint32_t value) {
     value_info info = {c->header->coeffs, c->header->input_ring_rows, 1, 1};
     if (value > 0) {
         const ww_layer *layer = &c->layers[value - 1];
-        info.channels = layer->out_channels;
+        info.channels = layer->row_channels;
         info.ring_rows = layer->ring_rows;
         info.first_row = layer->first_row;
         info.row_step = layer->row_step;
@@ -169,11 +169,10 @@ static bool place_ring(checker *c, uint32_t offset, uint32_t rows, uint32_t chan
     return c->arena_used <= WW_MODEL_MAX_ARENA_BYTES;
 }
 
-/* At the layer's first output row and every one after, `in` has a new row and all rows back to
- * `reach` before it. */
+/* At the layer's first output row and every one after, `in` has a new row, and its ring all those
+ * back to `reach` before it: rows of the stream or, before their first, the fill. */
 static bool timing_fits(const ww_layer *layer, const value_info *in, uint32_t reach) {
-    uint32_t earliest = in->first_row + reach * in->row_step;
-    return reach < in->ring_rows && in_range(layer->first_row, earliest, WW_MODEL_MAX_ROWS) &&
+    return reach < in->ring_rows && in_range(layer->first_row, in->first_row, WW_MODEL_MAX_ROWS) &&
            (layer->first_row - in->first_row) % in->row_step == 0;
 }
 
@@ -243,17 +242,35 @@ static bool check_op(const checker *c, const ww_layer *layer, uint32_t index) {
             return layer->out_channels == layer->in_channels && bias_is_good(c, layer, 1) &&
                    scales_are_good(c, layer, 1, 30);
         case WW_OP_LUT:
-            return is_rowwise(layer) && in_weights(c, layer->weights_offset, 256);
+            return is_rowwise(layer) && in_range(layer->groups, 1, layer->out_channels) &&
+                   in_weights(c, layer->weights_offset, 256u * layer->groups);
         default:
             return false;
     }
+}
+
+/* Its rows get a ring of their own, or it writes into those of an earlier layer, which come in the
+ * same pushes: each of the two keeps its own place in the ring, always the same one. */
+static bool output_is_good(checker *c, const ww_layer *layer, uint32_t index) {
+    uint32_t end = (uint32_t)layer->out_first + layer->out_channels;
+    if (!in_range(layer->row_channels, end, WW_MODEL_MAX_CHANNELS)) return false;
+    if (layer->joins == 0) {
+        return place_ring(c, layer->ring_offset, layer->ring_rows, layer->row_channels);
+    }
+    if (layer->joins > index) return false;
+    const ww_layer *owner = &c->layers[layer->joins - 1];
+    return owner->joins == 0 && layer->row_channels == owner->row_channels &&
+           layer->fill == owner->fill && layer->ring_offset == owner->ring_offset &&
+           layer->ring_rows == owner->ring_rows && layer->first_row == owner->first_row &&
+           layer->row_step == owner->row_step;
 }
 
 static bool check_layer(checker *c, uint32_t index) {
     const ww_layer *layer = &c->layers[index];
     if (layer->input_a > index) return false;
     value_info in = value_at(c, layer->input_a);
-    if (layer->in_channels != in.channels) return false;
+    if (!in_range(layer->in_first + (uint32_t)layer->in_channels, 1, in.channels)) return false;
+    if (!in_range(layer->in_channels, 1, in.channels)) return false;
     if (!in_range(layer->out_channels, 1, WW_MODEL_MAX_CHANNELS)) return false;
     if (!in_range(layer->taps, 1, WW_MODEL_MAX_ROWS)) return false;
     if (!in_range(layer->dilation, 1, WW_MODEL_MAX_ROWS)) return false;
@@ -264,7 +281,7 @@ static bool check_layer(checker *c, uint32_t index) {
     }
     uint32_t reach = layer->lag_a + (layer->taps - 1u) * layer->dilation;
     return timing_fits(layer, &in, reach) && check_op(c, layer, index) &&
-           place_ring(c, layer->ring_offset, layer->ring_rows, layer->out_channels);
+           output_is_good(c, layer, index);
 }
 
 static ww_status check_layers(checker *c) {
@@ -279,8 +296,9 @@ static ww_status check_layers(checker *c) {
         if (!check_layer(c, i)) return WW_ERR_LAYER;
     }
     const ww_layer *last = &c->layers[h->layer_count - 1];
-    if (last->out_channels != 1 || last->first_row != h->receptive_rows) return WW_ERR_LAYER;
+    if (last->row_channels != 1 || last->first_row != h->first_rows) return WW_ERR_LAYER;
     if (last->row_step != h->stride_rows) return WW_ERR_LAYER;
+    if (!in_range(h->receptive_rows, h->first_rows, WW_MODEL_MAX_ROWS)) return WW_ERR_LAYER;
     return h->arena_bytes == c->arena_used ? WW_OK : WW_ERR_ARENA;
 }
 

@@ -19,7 +19,7 @@ extern "C" {
 
 namespace {
 
-constexpr int kOps = 17;  // what `watchword export` lets pass (host/watchword/export/graph.py)
+constexpr int kOps = 17;  // what `watchword export` lets pass (host/watchword/export/ops.py)
 constexpr int kRows = WW_MODEL_RECEPTIVE_ROWS, kCoeffs = WW_MODEL_COEFFS;
 
 tflite::MicroMutableOpResolver<kOps> ops;

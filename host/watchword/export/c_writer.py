@@ -39,7 +39,7 @@ def render_header(image: bytes, network: Network, word: str) -> str:
 #define {upper}_IMAGE_BYTES {len(image)}u
 #define {upper}_ARENA_BYTES {network.arena_bytes}u
 #define {upper}_COEFFS {network.coeffs}u
-#define {upper}_RECEPTIVE_ROWS {network.window_rows}u
+#define {upper}_RECEPTIVE_ROWS {network.receptive_rows}u
 #define {upper}_STRIDE_ROWS {network.stride_rows}u
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-"""The integer constants of quantised arithmetic, computed as TFLite Micro's Prepare functions do."""
+"""The integer arithmetic of quantised ops and its constants, as TFLite Micro has them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from tflite_micro import runtime
-from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+from numpy.typing import NDArray
+from tflite import ActivationFunctionType as Activation
 
 from watchword.errors import WatchwordError
-from watchword.export.tflite_file import Operator, Tensor
+from watchword.export.tflite_file import Tensor
+
+Integers = NDArray[np.int64]
 
 
 def quantise_multiplier(real: float) -> tuple[int, int]:
@@ -32,14 +34,31 @@ def multiplier_tables(reals: Iterable[float], where: str) -> tuple[np.ndarray, n
     return np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.int8)
 
 
+def multiply_high(a: Integers, b: Integers | int) -> Integers:
+    """a * b / 2^31, rounded to the nearest, halves up: of Q31 numbers the product."""
+    return np.asarray((a * b + (1 << 30)) >> 31)
+
+
+def divide_by_power(x: Integers, exponent: int) -> Integers:
+    """x / 2^exponent, rounded to the nearest, halves away from zero."""
+    half = (1 << exponent) >> 1
+    return np.asarray(np.sign(x) * ((np.abs(x) + half) >> exponent))
+
+
+def requantise(x: Integers, real: float, where: str) -> Integers:
+    """x * real with the two roundings of the kernels."""
+    multipliers, shifts = multiplier_tables([real], where)
+    multiplier, shift = int(multipliers[0]), int(shifts[0])
+    return divide_by_power(multiply_high(x << max(shift, 0), multiplier), max(-shift, 0))
+
+
 def activation_range(activation: int, output: Tensor, where: str) -> tuple[int, int]:
     """int8 limits of a fused activation."""
-    kinds = schema.ActivationFunctionType
     limits = {
-        kinds.NONE: (None, None),
-        kinds.RELU: (0.0, None),
-        kinds.RELU_N1_TO_1: (-1.0, 1.0),
-        kinds.RELU6: (0.0, 6.0),
+        Activation.NONE: (None, None),
+        Activation.RELU: (0.0, None),
+        Activation.RELU_N1_TO_1: (-1.0, 1.0),
+        Activation.RELU6: (0.0, 6.0),
     }
     if activation not in limits:
         raise WatchwordError(f"fused activation {activation} is not supported", where, "use ReLU or ReLU6")
@@ -53,32 +72,3 @@ def activation_range(activation: int, output: Tensor, where: str) -> tuple[int, 
         -128 if low is None else max(-128, quantise(low)),
         127 if high is None else min(127, quantise(high)),
     )
-
-
-def unary_table(op: Operator) -> np.ndarray:
-    """int8 [256]: what TFLite Micro's own kernel makes of every int8, from -128 up."""
-    tensors = [_tensor_like(op.operand(0), b"x", 1), _tensor_like(op.outputs[0], b"y", 2)]
-    code = getattr(schema.BuiltinOperator, op.name)
-    operator = schema.OperatorT(inputs=[0], outputs=[1])
-    operator.builtinOptionsType, operator.builtinOptions = op.options_type, op.options
-    graph = schema.SubGraphT(tensors=tensors, inputs=[0], outputs=[1], operators=[operator])
-    model = schema.ModelT(version=3, subgraphs=[graph], buffers=[schema.BufferT() for _ in range(3)])
-    model.operatorCodes = [schema.OperatorCodeT(min(code, 127), None, op.version, code)]
-    interpreter = runtime.Interpreter.from_bytes(pack_model(model))
-    interpreter.set_input(np.arange(-128, 128, dtype=np.int8).reshape(1, 256), 0)
-    interpreter.invoke()
-    return np.array(interpreter.get_output(0), np.int8).reshape(256)
-
-
-def _tensor_like(tensor: Tensor, name: bytes, buffer: int) -> schema.TensorT:
-    quantization = schema.QuantizationParametersT(scale=[float(tensor.scale)], zeroPoint=[tensor.zero_point])
-    return schema.TensorT([1, 256], schema.TensorType.INT8, buffer, name, quantization)
-
-
-def pack_model(model: schema.ModelT) -> bytes:
-    """A model object as the bytes of a .tflite file."""
-    import flatbuffers
-
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())

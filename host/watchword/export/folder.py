@@ -39,7 +39,7 @@ def export_model(
     """Convert, check against TFLite Micro, write everything to `out_dir`; returns it.
 
     `card` holds what the training knows (metrics, data hashes), kept under "training" in
-    card.json. `golden_rows`: real windows int8 [n, window_rows, coeffs] to add to the goldens.
+    card.json. `golden_rows`: real windows int8 [n, receptive_rows, coeffs] to add to the goldens.
     """
     try:
         from watchword.export import c_writer, golden
@@ -118,7 +118,7 @@ def _card(
         model_format_id=f"{spec.MODEL_FORMAT_ID:08x}",
         settings=json.loads(settings.to_json()),
         sizes=Sizes(len(image), network.arena_bytes, _parameters(network), network.products_per_score),
-        receptive_rows=network.window_rows,
+        receptive_rows=network.receptive_rows,
         stride_rows=network.stride_rows,
         layers=tuple(network.table().splitlines()),
         tools=_tool_versions(),

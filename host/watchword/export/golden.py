@@ -20,7 +20,7 @@ SEED = 20_240_501
 
 @dataclass(frozen=True)
 class Golden:
-    """rows int8 [n, window_rows, coeffs] and the score uint8 [n] of each window."""
+    """rows int8 [n, receptive_rows, coeffs] and the score uint8 [n] of each window."""
 
     rows: NDArray[np.int8]
     scores: NDArray[np.uint8]
@@ -37,7 +37,7 @@ class Golden:
 
 
 def oracle_scores(tflite: bytes, rows: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """TFLite Micro's score uint8 [n] of each window rows int8 [n, window_rows, coeffs]."""
+    """TFLite Micro's score uint8 [n] of each window rows int8 [n, receptive_rows, coeffs]."""
     interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=1 << 20)
     shape = [int(n) for n in interpreter.get_input_details(0)["shape"]]
     scores = np.empty(len(rows), np.uint8)
@@ -51,14 +51,14 @@ def oracle_scores(tflite: bytes, rows: NDArray[np.int8]) -> NDArray[np.uint8]:
 def random_windows(network: Network) -> NDArray[np.int8]:
     """Half noise over the whole int8 range, half slow and small like real features."""
     rng = np.random.default_rng(SEED)
-    shape = (RANDOM_WINDOWS // 2, network.window_rows, network.coeffs)
+    shape = (RANDOM_WINDOWS // 2, network.receptive_rows, network.coeffs)
     noise = rng.integers(-128, 128, shape)
     walk = np.cumsum(rng.normal(0, 4, shape), axis=1) + rng.normal(0, 20, (shape[0], 1, shape[2]))
     return np.concatenate([noise, np.clip(np.round(walk), -128, 127)]).astype(np.int8)
 
 
 def make_golden(tflite: bytes, network: Network, rows: NDArray[np.int8] | None = None) -> Golden:
-    """Random windows, then the given ones int8 [n, window_rows, coeffs]."""
+    """Random windows, then the given ones int8 [n, receptive_rows, coeffs]."""
     windows = random_windows(network)
     if rows is not None:
         windows = np.concatenate([windows, np.asarray(rows, np.int8)])

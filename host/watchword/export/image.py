@@ -60,7 +60,10 @@ def build_image(network: Network, settings: ModelSettings) -> bytes:
         "input_ring_offset": network.ring_offsets()[0],
         "input_ring_rows": network.ring_rows()[0],
         "layer_count": len(network.layers),
-        "receptive_rows": network.window_rows,
+        "receptive_rows": network.receptive_rows,
+        "first_rows": network.first_rows,
+        "input_fill": network.input_fill,
+        "reserved": 0,
         "stride_rows": network.stride_rows,
     }
     return seal(_pack(spec.MODEL_HEADER_FIELDS, fields) + records + bytes(blob.content))
@@ -172,6 +175,11 @@ def _shape_fields(layer: Layer) -> dict[str, int | bytes]:
         "lag_b": layer.lags[1],
         "first_row": layer.first_row,
         "row_step": layer.row_step,
+        "in_first": layer.in_first,
+        "joins": layer.joins,
+        "out_first": layer.out_first,
+        "row_channels": layer.row_bytes,
+        "fill": layer.fill,
         "zero_a": layer.zeros[0],
         "zero_b": layer.zeros[1],
         "zero_out": layer.zero_out,

@@ -31,6 +31,11 @@ class Layer:
     zeros: tuple[int, int] = (0, 0)
     zero_out: int = 0
     out_range: tuple[int, int] = (-128, 127)
+    in_first: int = 0  # first channel of its (first) input that it reads
+    joins: int = 0  # value whose rows it continues; 0: its rows are its own
+    out_first: int = 0  # first channel of the row that it writes
+    row_channels: int = 0  # of the whole row; 0: out_channels
+    fill: int = 0  # value of the rows before the first one
     weights: np.ndarray | None = None
     bias: np.ndarray | None = None
     multiplier: np.ndarray | None = None  # Q31, as TFLite has it
@@ -42,6 +47,10 @@ class Layer:
         per_channel = {"CONV": self.taps * self.in_channels // self.groups, "LUT": 0, "ADD": 0}
         return per_channel.get(self.op, self.taps) * self.out_channels
 
+    @property
+    def row_bytes(self) -> int:
+        return self.row_channels or self.out_channels
+
     def reach(self, operand: int = 0) -> int:
         """How many rows before the latest one it reads of an operand."""
         return self.lags[operand] + (self.taps - 1) * self.dilation
@@ -49,34 +58,64 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """A whole model; `window_rows` input rows give one score."""
+    """A whole model. Its input: int8 rows, where `input_zero` stands for 0 and a step for `input_scale`."""
 
     coeffs: int
-    window_rows: int
     layers: tuple[Layer, ...]
+    input_scale: float = spec.INPUT_SCALE
+    input_zero: int = 0
+    input_fill: int = 0  # value of the input's rows before the first one
+
+    @property
+    def first_rows(self) -> int:
+        """Input rows before the first score."""
+        return self.layers[-1].first_row
+
+    @property
+    def receptive_rows(self) -> int:
+        """Input rows that one score is made from, those counted too that a crop leaves out at their start."""
+        spans, steps = [1] * (len(self.layers) + 1), [1]
+        for value, layer in enumerate(self.layers, start=1):
+            owner = self._owner(value)
+            reaches = [
+                spans[self._owner(source)] + layer.reach(operand) * steps[source]
+                for operand, source in enumerate(layer.inputs)
+            ]
+            spans[owner] = max(spans[owner], *reaches)
+            steps.append(layer.row_step)
+        return max(spans[-1], self.first_rows)
 
     @property
     def stride_rows(self) -> int:
         return self.layers[-1].row_step
 
-    def channels(self, value: int) -> int:
-        return self.coeffs if value == 0 else self.layers[value - 1].out_channels
+    def row_bytes(self, value: int) -> int:
+        """Of one row in the ring of a value."""
+        return self.coeffs if value == 0 else self.layers[value - 1].row_bytes
 
     def ring_rows(self) -> list[int]:
-        """Rows each value keeps: as far back as its furthest reader looks."""
+        """Rows each value keeps: as far back as the furthest reader of its ring looks."""
         rows = [1] * (len(self.layers) + 1)
         for layer in self.layers:
             for operand, value in enumerate(layer.inputs):
-                rows[value] = max(rows[value], layer.reach(operand) + 1)
-        return rows
+                owner = self._owner(value)
+                rows[owner] = max(rows[owner], layer.reach(operand) + 1)
+        return [rows[self._owner(value)] for value in range(len(rows))]
+
+    def _owner(self, value: int) -> int:
+        """The value that has the ring."""
+        return (self.layers[value - 1].joins or value) if value else 0
 
     def ring_bytes(self) -> list[int]:
-        """Arena bytes of each value's ring, padded to 4."""
-        return [-(-rows * self.channels(v) // 4) * 4 for v, rows in enumerate(self.ring_rows())]
+        """Arena bytes of each value's own ring, padded to 4; 0 where it continues another's rows."""
+        rows = self.ring_rows()
+        return [
+            -(-rows[v] * self.row_bytes(v) // 4) * 4 if self._owner(v) == v else 0 for v in range(len(rows))
+        ]
 
     def ring_offsets(self) -> list[int]:
-        start = (len(self.layers) + 1) * spec.MODEL_STATE_BYTES
-        return [start + sum(self.ring_bytes()[:v]) for v in range(len(self.layers) + 1)]
+        start, sizes = (len(self.layers) + 1) * spec.MODEL_STATE_BYTES, self.ring_bytes()
+        return [start + sum(sizes[: self._owner(v)]) for v in range(len(sizes))]
 
     @property
     def arena_bytes(self) -> int:
@@ -100,12 +139,16 @@ class Network:
 
 
 def _shape(layer: Layer) -> str:
-    parts = [f"{layer.in_channels}->{layer.out_channels}"]
+    last = layer.in_first + layer.in_channels - 1
+    source = f"[{layer.in_first}..{last}]" if layer.in_first else str(layer.in_channels)
+    parts = [f"{source}->{layer.out_channels}"]
     if layer.taps > 1:
         parts.append(f"k{layer.taps}")
     for letter, number in (("s", layer.stride), ("d", layer.dilation), ("g", layer.groups)):
         if number > 1:
             parts.append(f"{letter}{number}")
+    if layer.joins:
+        parts.append(f"joins {layer.joins - 1}")
     if any(layer.lags):
         parts.append(f"lag {max(layer.lags)}")
     return " ".join(parts)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from watchword.export.fixed_point import pack_model
+from watchword.export.tables import pack_model
 from watchword.export.tflite_file import Tensor
 
 SCHEMA_VERSION = 3

@@ -15,8 +15,9 @@ import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from watchword.errors import WatchwordError
-from watchword.export.graph import VIEW_OPS, read_network
+from watchword.export.graph import read_network
 from watchword.export.layers import Layer, Network
+from watchword.export.ops import VIEW_OPS
 from watchword.export.stream_graph import Rows, StreamGraph
 from watchword.export.tflite_file import Operator, TfliteFile, read_tflite
 
@@ -144,7 +145,7 @@ def _conv(writer: _Writer, layer: Layer, op: Operator) -> None:
     x, y = writer.source(layer), writer.output(layer, op)
     weights = np.asarray(layer.weights).reshape(layer.out_channels, layer.taps, 1, layer.in_channels)
     options = schema.Conv2DOptionsT(
-        _VALID, 1, layer.stride, op.options.fusedActivationFunction, 1, layer.dilation
+        _VALID, 1, layer.stride, op.options.fused_activation_function, 1, layer.dilation
     )
     writer.add("CONV_2D", [x.index, *writer.weighted(op, weights, 0)], y, options)
 
@@ -154,7 +155,7 @@ def _depthwise(writer: _Writer, layer: Layer, op: Operator) -> None:
     weights = np.asarray(layer.weights).reshape(1, layer.taps, 1, layer.out_channels)
     options = schema.DepthwiseConv2DOptionsT(
         _VALID, 1, layer.stride, layer.out_channels // layer.in_channels,
-        op.options.fusedActivationFunction, 1, layer.dilation,
+        op.options.fused_activation_function, 1, layer.dilation,
     )  # fmt: skip # what belongs together in one line
     writer.add("DEPTHWISE_CONV_2D", [x.index, *writer.weighted(op, weights, 3)], y, options)
 
@@ -166,20 +167,20 @@ def _fully_connected(writer: _Writer, layer: Layer, op: Operator) -> None:
     weights = np.asarray(layer.weights).reshape(layer.out_channels, -1)
     inputs = [writer.flattened(x, y.rows), *writer.weighted(op, weights, 0)]
     flat = writer.graph.tensor((y.rows, y.channels), schema.TensorType.INT8, y.scale, y.zero, layer.name)
-    options = schema.FullyConnectedOptionsT(op.options.fusedActivationFunction)
+    options = schema.FullyConnectedOptionsT(op.options.fused_activation_function)
     writer.graph.op("FULLY_CONNECTED", inputs, [flat], options)
     writer.add("RESHAPE", [flat, writer.graph.shape(1, y.rows, 1, y.channels)], y)
 
 
 def _add(writer: _Writer, layer: Layer, op: Operator) -> None:
     a, b = writer.source(layer, 0), writer.source(layer, 1)
-    options = schema.AddOptionsT(op.options.fusedActivationFunction)
+    options = schema.AddOptionsT(op.options.fused_activation_function)
     writer.add("ADD", [a.index, b.index], writer.output(layer, op), options)
 
 
 def _average(writer: _Writer, layer: Layer, op: Operator) -> None:
     x = writer.source(layer)
-    activation = op.options.fusedActivationFunction
+    activation = op.options.fused_activation_function
     options = schema.Pool2DOptionsT(_VALID, 1, layer.stride, 1, layer.taps, activation)
     writer.add("AVERAGE_POOL_2D", [x.index], writer.output(layer, op), options)
 

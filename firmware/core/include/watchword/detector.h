@@ -18,6 +18,7 @@ typedef struct {
     uint8_t scores[WW_DETECTOR_MAX_SMOOTHING]; /* ring of the latest raw scores */
     uint32_t sum;
     uint16_t head;
+    uint16_t missing; /* scores until `smoothing` of them have come */
     bool armed;
     bool cooling;
     uint64_t cooldown_end; /* sample index */
@@ -32,7 +33,8 @@ ww_status ww_detector_init(ww_detector *d, const ww_detector_config *config) WW_
 void ww_detector_reset(ww_detector *d);
 
 /* One raw score (0..255) whose window ends at sample_index. True = the word was detected now.
- * Missing scores at the start of a stream count as zero. */
+ * At the start of a stream missing scores count as zero, and nothing is detected before there are
+ * `smoothing` of them. */
 bool ww_detector_push(ww_detector *d, uint8_t score, uint64_t sample_index);
 
 WW_END_DECLS
