@@ -1,10 +1,11 @@
 /* Two listeners of watchword.h side by side, for test_library.py.
  *
- *     library MODEL.bin PRESET CHUNK MODEL.bin PRESET CHUNK < samples
+ *     library MODEL.bin[,MODEL.bin...] PRESET CHUNK  MODEL.bin... PRESET CHUNK < samples
  *
- * Each gets the same samples, CHUNK at a time, in turn. "s LISTENER SAMPLES SCORE" is printed after
- * each push, "h LISTENER WORD SAMPLE SCORE" for each word heard. The chunks are copied to memory
- * of just their size, which is freed once they are worked through.
+ * Each gets the same samples, CHUNK at a time, in turn. "s LISTENER WORD SAMPLES SCORE" is printed
+ * for each word after each push, "h LISTENER WORD SAMPLE SCORE" for each word heard; a word is its
+ * number. The chunks are copied to memory of just their size, which is freed once they are worked
+ * through.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +13,9 @@
 
 #include "watchword.h"
 
-#define MEMORY_BYTES 65536
-
 typedef struct {
     watchword ears;
-    void *image, *memory;
+    void *images[WW_MAX_WORDS], *memory;
     size_t chunk, at;
 } listener;
 
@@ -38,16 +37,21 @@ static void *read_all(FILE *file, size_t *bytes) {
 }
 
 static void start(listener *l, char **arguments) {
-    FILE *file = fopen(arguments[0], "rb");
-    size_t bytes, needs;
-    l->image = read_all(file, &bytes);
-    if (file) fclose(file);
-    require(watchword_needs(l->image, bytes, &needs));
-    l->memory = malloc(needs);
-    require(watchword_open(&l->ears, l->memory, needs));
-    require(watchword_add(&l->ears, l->image, bytes));
-    if (*arguments[1] != '-') {
-        require(watchword_use_preset(&l->ears, 0, (watchword_preset)atoi(arguments[1])));
+    size_t bytes[WW_MAX_WORDS], needs, total = 0;
+    unsigned words = 0;
+    for (char *path = strtok(arguments[0], ","); path; path = strtok(NULL, ","), words++) {
+        FILE *file = fopen(path, "rb");
+        l->images[words] = read_all(file, &bytes[words]);
+        if (file) fclose(file);
+        require(watchword_needs(l->images[words], bytes[words], &needs));
+        total += needs;
+    }
+    l->memory = malloc(total);
+    require(watchword_open(&l->ears, l->memory, total));
+    for (unsigned word = 0; word < words; word++) {
+        require(watchword_add(&l->ears, l->images[word], bytes[word]));
+        if (*arguments[1] == '-') continue;
+        require(watchword_use_preset(&l->ears, word, (watchword_preset)atoi(arguments[1])));
     }
     l->chunk = (size_t)atol(arguments[2]);
 }
@@ -60,12 +64,14 @@ static bool advance(listener *l, int number, const int16_t *samples, size_t coun
     require(watchword_push(&l->ears, copy, n));
     watchword_event event;
     while (watchword_heard(&l->ears, &event)) {
-        printf("h %d %s %llu %u\n", number, event.name, (unsigned long long)event.sample_index,
+        printf("h %d %u %llu %u\n", number, event.word, (unsigned long long)event.sample_index,
                event.score_q15);
+        if (strcmp(event.name, watchword_name(&l->ears, event.word))) exit(1);
     }
     free(copy);
     l->at += n;
-    printf("s %d %zu %u\n", number, l->at, watchword_score_q15(&l->ears, 0));
+    for (unsigned word = 0; word < watchword_words(&l->ears); word++)
+        printf("s %d %u %zu %u\n", number, word, l->at, watchword_score_q15(&l->ears, word));
     return true;
 }
 
@@ -82,7 +88,8 @@ int main(int count, char **arguments) {
         more |= advance(&listeners[1], 1, samples, bytes / sizeof *samples);
     }
     for (int i = 0; i < 2; i++) {
-        free(listeners[i].image);
+        for (int word = 0; word < WW_MAX_WORDS; word++)
+            free(listeners[i].images[word]);
         free(listeners[i].memory);
     }
     free(samples);

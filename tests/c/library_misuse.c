@@ -43,6 +43,11 @@ static int memory_to_the_byte(size_t bytes) {
     EXPECT(watchword_needs(image.bytes, bytes, &needs) == WW_OK && needs > 0);
     EXPECT(watchword_open(&ears, memory, needs - 1) == WW_OK);
     EXPECT(watchword_add(&ears, image.bytes, bytes) == WW_ERR_ARENA);
+    EXPECT(watchword_open(&ears, memory, sizeof memory) == WW_OK);
+    for (unsigned word = 0; word < WW_MAX_WORDS; word++)
+        EXPECT(watchword_add(&ears, image.bytes, bytes) == WW_OK);
+    EXPECT(watchword_add(&ears, image.bytes, bytes) == WW_ERR_WORDS);
+    EXPECT(watchword_words(&ears) == WW_MAX_WORDS);
     EXPECT(watchword_open(&ears, memory, needs) == WW_OK);
     EXPECT(watchword_add(&ears, image.bytes, bytes) == WW_OK);
     return 0;

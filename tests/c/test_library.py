@@ -45,11 +45,12 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     return np.concatenate([silence, words[0], silence, noise, silence, words[1], silence])
 
 
-def said(lines: list[str], listener: int) -> tuple[dict[int, int], list[tuple[int, int]]]:
-    """What one of the two printed: the score at each number of samples, and what it heard."""
-    words = [line.split() for line in lines]
-    scores = {int(w[2]): int(w[3]) for w in words if w[:2] == ["s", str(listener)]}
-    return scores, [(int(w[-2]), int(w[-1])) for w in words if w[:2] == ["h", str(listener)]]
+def said(lines: list[str], listener: int, word: int) -> tuple[dict[int, int], list[tuple[int, int]]]:
+    """Of one word of one of the two: the score at each number of samples, and what was heard."""
+    numbers = [(line[0], *map(int, line.split()[1:])) for line in lines]
+    scores = {at: score for kind, *whose, at, score in numbers if (kind, *whose) == ("s", listener, word)}
+    heard = [(at, score) for kind, *whose, at, score in numbers if (kind, *whose) == ("h", listener, word)]
+    return scores, heard
 
 
 def expected(word: str, preset: str | None, pcm: np.ndarray) -> core.PipelineRun:
@@ -58,21 +59,38 @@ def expected(word: str, preset: str | None, pcm: np.ndarray) -> core.PipelineRun
     return core.run_pipeline(image, pcm, model.presets[preset] if preset else None)
 
 
+def listen(programs: Path, sound: np.ndarray, *listeners: tuple[list[str], str, int]) -> list[str]:
+    """What the program prints for listeners of (words, preset, samples at a time)."""
+    arguments = []
+    for names, preset, chunk in listeners:
+        arguments += [",".join(str(MODELS / name / "model.bin") for name in names), preset, str(chunk)]
+    ran = subprocess.run([programs / "library", *arguments], input=sound.tobytes(), capture_output=True)
+    assert ran.returncode == 0, ran.stderr.decode()
+    return ran.stdout.decode().splitlines()
+
+
+def detections(run: core.PipelineRun) -> list[tuple[int, int]]:
+    return [(d.sample_index, d.smoothed_q15) for d in run.detections]
+
+
 def test_two_listeners_hear_what_the_host_hears_with_each_alone(programs: Path, sound: np.ndarray) -> None:
     """One takes its samples in pieces of a hop, so that each score is seen, the other in odd ones."""
-    arguments = ["hey_lighthouse", "-", "320", "computer", "2", "457"]
-    paths = [str(MODELS / a / "model.bin") if (MODELS / a).is_dir() else a for a in arguments]
-    ran = subprocess.run(
-        [programs / "library", *paths], input=sound.tobytes(), capture_output=True, check=True
-    )
-    lines = ran.stdout.decode().splitlines()
+    lines = listen(programs, sound, (["hey_lighthouse"], "-", 320), (["computer"], "2", 457))
     hop_by_hop = expected("hey_lighthouse", None, sound)
-    scores, heard = said(lines, 0)
+    scores, heard = said(lines, 0, 0)
     assert [scores[at] for at in hop_by_hop.score_samples] == hop_by_hop.smoothed_q15.tolist()
-    assert heard == [(d.sample_index, d.smoothed_q15) for d in hop_by_hop.detections] and heard
-    in_odd_pieces = expected("computer", "eager", sound)
-    _, heard = said(lines, 1)
-    assert heard == [(d.sample_index, d.smoothed_q15) for d in in_odd_pieces.detections] and heard
+    assert heard == detections(hop_by_hop) != []
+    assert said(lines, 1, 0)[1] == detections(expected("computer", "eager", sound)) != []
+
+
+def test_two_words_of_a_listener_are_heard_as_each_alone(programs: Path, sound: np.ndarray) -> None:
+    words = ["hey_lighthouse", "computer"]
+    lines = listen(programs, sound, (words, "-", 320), (words[::-1], "-", 4_000))
+    for number, word in enumerate(words):
+        alone = expected(word, None, sound)
+        scores, heard = said(lines, 0, number)
+        assert [scores[at] for at in alone.score_samples] == alone.smoothed_q15.tolist()
+        assert heard == said(lines, 1, 1 - number)[1] == detections(alone) != []
 
 
 def test_misuse_gives_a_status_and_changes_nothing(programs: Path) -> None:

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +38,7 @@ def sources() -> list[Path]:
     return sorted(path for folder in SOURCES for path in (CORE / folder).glob("*.c"))
 
 
-def platformio_manifest(build: dict[str, object], export: list[str]) -> str:
+def platformio_manifest(build: Mapping[str, object], export: list[str]) -> str:
     """library.json; `build` says where sources and headers are, `export` what of the folder is packed."""
     content = {
         "$schema": SCHEMA,
