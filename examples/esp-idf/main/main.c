@@ -2,6 +2,7 @@
  * later. */
 #include "driver/i2s_std.h"
 #include "esp_log.h"
+#include "freertos/FreeRTOS.h"
 #include "model.h"
 #include "watchword.h"
 
