@@ -1,15 +1,13 @@
 // An LED that lights up when the word is said: an I2S microphone (INMP441, ICS-43434, SPH0645) on an ESP32.
-// Needs "esp32 by Espressif Systems" 3.x; model.h and model.c are an exported model, in this folder.
+// Needs "esp32 by Espressif Systems" 3.x. model.h and model.c, in this folder, are an exported model.
 #include <ESP_I2S.h>
 #include <watchword.h>
 #include "model.h"
 
 const int BCLK = 26, WS = 25, DATA = 33, LED = 2;  // the microphone's L/R pin: to ground
-
 I2SClass microphone;
 watchword ears;
 uint32_t memory[WW_MODEL_ARENA_BYTES / 4];
-unsigned long lit_at = 0;
 
 void setup() {
   Serial.begin(115200);
@@ -24,14 +22,14 @@ void setup() {
 void loop() {
   static int32_t raw[160];  // 10 ms
   static int16_t samples[160];
+  static unsigned long lit_at = 0;
   size_t count = microphone.readBytes((char *)raw, sizeof raw) / sizeof raw[0];
   for (size_t i = 0; i < count; i++) samples[i] = constrain(raw[i] >> 12, -32768, 32767);  // 24 dB of gain
-  watchword_event event;
   if (watchword_push(&ears, samples, count) != WW_OK) return;
+  watchword_event event;
   while (watchword_heard(&ears, &event)) {
     Serial.printf("%s, score %.2f\n", event.name, WATCHWORD_UNIT(event.score_q15));
     lit_at = millis();
-    digitalWrite(LED, HIGH);
   }
-  if (millis() - lit_at > 1000) digitalWrite(LED, LOW);
+  digitalWrite(LED, lit_at != 0 && millis() - lit_at < 1000);
 }

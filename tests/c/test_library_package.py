@@ -94,6 +94,15 @@ def test_it_compiles_with_the_one_include_folder_that_arduino_gives(folder: Path
     subprocess.run([*cpp, folder / "src" / "watchword.h"], check=True)
 
 
+def test_the_reference_names_every_function_and_status() -> None:
+    header = (library.CORE / "include" / "watchword.h").read_text()
+    page = (ROOT / "docs" / "reference" / "c-library.md").read_text()
+    functions = set(re.findall(r"\b(watchword_[a-z0-9_]+)\(", header))
+    assert len(functions) > 10 and not [name for name in functions if f"`{name}(" not in page]
+    missing = [name for name in re.findall(r"\bWW_(ERR_[A-Z]+)", header) if name[3:] not in page]
+    assert not missing
+
+
 def test_platformio_packs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`pio pkg pack`, with the one licence it uses in place of the list it would fetch from spdx.org."""
     pytest.importorskip("platformio", reason="pip install -e .[build]")

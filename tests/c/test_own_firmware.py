@@ -45,7 +45,7 @@ def test_it_hears_what_the_package_hears(program: Path, tmp_path: Path) -> None:
     ran = subprocess.run([program], input=pcm.tobytes(), capture_output=True, check=True)
     expected = watchword.load(MODEL).stream().feed(pcm)
     assert len(expected) == 1
-    told = [f"wake at {heard.time_s:.2f} s, score {heard.score:.2f}" for heard in expected]
+    told = [f"hey lighthouse at {heard.time_s:.2f} s, score {heard.score:.2f}" for heard in expected]
     assert ran.stdout.decode().splitlines() == told
 
 
