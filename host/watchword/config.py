@@ -198,6 +198,17 @@ def _refuse_unread(keys: list[str], arch: str, where: str | Path) -> None:
         raise WatchwordError(what, where, f"'{arch}' reads {', '.join(MODEL_KEYS[arch])}")
 
 
+def _micro_rules(features: FeaturesConfig) -> tuple[tuple[bool, str], ...]:
+    """The micro front end has one hop and one length of row, and its models one normalisation."""
+    fixed = {"hop_samples": spec.MICRO_HOP_SAMPLES, "coeffs": spec.MICRO_CHANNELS, "cmvn": "affine"}
+    micro = features.kind == "micro"
+    rules = ((not micro or getattr(features, key) == value, key, value) for key, value in fixed.items())
+    named = (
+        (holds, f"[features] {key} must be {value!r} with kind = 'micro'") for holds, key, value in rules
+    )
+    return (*named, (micro or features.cmvn != "affine", "[features] cmvn = 'affine' is for kind = 'micro'"))
+
+
 def _check_together(config: RunConfig, where: str | Path) -> None:
     """Rules between settings."""
     try:
@@ -213,6 +224,7 @@ def _check_together(config: RunConfig, where: str | Path) -> None:
             config.features.kind != "logmel" or config.features.coeffs == spec.MEL_BANDS,
             f"[features] coeffs must be {spec.MEL_BANDS}, the number of mel bands, with kind = 'logmel'",
         ),
+        *_micro_rules(config.features),
         (a.snr_db_min <= a.snr_db_max, "[augment] snr_db_min must not exceed snr_db_max"),
         (a.level_dbfs_min <= a.level_dbfs_max, "[augment] level_dbfs_min must not exceed level_dbfs_max"),
         (t.window_start_s <= t.window_end_s, "[train] window_start_s must not exceed window_end_s"),

@@ -57,14 +57,15 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class FeaturesConfig:
-    # Kind of features in a row: "mfcc" takes MFCC, "logmel" the logarithmic mel bands before the DCT.
+    # Kind of features in a row: "mfcc" takes MFCC, "logmel" the logarithmic mel bands before the DCT, "micro"
+    # those of TensorFlow's micro frontend as microWakeWord has them: hop 160, 40 coeffs, cmvn "affine".
     kind: str = _choice("mfcc", tuple(spec.FEATURE_KINDS))
     # Samples from one row to the next at 16 kHz: 160 gives a row every 10 ms, 320 one every 20 ms.
     hop_samples: int = _choice(320, spec.HOP_CHOICES_SAMPLES)
-    # Number of MFCC in a row; more cost more instructions; kind "logmel" takes all 40 bands.
+    # Number of MFCC in a row; more cost more instructions; kinds "logmel" and "micro" take all 40.
     coeffs: int = _number(13, spec.MIN_COEFFS, spec.MAX_COEFFS)
     # Normalisation: "none" subtracts nothing, "global" the mean of all data, "running" the mean so far;
-    # "running_mv" divides by the spread so far as well.
+    # "running_mv" divides by the spread so far as well; "affine" is the fixed step of kind "micro".
     cmvn: str = _choice("running", tuple(spec.CMVN_MODES))
     # Time constant of the running mean in seconds; that of the running spread is 4 times as long.
     cmvn_tau_s: float = _number(1.5, 0.1, 60.0)

@@ -224,6 +224,11 @@ def detect(
     return smoothed, np.flatnonzero(fired)
 
 
+def lead_samples(kind: str, hop_samples: int) -> int:
+    """Samples that the first row of this kind waits for beyond its hop; the others see silence before it."""
+    return spec.MICRO_WINDOW_SAMPLES - hop_samples if kind == "micro" else 0
+
+
 @dataclass(frozen=True)
 class Geometry:
     """How samples, rows and scores of a model relate."""
@@ -232,6 +237,7 @@ class Geometry:
     receptive_rows: int  # rows of a window, which give one score
     stride_rows: int  # rows from one score to the next
     fill_rows: int = 0  # rows of the first window that stand before the stream, so that scores come sooner
+    lead_samples: int = 0  # that the first row takes beyond its hop, see lead_samples()
 
     @property
     def first_rows(self) -> int:
@@ -249,7 +255,7 @@ class Geometry:
 
     @property
     def window_samples(self) -> int:
-        return self.receptive_rows * self.hop_samples
+        return self.lead_samples + self.receptive_rows * self.hop_samples
 
     @property
     def score_step_samples(self) -> int:
@@ -266,7 +272,11 @@ class Geometry:
 
     def score_samples(self, scores: int) -> NDArray[np.int64]:
         """The same in samples of the stream."""
-        return self.score_rows(scores) * self.hop_samples
+        return self.lead_samples + self.score_rows(scores) * self.hop_samples
+
+    def rows_until(self, seconds: float) -> int:
+        """How many rows of a stream are due by then, to the nearest."""
+        return round((seconds * spec.SAMPLE_RATE_HZ - self.lead_samples) / self.hop_samples)
 
 
 @dataclass(frozen=True)
@@ -333,7 +343,7 @@ class ModelImage:
     def geometry(self) -> Geometry:
         names = ("hop_samples", "receptive_rows", "stride_rows", "first_rows")
         hop, receptive, stride, first = (int(self.header[name]) for name in names)
-        return Geometry(hop, receptive, stride, receptive - first)
+        return Geometry(hop, receptive, stride, receptive - first, lead_samples(self.kind, hop))
 
 
 def _header_fields(image: bytes) -> dict[str, int | str]:

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.emu
 
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize(
-    ("kind", "cmvn"), [("logmel", "running_mv"), ("logmel", "running"), ("mfcc", "running_mv")]
+    ("kind", "cmvn"),
+    [("logmel", "running_mv"), ("logmel", "running"), ("mfcc", "running_mv"), ("micro", "affine")],
 )
 def test_scores_and_detections_equal_the_hosts(port: str, kind: str, cmvn: str, tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", kind=kind, cmvn=cmvn)

@@ -1,4 +1,4 @@
-"""A model on log-mel rows: trained, exported, run."""
+"""Models on log-mel and on micro rows: trained, exported, run."""
 
 from __future__ import annotations
 
@@ -18,26 +18,34 @@ from watchword.train import architectures
 pytestmark = pytest.mark.train
 
 
-def logmel_config(folder: Path) -> RunConfig:
-    changes = {("features", "kind"): "logmel", ("features", "coeffs"): 40, ("detector", "target_fah"): 60.0}
+FEATURES = {
+    "logmel": {"coeffs": 40},
+    "micro": {"coeffs": 40, "hop_samples": 160, "cmvn": "affine"},
+}
+
+
+def config_of(kind: str, folder: Path) -> RunConfig:
+    changes: dict[tuple[str, str], object] = {("features", key): v for key, v in FEATURES[kind].items()}
+    changes |= {("features", "kind"): kind, ("detector", "target_fah"): 60.0}
     return toy_config(write_corpus(folder, words=16, others=24), changes)
 
 
-def test_a_log_mel_model_learns_and_is_exported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "mode"), [("logmel", "running"), ("micro", "affine")])
+def test_a_model_of_bands_learns_and_is_exported(kind: str, mode: str, tmp_path: Path) -> None:
     from click.testing import CliRunner
     from watchword.cli.export import command
     from watchword.train.run import train_run
 
-    metrics = train_run(logmel_config(tmp_path), tmp_path / "run", progress=False)
+    metrics = train_run(config_of(kind, tmp_path), tmp_path / "run", progress=False)
     for name in ("float", "int8"):
         result = metrics.validation.results[name]
         assert result.frr_at_false_alarms["3"]["clean"] <= 0.25, result
     told = CliRunner().invoke(command, [str(tmp_path / "run"), "--out", str(tmp_path / "model")])
     assert told.exit_code == 0, told.output
     settings = json.loads((tmp_path / "model" / "card.json").read_text())["settings"]
-    assert (settings["kind"], settings["normalisation"]["mode"]) == ("logmel", "running")
+    assert (settings["kind"], settings["normalisation"]["mode"]) == (kind, mode)
     image = (tmp_path / "model" / "model.bin").read_bytes()
-    assert core.ModelImage(image).kind == "logmel"
+    assert core.ModelImage(image).kind == kind
     pcm = np.random.default_rng(0).normal(0, 2_000, 48_000).astype(np.int16)
     assert len(core.run_pipeline(image, pcm).scores) > 20
 

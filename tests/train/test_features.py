@@ -257,7 +257,7 @@ def test_a_split_without_clips_is_an_error(tmp_path: Path, label: str) -> None:
         make_features(config_for(tmp_path), progress=False)
 
 
-@pytest.mark.parametrize("cmvn", list(spec.CMVN_MODES))
+@pytest.mark.parametrize("cmvn", [mode for mode in spec.CMVN_MODES if mode != "affine"])
 @pytest.mark.parametrize("power", [0.0, 0.5])
 def test_spread_of_the_model_input(cmvn: str, power: float) -> None:
     """The widest coefficient has a standard deviation of 32 steps, the others as the power says."""

@@ -15,6 +15,7 @@ from watchword.core import Geometry
 from watchword.data.batches import Batches, TrainingSet
 from watchword.data.normalisation import fit_normalisation
 from watchword.data.specaugment import Masks, make_masks
+from watchword.export.affine import affine_normalisation
 
 CONFIG = AugmentConfig(specaugment_p=1.0, time_masks=2, time_mask_s=0.2, band_masks=1, band_mask_width=8)
 HOP = 320
@@ -126,6 +127,14 @@ def test_masks_fit_the_normalisation_of_a_run() -> None:
     made = make_masks(CONFIG, fitted, 160)
     assert made is not None and made.time_rows == 20
     assert made.to_bands.shape == (16, 40) and made.from_bands.shape == (40, 16)
+
+
+def test_masked_micro_rows_are_what_silence_gives() -> None:
+    made = make_masks(replace(CONFIG, time_masks=0), affine_normalisation(), 160, "micro")
+    assert made is not None
+    rows = np.random.default_rng(2).integers(-127, 128, (20, 60, 40)).astype(np.int8)
+    out = made.apply(rows, np.random.default_rng(3))
+    assert (out != rows).any() and (out[out != rows] == -128).all()
 
 
 def test_log_mel_rows_are_masked_band_by_band() -> None:

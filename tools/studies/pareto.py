@@ -162,7 +162,12 @@ def teacher_row(name: str, model: ModelConfig, features: FeaturesConfig, network
 
     tf = load_tensorflow()
     folded = fold_batch_norm(network, model, features.coeffs)
-    geometry = Geometry(features.hop_samples, architectures.receptive_rows(model), model.stem_stride)
+    geometry = Geometry(
+        features.hop_samples,
+        architectures.receptive_rows(model),
+        model.stem_stride,
+        core.lead_samples(features.kind),
+    )
 
     def operations(scores: int) -> int:
         rows = int(geometry.score_rows(scores)[-1])

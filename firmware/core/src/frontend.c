@@ -16,7 +16,7 @@ bool ww_frontend_makes(uint16_t kind, uint16_t hop_samples, uint16_t coeffs) {
         case WW_FEATURES_LOGMEL:
             return known && coeffs == WW_MEL_BANDS;
         case WW_FEATURES_MICRO:
-            return hop_samples == WW_MICRO_HOP_SAMPLES && coeffs == WW_MICRO_CHANNELS;
+            return known && coeffs == WW_MICRO_CHANNELS;
         default:
             return false;
     }

@@ -84,7 +84,7 @@ class Batches:
         self.negatives = max(1, size - self.positives)
         self._rng = np.random.default_rng([seed, 1])
         self._phases = geometry.stride_rows
-        end_row = round((BEFORE_END_S + window_end_s) / geometry.hop_s)
+        end_row = geometry.rows_until(BEFORE_END_S + window_end_s)
         self._first = min(end_row - rows, data.positives.shape[1] - rows - self._phases + 1)
         self._hard: np.ndarray | None = None  # cumulative weights of the blocks
         self._hard_share = 0.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from watchword import core, spec
+from watchword.export.affine import affine_normalisation
 
 if TYPE_CHECKING:
     from watchword.config import FeaturesConfig
@@ -23,8 +24,11 @@ def fit_normalisation(streams: Sequence[np.ndarray], features: FeaturesConfig) -
     The gain makes one standard deviation of the coefficient that varies most the real value 1.0, so that
     int8 spans about ±4 of them. The others get less, by `[features] spread_power` of how much less they
     vary: all at 1.0, the many that hold mostly noise would drown the few that hold the speech. Spreads
-    are measured on the C normaliser's own output, after a first pass with gains that surely fit.
+    are measured on the C normaliser's own output, after a first pass with gains that surely fit. Mode affine
+    has nothing to fit: players of microWakeWord's models apply it, whatever the model.
     """
+    if features.cmvn == "affine":
+        return affine_normalisation()
     joined = np.concatenate(streams).astype(np.float64)
     mean = joined.mean(axis=0)
     around = np.zeros_like(mean) if features.cmvn == "none" else mean

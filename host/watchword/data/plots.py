@@ -50,8 +50,8 @@ def view(pcm: np.ndarray, image: bytes | None = None) -> Views:
     if image is not None:
         model = core.ModelImage(image)
         kind, hop, coeffs = model.kind, int(model.header["hop_samples"]), int(model.header["coeffs"])
-    rows, first = core.frontend_rows(stream, hop, coeffs, kind), LEAD_SAMPLES // hop
-    mel = log_mel(stream, hop)[first:]
+    first_mel, first = LEAD_SAMPLES // hop, (LEAD_SAMPLES - core.lead_samples(kind, hop)) // hop
+    rows, mel = core.frontend_rows(stream, hop, coeffs, kind), log_mel(stream, hop)[first_mel:]
     if image is None:
         return Views(pcm, word_bounds(pcm), kind, hop, mel, rows[first:], None, None, None, None, 0.0)
     run = core.run_pipeline(image, stream)
@@ -75,8 +75,8 @@ def normalisation_of(image: bytes) -> core.Normalisation:
     header = core.ModelImage(image).header
     count = int(header["coeffs"])
     mean = np.frombuffer(image, "<i2", count, int(header["norm_mean_offset"]))
-    gain = np.frombuffer(image, "<u2", count, int(header["norm_gain_offset"]))
     mode = next(name for name, value in spec.CMVN_MODES.items() if value == header["cmvn_mode"])
+    gain = np.frombuffer(image, core.gain_type(mode), count, int(header["norm_gain_offset"]))
     spreads_at = int(header["norm_mean_offset"]) + mean.nbytes
     spread = np.frombuffer(image, "<u2", count, spreads_at) if mode == "running_mv" else None
     return core.Normalisation(mode, int(header["cmvn_alpha_q15"]), mean, gain, spread)
@@ -168,6 +168,9 @@ def _features(axes: Axes, views: Views) -> Any:
     rows = views.features
     if views.kind == "logmel":
         axes.set(title="log-mel rows, int16 (1 = 0.0235 dB)", ylabel="band")
+        return _image(axes, views, rows, "magma", 0.0, max(1.0, float(rows.max())))
+    if views.kind == "micro":
+        axes.set(title="micro rows, int16 (64 ln x, after noise reduction and PCAN)", ylabel="channel")
         return _image(axes, views, rows, "magma", 0.0, max(1.0, float(rows.max())))
     limit = max(1.0, float(np.percentile(np.abs(rows[:, 1:].astype(np.int32)), 99.5)))
     axes.set(title="MFCC rows, int16 (1 = 0.0235 dB); coefficient 0 beyond the scale", ylabel="coefficient")

@@ -5,9 +5,10 @@ cepstral coefficients: those of mean-free log-mel bands b are x = G·D·b, with 
 [coeffs, bands] of the front end and G the normaliser's gains, so the masked bands B are taken away as
 x - G·D_B·D_Bᵀ·G⁻¹·x. With all 40 coefficients that is exact but for rounding; with fewer, the part of the
 bands that the truncation left away counts as 0. Log-mel rows are the bands themselves: D is the identity,
-masked values become 0. Without CMVN the mean is not taken off, and 0 stands for the lowest level that the
-front end knows. With running_mv the gains change over time; those at the typical spread stand for them,
-which is exact for log-mel only.
+masked values become 0. Micro rows are bands too; masked ones become what row 0 is, the silence that noise
+reduction leaves. Without CMVN the mean is not taken off, and 0 stands for the lowest level that the front end
+knows. With running_mv the gains change over time; those at the typical spread stand for them, which is exact
+for log-mel only.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Masks:
     time_rows: int  # in one, at most
     band_masks: int
     band_width: int  # mel bands in one, at most
+    level: int  # int8 of what is masked
     to_bands: np.ndarray  # float32 [coeffs, bands]: D / G
     from_bands: np.ndarray  # float32 [bands, coeffs]: (G·D)ᵀ
 
@@ -44,9 +46,10 @@ class Masks:
         for i in np.flatnonzero(rng.random(len(rows)) < self.share):
             bands = _union(len(self.from_bands), self.band_masks, self.band_width, rng)
             if bands.any():
-                removed = (out[i].astype(np.float32) @ self.to_bands[:, bands]) @ self.from_bands[bands]
+                above = out[i].astype(np.float32) - self.level
+                removed = (above @ self.to_bands[:, bands]) @ self.from_bands[bands]
                 out[i] = np.clip(np.rint(out[i] - removed), -128, 127)
-            out[i, _union(rows.shape[1], self.time_masks, self.time_rows, rng)] = 0
+            out[i, _union(rows.shape[1], self.time_masks, self.time_rows, rng)] = self.level
         return out
 
 
@@ -58,7 +61,7 @@ def make_masks(
         return None
     gain = normalisation.gain.astype(np.float64)[:, None]
     bands = np.eye(spec.MEL_BANDS)
-    basis = bands if kind == "logmel" else fft.dct(bands, axis=0, norm="ortho")[: len(gain)]
+    basis = bands if kind != "mfcc" else fft.dct(bands, axis=0, norm="ortho")[: len(gain)]
     time_rows = round(config.time_mask_s * spec.SAMPLE_RATE_HZ / hop_samples)
     return Masks(
         config.specaugment_p,
@@ -66,6 +69,7 @@ def make_masks(
         time_rows,
         config.band_masks,
         config.band_mask_width,
+        int(normalisation.mean[0]) if normalisation.mode == "affine" else 0,
         (basis / gain).astype(np.float32),
         (gain * basis).T.astype(np.float32),
     )

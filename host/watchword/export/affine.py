@@ -11,13 +11,16 @@ from watchword.errors import WatchwordError
 
 # Real value of a row's step for microWakeWord's models, which were trained on rows divided by 25.6.
 ROW_STEP = 0.0390625
+INPUT_SCALE = float(np.float32(26 / 255))  # of their inputs: rows of 0..26 over all of int8
+INPUT_ZERO = -128
 ESPHOME_GAIN = 256 / 666  # ESPHome's own, whatever the model says: (256 row + 333) / 666 - 128
-ESPHOME_ZERO = -128
 INT8 = np.iinfo(np.int8)
 INPUT = "quantisation of the input"
 
 
-def affine_normalisation(input_scale: float, zero_point: int) -> core.Normalisation:
+def affine_normalisation(
+    input_scale: float = INPUT_SCALE, zero_point: int = INPUT_ZERO
+) -> core.Normalisation:
     """What quantises micro rows for a model whose int8 input has this scale and zero point.
 
     It equals round(row · ROW_STEP / input_scale + zero_point) in double precision, limited to int8, for every
@@ -37,8 +40,8 @@ def affine_normalisation(input_scale: float, zero_point: int) -> core.Normalisat
 def esphome_normalisation() -> core.Normalisation:
     """What ESPHome's micro_wake_word feeds to every model, for every int16 row of at least 0."""
     rows = _all_rows().astype(np.int64)
-    wanted = np.clip((256 * rows + 333) // 666 + ESPHOME_ZERO, INT8.min, INT8.max)
-    return _proven(ESPHOME_GAIN, ESPHOME_ZERO, wanted)
+    wanted = np.clip((256 * rows + 333) // 666 + INPUT_ZERO, INT8.min, INT8.max)
+    return _proven(ESPHOME_GAIN, INPUT_ZERO, wanted)
 
 
 def _all_rows() -> np.ndarray:

@@ -36,7 +36,7 @@ class ModelSettings:
         if self.kind not in spec.FEATURE_KINDS:
             _refuse("kind", f"one of {', '.join(spec.FEATURE_KINDS)}, not {self.kind}")
         if self.kind == "micro":
-            _check_micro(self.hop_samples, self.coeffs, self.normalisation.mode)
+            _check_micro(self.coeffs, self.normalisation.mode)
         if self.kind == "logmel" and self.coeffs != spec.MEL_BANDS:
             _refuse("coeffs", f"{spec.MEL_BANDS}, the number of mel bands, not {self.coeffs}")
         if self.normalisation.mode not in spec.CMVN_MODES:
@@ -125,14 +125,12 @@ def _check_word(word: str) -> None:
         _refuse("word", f"shorter than {spec.WORD_BYTES} bytes of UTF-8")
 
 
-def _check_micro(hop_samples: int, coeffs: int, mode: str) -> None:
-    """The micro front end has one hop and one length of row; its own noise reduction does the normalising."""
-    if hop_samples != spec.MICRO_HOP_SAMPLES:
-        _refuse("hop_samples", f"{spec.MICRO_HOP_SAMPLES} with kind micro, not {hop_samples}")
+def _check_micro(coeffs: int, mode: str) -> None:
+    """The micro front end has one length of row, and its models one normalisation."""
     if coeffs != spec.MICRO_CHANNELS:
         _refuse("coeffs", f"{spec.MICRO_CHANNELS} with kind micro, not {coeffs}")
-    if mode.startswith("running"):
-        _refuse("normalisation mode", f"affine, global or none with kind micro, not {mode}")
+    if mode != "affine":
+        _refuse("normalisation mode", f"affine with kind micro, not {mode}")
 
 
 def _check_spread(normalisation: Normalisation) -> None:

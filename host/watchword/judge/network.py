@@ -35,8 +35,9 @@ class Judge:
         config = load_config(run / "config.toml")
         self.settings, self.threshold = ModelSettings.load(run / "settings.json"), threshold
         self.word, self.arch = self.settings.word, config.model.arch
-        window_s = receptive_rows(config.model) * self.settings.hop_samples / spec.SAMPLE_RATE_HZ
-        self.before_samples = round((window_s + EARLIER_S) * spec.SAMPLE_RATE_HZ)
+        self._lead = core.lead_samples(self.settings.kind, self.settings.hop_samples)
+        window = receptive_rows(config.model) * self.settings.hop_samples + self._lead
+        self.before_samples = window + round(EARLIER_S * spec.SAMPLE_RATE_HZ)
         strides = (self.settings.detector.smoothing - 1) * config.model.stem_stride
         self._least_rows = receptive_rows(config.model) + strides
         network = build_model(config.model, self.settings.coeffs)
@@ -55,7 +56,7 @@ class Judge:
         counts. Sound shorter than a window gets silence in front.
         """
         hop = self.settings.hop_samples
-        silence = np.zeros(max(0, self._least_rows * hop - len(pcm)), np.int16)
+        silence = np.zeros(max(0, self._least_rows * hop + self._lead - len(pcm)), np.int16)
         rows = core.frontend_rows(
             np.concatenate([silence, pcm]), hop, self.settings.coeffs, self.settings.kind
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from watchword.config import RunConfig
-from watchword.core import Geometry
+from watchword.core import Geometry, lead_samples
 from watchword.data.batches import Batches, TrainingSet, make_training_set, segment_rows
 from watchword.data.normalisation import fit_normalisation
 from watchword.data.plan import Features, JobPlan, make_features
@@ -63,7 +63,8 @@ def prepare(run: Run, rebuild: bool) -> Prepared:
 def prepare_data(config: RunConfig, features: Features) -> Prepared:
     """All but the teacher's part."""
     f, t = config.features, config.train
-    geometry = Geometry(f.hop_samples, architectures.receptive_rows(config.model), config.model.stem_stride)
+    receptive_rows, stride_rows = architectures.receptive_rows(config.model), config.model.stem_stride
+    geometry = Geometry(f.hop_samples, receptive_rows, stride_rows, lead_samples=lead_samples(f.kind, f.hop_samples))
     rng = np.random.default_rng([t.seed, 2])
     streams = [*_some(features.positives, rng), *_some(features.negatives, rng)]
     normalisation = fit_normalisation(streams, f)

@@ -50,7 +50,11 @@ def calibration_config(
 def _config_of(settings: ModelSettings) -> RunConfig:
     preset, detector = load_preset("full"), settings.detector
     features = replace(
-        preset.features, kind=settings.kind, hop_samples=settings.hop_samples, coeffs=settings.coeffs
+        preset.features,
+        kind=settings.kind,
+        hop_samples=settings.hop_samples,
+        coeffs=settings.coeffs,
+        cmvn=settings.normalisation.mode,
     )
     return replace(
         preset,

@@ -76,7 +76,7 @@ def build_model(
 def start_from(network: Any, model: ModelConfig, kind: str) -> None:
     """Set the weights of a new network that depend on the kind of features it will see."""
     prepare = architecture(model).start_from_bands
-    if kind == "logmel" and prepare is not None:
+    if kind != "mfcc" and prepare is not None:
         prepare(network)
 
 

@@ -29,10 +29,10 @@ class Encoder(Protocol):
 
     @property
     def hop_samples(self) -> int:
-        """Row j is of the audio up to sample (j + 1) · hop_samples."""
+        """Row j is of the audio up to sample (j + 1) · hop_samples; micro rows core.lead_samples later."""
 
     def rows(self, pcm: np.ndarray) -> np.ndarray:
-        """pcm: int16 [samples] at 16 kHz. Returns [samples // hop_samples, width]."""
+        """pcm: int16 [samples] at 16 kHz. Returns [samples // hop_samples, width], fewer with micro rows."""
 
 
 @dataclass(frozen=True)

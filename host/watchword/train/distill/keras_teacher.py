@@ -50,7 +50,10 @@ def load_keras_teacher(folder: Path, student: RunConfig) -> NetworkTeacher:
             f"its weights do not fit its config.toml: {error}", folder, "train the teacher again"
         ) from error
     geometry = Geometry(
-        config.features.hop_samples, architectures.receptive_rows(config.model), config.model.stem_stride
+        config.features.hop_samples,
+        architectures.receptive_rows(config.model),
+        config.model.stem_stride,
+        lead_samples=core.lead_samples(config.features.kind, config.features.hop_samples),
     )
 
     def normalise(rows: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from watchword.config import RunConfig
-from watchword.core import Geometry
+from watchword.core import Geometry, lead_samples
 from watchword.data.batches import Batch
 from watchword.data.cache import cache_path, compute_rows, read_cached, write_cached
 from watchword.data.job_keys import job_key
@@ -44,14 +44,16 @@ class SoftLabels:
         return np.concatenate([words, self.negatives[batch.others[:, None] + ends]]).astype(np.float32)
 
 
-def at_row_ends(due: np.ndarray, logits: np.ndarray, rows: int, hop_samples: int) -> np.ndarray:
+def at_row_ends(
+    due: np.ndarray, logits: np.ndarray, rows: int, hop_samples: int, lead_samples: int = 0
+) -> np.ndarray:
     """Logits due at samples `due` (ascending), interpolated to the ends of `rows` rows: float16 [rows].
 
     NaN before the first and after the last of them: there the teacher has none.
     """
     if not len(logits):
         return np.full(rows, np.nan, np.float16)
-    ends = np.arange(1, rows + 1) * hop_samples
+    ends = np.arange(1, rows + 1) * hop_samples + lead_samples
     labels: np.ndarray = np.interp(ends, due[: len(logits)], logits, np.nan, np.nan)
     return labels.astype(np.float16)
 
@@ -117,8 +119,9 @@ class _Labeller:
         return encode(jobs, self.recipe, encoder, self.cache, data.workers, title, self.progress)
 
     def _logits(self, streams: Sequence[np.ndarray], lengths: Sequence[int]) -> list[np.ndarray]:
-        hop, geometry = self.config.features.hop_samples, self.teacher.geometry
+        features, geometry = self.config.features, self.teacher.geometry
+        hop, lead = features.hop_samples, lead_samples(features.kind, features.hop_samples)
         return [
-            at_row_ends(geometry.score_samples(geometry.scores(len(stream))), logits, length, hop)
+            at_row_ends(geometry.score_samples(geometry.scores(len(stream))), logits, length, hop, lead)
             for stream, logits, length in zip(streams, self.teacher.log_odds(streams), lengths, strict=True)
         ]

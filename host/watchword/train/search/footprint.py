@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from watchword import core, spec
-from watchword.config import RunConfig
+from watchword.config import FeaturesConfig, RunConfig
 from watchword.export.settings import ModelSettings
 from watchword.train.search.cost import load_instruction_model
 
@@ -52,16 +52,19 @@ def measure_footprint(config: RunConfig) -> Footprint:
     noise = np.random.default_rng(0).integers(-128, 128, (_WINDOWS, rows, coeffs)).astype(np.int8)
     network = read_network(to_tflite(folded, rows, coeffs, list(noise)))
     tf.keras.backend.clear_session()
-    plain = core.Normalisation(
-        config.features.cmvn,
-        1,
-        np.zeros(coeffs, np.int16),
-        np.full(coeffs, 1, np.uint16),
-        np.full(coeffs, spec.CMVN_MIN_SPREAD, np.uint16) if config.features.cmvn == "running_mv" else None,
-    )
+    plain = _some_normalisation(config.features)
     detector = core.DetectorConfig(spec.DETECTOR_SMOOTHING, spec.DETECTOR_HIGH, spec.DETECTOR_LOW, 0)
     presets = dict.fromkeys(spec.PRESETS, detector) if config.detector.target_fah > 0 else {}
     settings = ModelSettings("any", hop, coeffs, plain, detector, config.features.kind, presets)
     image = build_image(network, settings)
     instructions = load_instruction_model().per_second(network, hop)
     return Footprint(len(image), network.arena_bytes, instructions)
+
+
+def _some_normalisation(features: FeaturesConfig) -> core.Normalisation:
+    """Of that mode, for what does not depend on its numbers."""
+    mode, coeffs = features.cmvn, features.coeffs
+    spread = np.full(coeffs, spec.CMVN_MIN_SPREAD, np.uint16) if mode == "running_mv" else None
+    return core.Normalisation(
+        mode, 1, np.zeros(coeffs, np.int16), np.full(coeffs, 1, core.gain_type(mode)), spread
+    )
