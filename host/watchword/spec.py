@@ -29,7 +29,7 @@ MFCC_FRAC_BITS = 7  # int16 rows of either kind, 1 LSB = 1/128 of a log2 power u
 
 # ── Micro front end: TensorFlow's, with the settings of microWakeWord ────────────────────────
 MICRO_WINDOW_SAMPLES = 480  # 30 ms Hann
-MICRO_HOP_SAMPLES = 160
+MICRO_HOP_SAMPLES = 160  # of models we train; those of others may have the other one
 MICRO_FFT_SAMPLES = 512
 MICRO_CHANNELS = 40
 MICRO_LOW_HZ = 125.0

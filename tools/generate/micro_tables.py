@@ -18,7 +18,7 @@ LOG_TABLE_BITS = 7  # segments of the logarithm's table, linear between them
 OCTAVES = 32  # of the noise estimate, each with a parabola for the gain
 RAISE_BITS = spec.MICRO_FFT_SAMPLES.bit_length() - 1 - spec.MICRO_WEIGHT_FRAC_BITS // 2  # of a channel's root
 COPIED = (
-    *("WINDOW_SAMPLES", "HOP_SAMPLES", "FFT_SAMPLES", "CHANNELS", "WINDOW_FRAC_BITS", "WEIGHT_FRAC_BITS"),
+    *("WINDOW_SAMPLES", "FFT_SAMPLES", "CHANNELS", "WINDOW_FRAC_BITS", "WEIGHT_FRAC_BITS"),
     *("NOISE_FRAC_BITS", "RATIO_FRAC_BITS", "OUT_FRAC_BITS", "LOG_BITS"),
 )
 

@@ -166,7 +166,7 @@ def teacher_row(name: str, model: ModelConfig, features: FeaturesConfig, network
         features.hop_samples,
         architectures.receptive_rows(model),
         model.stem_stride,
-        core.lead_samples(features.kind),
+        lead_samples=core.lead_samples(features.kind, features.hop_samples),
     )
 
     def operations(scores: int) -> int:

@@ -64,7 +64,9 @@ def prepare_data(config: RunConfig, features: Features) -> Prepared:
     """All but the teacher's part."""
     f, t = config.features, config.train
     receptive_rows, stride_rows = architectures.receptive_rows(config.model), config.model.stem_stride
-    geometry = Geometry(f.hop_samples, receptive_rows, stride_rows, lead_samples=lead_samples(f.kind, f.hop_samples))
+    geometry = Geometry(
+        f.hop_samples, receptive_rows, stride_rows, lead_samples=lead_samples(f.kind, f.hop_samples)
+    )
     rng = np.random.default_rng([t.seed, 2])
     streams = [*_some(features.positives, rng), *_some(features.negatives, rng)]
     normalisation = fit_normalisation(streams, f)

@@ -32,8 +32,8 @@ typedef struct {
     uint16_t filled; /* samples in the window; when it is full there is a row */
 } ww_frontend;
 
-/* kind: WW_FEATURES_MFCC, _LOGMEL or _MICRO; hop_samples: one of WW_HOP_CHOICES; coeffs, the length of a row: WW_MIN_COEFFS..WW_MAX_COEFFS, of log-mel
- * WW_MEL_BANDS, of micro WW_MICRO_CHANNELS. */
+/* kind: WW_FEATURES_MFCC, _LOGMEL or _MICRO; hop_samples: one of WW_HOP_CHOICES; coeffs, the length
+ * of a row: WW_MIN_COEFFS..WW_MAX_COEFFS, of log-mel WW_MEL_BANDS, of micro WW_MICRO_CHANNELS. */
 ww_status ww_frontend_init(ww_frontend *fe, uint16_t kind, uint16_t hop_samples,
                            uint16_t coeffs) WW_CHECKED;
 
