@@ -1,4 +1,7 @@
-"""The examples: the PC's hears what the package hears; those for chips fit the vendors' headers."""
+"""The examples hear what the package hears: the PC's a wav file, those for chips a microphone of 32 bits.
+
+For chips stand-ins of a few lines take the place of the vendor's headers: arduino/ and esp_idf/ here.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ import soundfile
 import watchword
 from watchword import audio, spec
 
-from tools.generate.library import EXAMPLES, ROOT
+from tools.generate.library import CORE, EXAMPLES, ROOT
+from tools.generate.library import sources as library_sources
 
+HERE = Path(__file__).parent
 SILENCE = np.zeros(2 * spec.SAMPLE_RATE_HZ, np.int16)
 
 
@@ -63,3 +68,55 @@ def test_the_pc_example_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
         ran = subprocess.run([program, wrong], capture_output=True, text=True)
         assert (ran.returncode, ran.stdout) == (1, "")
         assert ran.stderr == "not a wav file of 16 kHz, mono, 16 bits\n"
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, np.ndarray]:
+    """What an I2S microphone gives of a loud word, and the 16 bits that the examples make of it."""
+    if not shutil.which("espeak-ng"):
+        pytest.skip("espeak-ng is not installed: nobody says the word")
+    wav = tmp_path_factory.mktemp("spoken") / "word.wav"
+    subprocess.run(["espeak-ng", "-v", "en-us", "-w", wav, "hey lighthouse"], check=True)
+    word = audio.load(wav).astype(np.int64)
+    raw = np.concatenate([SILENCE, word * 2, SILENCE]) << 12
+    assert np.abs(raw >> 12).max() > 32_767  # louder than 16 bits hold
+    return raw.astype(np.int32).tobytes(), (raw >> 12).clip(-32_768, 32_767).astype(np.int16)
+
+
+def run_example(sources: list[Path], flags: list[str], compiler: str, folder: Path, raw: bytes) -> list[str]:
+    """Its lines, built with the model and with stand-ins for the vendor's headers, hearing `raw`."""
+    model = ROOT / "models" / "hey_lighthouse"
+    includes = [f"-I{model}", *(f"-I{CORE / part}" for part in ("include", "gen"))]
+    warnings = ["-Wall", "-Wextra", "-Werror"]
+    objects = []
+    for number, source in enumerate([*library_sources(), model / "model.c"]):
+        objects.append(str(folder / f"{number}.o"))
+        subprocess.run(["gcc", "-O2", "-c", *includes, source, "-o", objects[-1]], check=True)
+    program = folder / "example"
+    command = [compiler, *warnings, *includes, *flags, *map(str, sources), *objects, "-o", str(program)]
+    subprocess.run(command, check=True)
+    return subprocess.run([program], input=raw, capture_output=True, check=True).stdout.decode().splitlines()
+
+
+def test_the_sketch_lights_its_led_for_the_word(spoken: tuple[bytes, np.ndarray], tmp_path: Path) -> None:
+    raw, pcm = spoken
+    (heard,) = watchword.load(ROOT / "models" / "hey_lighthouse").stream().feed(pcm)
+    sketch = tmp_path / "sketch.cpp"
+    sketch.write_text('#include "Arduino.h"\n' + (EXAMPLES / "WakeWordLed" / "WakeWordLed.ino").read_text())
+    sources = [sketch, HERE / "arduino" / "main.cpp"]
+    said, word, lit, dark = run_example(
+        sources, ["-std=c++20", f"-I{HERE / 'arduino'}"], "g++", tmp_path, raw
+    )
+    assert (said, word) == ("no error", f"hey lighthouse, score {heard.score:.2f}")
+    at = round(heard.time_s * 1_000)
+    assert (lit, dark) == (f"pin 2 is 1 at {at} ms", f"pin 2 is 0 at {at + 1_000} ms")
+
+
+def test_the_esp_idf_example_logs_the_word(spoken: tuple[bytes, np.ndarray], tmp_path: Path) -> None:
+    raw, pcm = spoken
+    (heard,) = watchword.load(ROOT / "models" / "hey_lighthouse").stream().feed(pcm)
+    start = tmp_path / "start.c"
+    start.write_text("void app_main(void);\nint main(void) {\n    app_main();\n    return 1;\n}\n")
+    sources = [EXAMPLES / "esp-idf" / "main" / "main.c", start]
+    lines = run_example(sources, [f"-I{HERE / 'esp_idf'}"], "gcc", tmp_path, raw)
+    assert lines == [f"wake word: hey lighthouse, score {heard.score:.2f}"]

@@ -71,6 +71,7 @@ def test_the_properties_are_what_arduino_asks_for(folder: Path) -> None:
     assert fields["category"] in CATEGORIES and fields["url"] == URL
     assert not fields["paragraph"].startswith(fields["sentence"])
     assert (folder / "src" / fields["includes"]).is_file()
+    assert (folder / "LICENSE").is_file() and URL in (folder / "README.md").read_text()
     assert not [p for p in folder.iterdir() if p.suffix in (".c", ".h", ".cpp", ".ino")]
     for sketch in (folder / "examples").iterdir():
         assert (sketch / f"{sketch.name}.ino").is_file()

@@ -38,10 +38,20 @@ def library_properties(url: str) -> str:
         "One header for C and C++, no allocation, several words and several listeners.",
         "category": "Signal Input/Output",
         "url": url,
-        "architectures": "*",
+        "architectures": "esp32",  # what it was compiled for; any chip with 32 bits will do
         "includes": "watchword.h",
     }
     return "".join(f"{name}={value}\n" for name, value in fields.items())
+
+
+def readme(url: str) -> str:
+    return f"""# {library.NAME.capitalize()} {library.VERSION}
+
+{library.SENTENCE}
+
+Start with `examples/{ARDUINO_EXAMPLE}`: a microphone on an ESP32, and an LED that lights up when the word
+is said. Every function is explained in `src/watchword.h`. {f"Guide, training and more words: {url}" if url else ""}
+"""
 
 
 def project_url() -> str:
@@ -68,6 +78,7 @@ def contents(url: str) -> dict[str, bytes]:
         files[f"examples/{ARDUINO_EXAMPLE}/{name}"] = root / "models" / EXAMPLE_MODEL / name
     files["LICENSE"] = root / "LICENSE"
     written = {
+        "README.md": readme(url).rstrip() + "\n",
         "library.properties": library_properties(url),
         "library.json": library.platformio_manifest({"flags": list(library.FLAGS)}, ["src", "examples"]),
         "CMakeLists.txt": library.idf_component(("src",), ("src",), ()),
