@@ -50,7 +50,8 @@ def readme(url: str) -> str:
 {library.SENTENCE}
 
 Start with `examples/{ARDUINO_EXAMPLE}`: a microphone on an ESP32, and an LED that lights up when the word
-is said. Every function is explained in `src/watchword.h`. {f"Guide, training and more words: {url}" if url else ""}
+is said. Every function is explained in `src/watchword.h`.
+{f"Guide, training and more words: {url}" if url else ""}
 """
 
 
