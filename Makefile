@@ -17,6 +17,8 @@ COST ?= $(BENCH)
 # The phrase as one word of a shell, whatever it holds.
 WORD_QUOTED = '$(subst ','\'',$(WORD))'
 MODEL ?= models/$(shell PYTHONPATH=host $(PYTHON) -m watchword.words $(WORD_QUOTED))
+PYTHON_CODE := host tests tools esphome setup.py
+C_CODE := 'firmware/*.[ch]' 'tests/*.[ch]' 'examples/*.[ch]' 'esphome/*.h' 'esphome/*.cpp' 'tests/esphome/*.cpp'
 CORE_BUILT := $(VENV)/core.stamp
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
@@ -83,15 +85,15 @@ lock: setup ## Write requirements/*.txt (versions and hashes) after a change of 
 	@$(BIN)/python -m tools.setup.lock
 
 lint: setup ## ruff, mypy, clang-format, generated files
-	@$(BIN)/ruff check host tests tools setup.py
-	@$(BIN)/ruff format --check host tests tools setup.py
+	@$(BIN)/ruff check $(PYTHON_CODE)
+	@$(BIN)/ruff format --check $(PYTHON_CODE)
 	@$(BIN)/mypy
-	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' 'examples/*.[ch]' | grep -v '/gen/' | xargs $(BIN)/clang-format --dry-run --Werror
+	@git ls-files $(C_CODE) | grep -v '/gen/' | xargs $(BIN)/clang-format --dry-run --Werror
 	@$(MAKE) --no-print-directory gen-check
 
 format: setup ## Apply ruff and clang-format
-	@$(BIN)/ruff format host tests tools setup.py
-	@git ls-files 'firmware/*.[ch]' 'tests/*.[ch]' 'examples/*.[ch]' | grep -v '/gen/' | xargs $(BIN)/clang-format -i
+	@$(BIN)/ruff format $(PYTHON_CODE)
+	@git ls-files $(C_CODE) | grep -v '/gen/' | xargs $(BIN)/clang-format -i
 
 gen: ## Write firmware/core/gen, the library's manifests, and image.md and messages.md of docs/reference, from host/watchword/spec.py
 	@PYTHONPATH=host $(PYTHON) -m tools.generate.core
