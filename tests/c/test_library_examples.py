@@ -20,6 +20,8 @@ from tools.generate.library import CORE, EXAMPLES, ROOT
 from tools.generate.library import sources as library_sources
 
 HERE = Path(__file__).parent
+MODEL = ROOT / "models" / "hey_lighthouse"
+INCLUDES = [f"-I{folder}" for folder in (MODEL, CORE / "include", CORE / "gen")]
 SILENCE = np.zeros(2 * spec.SAMPLE_RATE_HZ, np.int16)
 
 
@@ -83,40 +85,45 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, np.ndarray]
     return raw.astype(np.int32).tobytes(), (raw >> 12).clip(-32_768, 32_767).astype(np.int16)
 
 
-def run_example(sources: list[Path], flags: list[str], compiler: str, folder: Path, raw: bytes) -> list[str]:
-    """Its lines, built with the model and with stand-ins for the vendor's headers, hearing `raw`."""
-    model = ROOT / "models" / "hey_lighthouse"
-    includes = [f"-I{model}", *(f"-I{CORE / part}" for part in ("include", "gen"))]
-    warnings = ["-Wall", "-Wextra", "-Werror"]
-    objects = []
-    for number, source in enumerate([*library_sources(), model / "model.c"]):
-        objects.append(str(folder / f"{number}.o"))
-        subprocess.run(["gcc", "-O2", "-c", *includes, source, "-o", objects[-1]], check=True)
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The library and a model, compiled."""
+    folder = tmp_path_factory.mktemp("objects")
+    made = []
+    for number, source in enumerate([*library_sources(), MODEL / "model.c"]):
+        made.append(folder / f"{number}.o")
+        subprocess.run(["gcc", "-O2", "-c", *INCLUDES, source, "-o", made[-1]], check=True)
+    return made
+
+
+def run_example(command: list[str | Path], folder: Path, raw: bytes) -> list[str]:
+    """Its lines, built by this compiler with these sources, hearing `raw`."""
     program = folder / "example"
-    command = [compiler, *warnings, *includes, *flags, *map(str, sources), *objects, "-o", str(program)]
-    subprocess.run(command, check=True)
+    subprocess.run([*command, *INCLUDES, "-Wall", "-Wextra", "-Werror", "-o", program], check=True)
     return subprocess.run([program], input=raw, capture_output=True, check=True).stdout.decode().splitlines()
 
 
-def test_the_sketch_lights_its_led_for_the_word(spoken: tuple[bytes, np.ndarray], tmp_path: Path) -> None:
+def test_the_sketch_lights_its_led_for_the_word(
+    spoken: tuple[bytes, np.ndarray], objects: list[Path], tmp_path: Path
+) -> None:
     raw, pcm = spoken
-    (heard,) = watchword.load(ROOT / "models" / "hey_lighthouse").stream().feed(pcm)
+    (heard,) = watchword.load(MODEL).stream().feed(pcm)
     sketch = tmp_path / "sketch.cpp"
-    sketch.write_text('#include "Arduino.h"\n' + (EXAMPLES / "WakeWordLed" / "WakeWordLed.ino").read_text())
-    sources = [sketch, HERE / "arduino" / "main.cpp"]
-    said, word, lit, dark = run_example(
-        sources, ["-std=c++20", f"-I{HERE / 'arduino'}"], "g++", tmp_path, raw
-    )
+    text = (EXAMPLES / "WakeWordLed" / "WakeWordLed.ino").read_text()
+    sketch.write_text(f'#include "Arduino.h"\n{text}')
+    command = ["g++", "-std=c++20", f"-I{HERE / 'arduino'}", sketch, HERE / "arduino" / "main.cpp", *objects]
+    said, word, lit, dark = run_example(command, tmp_path, raw)
     assert (said, word) == ("no error", f"hey lighthouse, score {heard.score:.2f}")
     at = round(heard.time_s * 1_000)
     assert (lit, dark) == (f"pin 2 is 1 at {at} ms", f"pin 2 is 0 at {at + 1_000} ms")
 
 
-def test_the_esp_idf_example_logs_the_word(spoken: tuple[bytes, np.ndarray], tmp_path: Path) -> None:
+def test_the_esp_idf_example_logs_the_word(
+    spoken: tuple[bytes, np.ndarray], objects: list[Path], tmp_path: Path
+) -> None:
     raw, pcm = spoken
-    (heard,) = watchword.load(ROOT / "models" / "hey_lighthouse").stream().feed(pcm)
+    (heard,) = watchword.load(MODEL).stream().feed(pcm)
     start = tmp_path / "start.c"
     start.write_text("void app_main(void);\nint main(void) {\n    app_main();\n    return 1;\n}\n")
-    sources = [EXAMPLES / "esp-idf" / "main" / "main.c", start]
-    lines = run_example(sources, [f"-I{HERE / 'esp_idf'}"], "gcc", tmp_path, raw)
-    assert lines == [f"wake word: hey lighthouse, score {heard.score:.2f}"]
+    command = ["gcc", f"-I{HERE / 'esp_idf'}", EXAMPLES / "esp-idf" / "main" / "main.c", start, *objects]
+    assert run_example(command, tmp_path, raw) == [f"wake word: hey lighthouse, score {heard.score:.2f}"]

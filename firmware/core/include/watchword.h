@@ -12,7 +12,8 @@
  * Nothing is allocated and nothing is global: all state is in the `watchword` and the memory that
  * it is given, so there can be several, each used by one thread at a time. Everything that can fail
  * gives a ww_status, WW_OK or what was wrong, and then has changed nothing; watchword_status_text
- * says it in words. The parts below this one are in watchword/pipeline.h.
+ * says it in words. watchword_heard takes 4 kB of stack. The parts below this one are in
+ * watchword/pipeline.h.
  */
 #ifndef WATCHWORD_LIBRARY_H
 #define WATCHWORD_LIBRARY_H
