@@ -304,6 +304,21 @@ class ModelImage:
         )
         return out[: _check(count, "model image")]
 
+    def values(self, rows: InputRows, value: int, channels: int) -> NDArray[np.int8]:
+        """Every row int8 [n, channels] that one value of the engine takes while `rows` stream through it."""
+        rows = np.ascontiguousarray(rows, np.int8)
+        out = np.empty((len(rows), channels), np.int8)
+        count = lib.wwb_model_values(
+            self.content,
+            len(self.content),
+            _pointer(rows, "int8_t *"),
+            len(rows),
+            value,
+            _pointer(out, "int8_t *"),
+            len(rows),
+        )
+        return out[: _check(count, "model image")]
+
     @property
     def instructions_per_second(self) -> int:
         """Upper estimate of what a chip executes for a second of audio."""

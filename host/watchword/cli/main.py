@@ -29,6 +29,7 @@ VERBS = {  # in life-cycle order
     "search": "Search for better settings within the chip's limits.",
     "mine": "Cut out what a model takes for its word in training audio, to train on.",
     "export": "Turn a trained run into a C array and a loadable image.",
+    "import": "Take over a community model of microWakeWord.",
     "evaluate": "Measure a model on recordings with the C core on this computer.",
     "report": "Draw the HTML report of a session again.",
     "flash": "Build the firmware and write it to a board.",
@@ -41,6 +42,9 @@ VERBS = {  # in life-cycle order
 }
 
 
+MODULES = {"import": "import_model"}  # of verbs that are no names in Python
+
+
 class Verbs(click.Group):
     """Imports a verb's module when it is called, so that `--help` needs none of their packages."""
 
@@ -50,7 +54,8 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"watchword.cli.{name}").command
+        module = importlib.import_module(f"watchword.cli.{MODULES.get(name, name)}")
+        command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

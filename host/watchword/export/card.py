@@ -42,6 +42,20 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where an imported model comes from."""
+
+    format: str  # of the file that was imported
+    licence: str  # as --licence told it, or that nothing did
+    author: str | None  # as the manifest names it; null: it does not
+    website: str | None  # the author's, likewise
+    languages: tuple[str, ...]  # that it was trained for, as the manifest has them
+    cutoff: float  # the mean score above which it detects, as its author set it
+    window: int  # scores in that mean
+    step_ms: int  # from one row of features to the next
+
+
+@dataclass(frozen=True)
 class Card:
     """One exported model."""
 
@@ -59,6 +73,7 @@ class Card:
     attribution: tuple[Source, ...]  # everything it was trained or validated on
     training: dict[str, Any]  # metrics.json of the run; empty for a bare .tflite file
     checks: Checks  # what export tried
+    origin: Origin | None = None  # of an imported model; null: it was trained here
 
 
 def read_card(folder: Path) -> Card:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from watchword import spec
 from watchword.errors import WatchwordError
 from watchword.export.card import FILE as CARD
-from watchword.export.card import Card, Checks, Sizes, Source, read_card
+from watchword.export.card import Card, Checks, Origin, Sizes, Source, read_card
 from watchword.export.size_target import SizeTarget
 from watchword.files import write_atomic
 from watchword.typed_json import to_json
@@ -41,33 +43,64 @@ def export_model(
     `card` holds what the training knows (metrics, data hashes), kept under "training" in
     card.json. `golden_rows`: real windows int8 [n, receptive_rows, coeffs] to add to the goldens.
     """
-    try:
-        from watchword.export import c_writer, golden
+    with _needing_tflm("export"):
         from watchword.export.graph import read_network
-        from watchword.export.image import build_image
-    except ImportError as error:
-        raise WatchwordError(f"export needs {error.name}", "", 'pip install "watchword[train]"') from error
 
-    network = read_network(tflite)
+        network = read_network(tflite)
     if network.coeffs != settings.coeffs:
         what = f"the model takes {network.coeffs} coefficients, its settings say {settings.coeffs}"
         raise WatchwordError(what, "model.tflite", "export with the settings it was trained with")
-    image = build_image(network, settings)
-    warnings = size_target.check(len(image), network.arena_bytes, f"model '{settings.word}'")
-    vectors = golden.make_golden(tflite, network, golden_rows)
+    facts = ModelFacts(tflite, network, settings, card)
+    return write_folder(facts, out_dir, size_target, golden_rows)
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model that was read, and what is known of it."""
+
+    tflite: bytes
+    network: Network
+    settings: ModelSettings
+    training: dict[str, Any]
+    origin: Origin | None = None
+
+
+def write_folder(
+    model: ModelFacts, out_dir: Path, size_target: SizeTarget, golden_rows: np.ndarray | None = None
+) -> Path:
+    """The folder of a model that was read. Nothing is written before it was compared with TFLite Micro."""
+    from watchword.export import c_writer
+    from watchword.export.image import build_image
+
+    image = build_image(model.network, model.settings)
+    warnings = size_target.check(len(image), model.network.arena_bytes, f"model '{model.settings.word}'")
+    with _needing_tflm("comparing a model with TFLite Micro"):
+        from watchword.export import golden
+
+        if model.network.fill_rows:
+            golden_rows = golden.rising_windows(image, model.network)
+        vectors = golden.make_golden(model.tflite, model.network, golden_rows)
     compared = golden.check_golden(image, vectors)
-    content = _card(tflite, image, network, settings, card, Checks(compared, tuple(warnings)))
+    content = _card(model, image, Checks(compared, tuple(warnings)))
     files: dict[str, bytes | str] = {
-        "model.tflite": tflite,
+        "model.tflite": model.tflite,
         "model.bin": image,
-        "model.h": c_writer.render_header(image, network, settings.word),
-        "model.c": c_writer.render_source(image, content.sha256["model.tflite"], settings.word),
+        "model.h": c_writer.render_header(image, model.network, model.settings.word),
+        "model.c": c_writer.render_source(image, content.sha256["model.tflite"], model.settings.word),
         "golden.npz": vectors.to_npz(),
         CARD: to_json(content),
     }
     for name, text in files.items():
         write_atomic(Path(out_dir) / name, text)
     return Path(out_dir)
+
+
+@contextmanager
+def _needing_tflm(purpose: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise WatchwordError(f"{purpose} needs {error.name}", "", 'pip install "watchword[train]"') from error
 
 
 def summary(folder: Path) -> str:
@@ -82,9 +115,20 @@ def summary(folder: Path) -> str:
         f"{checks.windows_equal_to_tflite_micro} windows: every score equal to TFLite Micro's",
         *(f"warning: {text}" for text in checks.size_warnings),
         *_licences(card.attribution),
+        *_imported(card.origin),
         f"wrote {folder}",
     ]
     return "\n".join(lines)
+
+
+def _imported(origin: Origin | None) -> list[str]:
+    """One line: whose model it is, and what it takes for a detection."""
+    if origin is None:
+        return []
+    return [
+        f"{origin.format} by {origin.author or 'nobody named'}, licence {origin.licence}; "
+        f"detects above a mean of {origin.cutoff:g} over {origin.window} scores"
+    ]
 
 
 def _licences(attribution: Sequence[Source]) -> list[str]:
@@ -101,18 +145,12 @@ def _licences(attribution: Sequence[Source]) -> list[str]:
     )
 
 
-def _card(
-    tflite: bytes,
-    image: bytes,
-    network: Network,
-    settings: ModelSettings,
-    training: dict[str, Any],
-    checks: Checks,
-) -> Card:
+def _card(model: ModelFacts, image: bytes, checks: Checks) -> Card:
     header_crc = int.from_bytes(image[spec.MODEL_CRC_FROM - 4 : spec.MODEL_CRC_FROM], "little")
+    network, settings = model.network, model.settings
     return Card(
         word=settings.word,
-        sha256={name: hashlib.sha256(b).hexdigest() for name, b in _hashed(tflite, image)},
+        sha256={name: hashlib.sha256(b).hexdigest() for name, b in _hashed(model.tflite, image)},
         crc32=f"{header_crc:08x}",
         frontend_id=f"{spec.FRONTEND_IDS[settings.kind]:08x}",
         model_format_id=f"{spec.MODEL_FORMAT_ID:08x}",
@@ -122,9 +160,10 @@ def _card(
         stride_rows=network.stride_rows,
         layers=tuple(network.table().splitlines()),
         tools=_tool_versions(),
-        attribution=attribution(training),
-        training=training,
+        attribution=attribution(model.training),
+        training=model.training,
         checks=checks,
+        origin=model.origin,
     )
 
 

@@ -86,6 +86,11 @@ class Network:
         return max(spans[-1], self.first_rows)
 
     @property
+    def fill_rows(self) -> int:
+        """How many of them stand before the stream, at the first score: a streaming model's state."""
+        return self.receptive_rows - self.first_rows
+
+    @property
     def stride_rows(self) -> int:
         return self.layers[-1].row_step
 

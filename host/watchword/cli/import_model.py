@@ -1,0 +1,76 @@
+"""`watchword import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from watchword import spec
+from watchword.errors import WatchwordError
+
+
+@click.command("import")
+@click.argument("source", metavar="MANIFEST.json|MODEL.tflite|FOLDER")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Model folder to write [models/<word>]; of a FOLDER, all."
+)
+@click.option("--word", help="The wake word, where a bare .tflite file has no manifest that tells it.")
+@click.option("--cutoff", type=float, help="Detect above this mean score, 0..1 [the manifest's].")
+@click.option(
+    "--window", type=int, help=f"Scores in that mean [the manifest's, or {spec.DETECTOR_SMOOTHING}]."
+)
+@click.option("--step-ms", type=int, help="From one row of features to the next [the manifest's, or 10].")
+@click.option("--cooldown-ms", type=int, default=spec.DETECTOR_COOLDOWN_MS, show_default=True,
+              help="No second detection sooner than this.")  # fmt: skip # one option
+@click.option("--licence", help="The model's licence, for its card [unknown].")
+def command(
+    source: str,
+    out: Path | None,
+    word: str | None,
+    cutoff: float | None,
+    window: int | None,
+    step_ms: int | None,
+    cooldown_ms: int,
+    licence: str | None,
+) -> None:
+    """Take over a microWakeWord model: manifest version 1 or 2, or its bare streaming .tflite file.
+
+    The result is a folder as `watchword export` makes one. The model is first compared with TFLite Micro;
+    one differing score is an error. A detection is where pymicro-wakeword has its average rise above
+    the cutoff, or the cooldown has ended since the last one. Of a FOLDER every manifest is imported.
+
+    \b
+    Examples:
+      watchword import okay_nabu.json
+      watchword import okay_nabu.json --out models/okay_nabu --cutoff 0.9 --licence Apache-2.0
+      watchword import hey_house.tflite --word "hey house" --cutoff 0.97 --window 5
+      watchword import community/ --out models/community
+    """
+    from watchword import words
+    from watchword.export.folder import ModelFacts, summary, write_folder
+    from watchword.export.importing import Choices, read_import
+    from watchword.export.size_target import SizeTarget
+
+    if "://" in source:
+        raise WatchwordError("import reads files of this computer only", source, "download it first")
+    choices = Choices(word, cutoff, window, step_ms, licence, cooldown_ms)
+    path, failed = Path(source), 0
+    sources = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    if not sources:
+        raise WatchwordError("holds no manifest", path, "name a folder with .json files, or a .tflite file")
+    for manifest in sources:
+        try:
+            model = read_import(manifest, choices)
+            name = words.folder_name(model.settings.word)
+            folder = out / name if out and path.is_dir() else out or Path("models") / name
+            facts = ModelFacts(model.tflite, model.network, model.settings, {}, model.origin)
+            click.echo(summary(write_folder(facts, folder, SizeTarget())))
+        except WatchwordError as error:
+            if len(sources) == 1:
+                raise
+            failed += 1
+            click.echo(f"error: {error}", err=True)
+    if failed:
+        what = f"{failed} of {len(sources)} manifests could not be imported"
+        raise WatchwordError(what, path, "see above; the others are written")
