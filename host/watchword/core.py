@@ -16,12 +16,19 @@ from numpy.typing import NDArray
 from watchword import project, spec
 from watchword.errors import WatchwordError
 
+
+class _NotBuilt:
+    """In place of the C core in a checkout where it was not compiled: settings are known, nothing runs."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise WatchwordError("the C core is not built", "watchword._core", f"run {project.pip_install()}")
+
+
 try:
     from watchword._core import ffi as ffi
     from watchword._core import lib as lib
-except ImportError as error:  # a checkout whose C core was not compiled
-    remedy = f"run {project.pip_install()}"
-    raise WatchwordError("the C core is not built", "watchword._core", remedy) from error
+except ImportError:
+    ffi = lib = _NotBuilt()
 
 Pcm = NDArray[np.int16]
 Rows = NDArray[np.int16]

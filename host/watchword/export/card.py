@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from watchword.export.origin import Origin
 from watchword.typed_json import read_json
 
 FILE = "card.json"
@@ -39,20 +40,6 @@ class Source:
     source: str  # as the manifest names it
     licence: str  # as the manifest tells it, or that it does not
     trained: bool = True  # False: it served validation only, so its licence does not bind the model
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where an imported model comes from."""
-
-    format: str  # of the file that was imported
-    licence: str  # as --licence told it, or that nothing did
-    author: str | None  # as the manifest names it; null: it does not
-    website: str | None  # the author's, likewise
-    languages: tuple[str, ...]  # that it was trained for, as the manifest has them
-    cutoff: float  # the mean score above which it detects, as its author set it
-    window: int  # scores in that mean
-    step_ms: int  # from one row of features to the next
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from watchword import spec
 from watchword.errors import WatchwordError
 from watchword.export.card import FILE as CARD
-from watchword.export.card import Card, Checks, Origin, Sizes, Source, read_card
+from watchword.export.card import Card, Checks, Sizes, Source, read_card
+from watchword.export.origin import Origin
 from watchword.export.size_target import SizeTarget
 from watchword.files import write_atomic
 from watchword.typed_json import to_json

@@ -91,7 +91,8 @@ def rising_windows(image: bytes, network: Network) -> NDArray[np.int8]:
             found.setdefault(int(model.scores(rows)[-1]), rows)
             window, best = changed, reached
     windows = np.stack(list(found.values()))
-    return windows[np.unique(np.linspace(0, len(windows) - 1, RISING_WINDOWS).round().astype(int))]
+    chosen = np.unique(np.linspace(0, len(windows) - 1, RISING_WINDOWS).round().astype(int))
+    return np.asarray(windows[chosen])
 
 
 def make_golden(tflite: bytes, network: Network, rows: NDArray[np.int8] | None = None) -> Golden:

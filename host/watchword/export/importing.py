@@ -1,7 +1,7 @@
 """Community models of microWakeWord: a manifest or a bare streaming .tflite file -> what an image needs.
 
-Needs neither TensorFlow nor TensorFlow Lite Micro. The settings are such that the detector fires where
-pymicro-wakeword's average rises above the cutoff.
+Needs numpy and the schema of .tflite files (tflite) alone, not even the compiled core. The settings are such
+that the detector fires where pymicro-wakeword's average rises above the cutoff.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 from watchword import core, spec
 from watchword.errors import WatchwordError
 from watchword.export.affine import affine_normalisation
-from watchword.export.card import Origin
 from watchword.export.image import build_image
 from watchword.export.layers import Network
+from watchword.export.origin import Origin
 from watchword.export.settings import ModelSettings
 from watchword.export.streaming import read_streaming_network
 
@@ -53,8 +53,7 @@ class ImportedModel:
     origin: Origin
 
     def image(self) -> bytes:
-        """The model image, checked by the core."""
-        return core.ModelImage(build_image(self.network, self.settings)).content
+        return build_image(self.network, self.settings)
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,11 @@ def read_import(source: Path, choices: Choices | None = None) -> ImportedModel:
     return ImportedModel(
         tflite, network, settings, Origin(manifest.format, licence, *author, cutoff, window, step_ms)
     )
+
+
+def import_image(source: Path) -> bytes:
+    """The model image of a manifest."""
+    return read_import(source).image()
 
 
 def detector_of(cutoff: float, window: int, cooldown_ms: int) -> core.DetectorConfig:
