@@ -96,7 +96,8 @@ void console_boot(const ww_pipeline *pipeline, ww_status model_status) {
         put_number(&l, (uint32_t)model_status, 10, 1);
         put(&l, model_status == WW_ERR_REAL_TIME
                     ? ": too much work for this chip, use a smaller one"
-                    : ": export it again and rebuild the firmware");
+                : model_status == WW_ERR_FEATURES ? ": built without its kind of features"
+                                                  : ": export it again and rebuild the firmware");
         end_line(&l);
     }
     put(&l, "audio  ");

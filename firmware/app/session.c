@@ -319,6 +319,8 @@ static const char *reason(ww_status status) {
             return "too much work for this chip: it would fall behind the audio";
         case WW_ERR_PRESET:
             return "its model brings no such preset";
+        case WW_ERR_FEATURES:
+            return "built without its kind of features";
         case WW_ERR_MICROPHONE:
             return "this board has no microphone";
         default:

@@ -130,7 +130,10 @@ STATUS_TEXTS = {  # of each status: what is wrong, and what to do about it
     "ERR_MICROPHONE": ("there is no microphone, or it does not run", "check its wiring"),
     "ERR_REAL_TIME": ("the model is too much work for this chip", "train a smaller one"),
     "ERR_PRESET": ("the model has no such preset", "use another, or set the detector's values"),
-    "ERR_FEATURES": ("this program was built without the model's kind of features", "build it with them"),
+    "ERR_FEATURES": (
+        "this program was built without the model's kind of features",
+        "build it without WW_WITH_MFCC=0 and WW_WITH_MICRO=0",
+    ),
     "ERR_WORDS": ("there is no place for a further word", "use fewer, or build with a larger WW_MAX_WORDS"),
     "ERR_FRONTENDS": (
         "there is no place for a further front end",

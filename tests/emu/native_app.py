@@ -16,8 +16,8 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 HEARD_SAMPLES = 16_000  # of the microphone, kept for a detection
 
 
-def compile_app(model_dir: Path, program: Path) -> Path:
-    """The program, with the model of that folder in it."""
+def compile_app(model_dir: Path, program: Path, *more: str) -> Path:
+    """The program, with the model of that folder in it and `more` compiler flags."""
     sources = [
         *(FIRMWARE / "app").glob("*.c"),
         FIRMWARE / "entry" / "bare_metal.c",
@@ -38,6 +38,7 @@ def compile_app(model_dir: Path, program: Path) -> Path:
         *SANITIZERS,
         '-DWATCHWORD_VERSION="9.8.7"',
         f"-DWATCHWORD_HEARD_SAMPLES={HEARD_SAMPLES}",
+        *more,
     ]
     folders = [f"-I{folder}" for folder in (*include, model_dir)]
     command = ["gcc", *flags, *folders, *map(str, sources), "-o", str(program)]

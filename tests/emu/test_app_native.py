@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from board_model import WORD, noise
+import pytest
+from board_model import WORD, noise, write_model
 from native_app import SocketTransport, compile_app, record, running
 from test_board import assert_same_as_host, boot_text, next_message, request, send_raw
 from watchword import core, spec
 from watchword.device import monitor
 from watchword.device.client import Board
+from watchword.errors import WatchwordError
 
 FUZZED_MESSAGES = 20_000
 
@@ -77,6 +79,24 @@ def test_noise_in_text_mode_starts_nothing(program: Path, model_dir: Path) -> No
         transport.write(random.Random(1).randbytes(200_000))
         board = Board(transport, "native")
         assert_same_as_host(board, model_dir, noise(2.0, 6))
+
+
+def test_a_model_on_features_that_were_left_out_is_refused(model_dir: Path, tmp_path: Path) -> None:
+    micro = write_model(tmp_path / "micro", kind="micro", cmvn="affine")
+    image = (micro / "model.bin").read_bytes()
+    program = compile_app(model_dir, tmp_path / "without", "-DWW_WITH_MICRO=0")
+    with running(program, flash=tmp_path / "flash") as transport:
+        board = Board(transport, "native")
+        with pytest.raises(WatchwordError, match=r"built without its kind of features \(ERR_FEATURES"):
+            board.push_model(image)
+        assert_same_as_host(board, model_dir, noise(3.0, 3))  # the former model runs on
+    with running(compile_app(micro, tmp_path / "only", "-DWW_WITH_MFCC=0")) as transport:
+        assert_same_as_host(Board(transport, "native"), micro, noise(3.0, 3))
+    with running(compile_app(model_dir, tmp_path / "wrong", "-DWW_WITH_MFCC=0")) as transport:
+        line = boot_text(transport, 4)[1]
+    assert (
+        line == f"model  rejected, status {spec.STATUS['ERR_FEATURES']}: built without its kind of features"
+    )
 
 
 def test_a_rejected_model_is_said_in_text_and_in_frames(model_dir: Path, tmp_path: Path) -> None:

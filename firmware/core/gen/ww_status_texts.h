@@ -20,7 +20,7 @@
         "there is no microphone, or it does not run: check its wiring", \
         "the model is too much work for this chip: train a smaller one", \
         "the model has no such preset: use another, or set the detector's values", \
-        "this program was built without the model's kind of features: build it with them", \
+        "this program was built without the model's kind of features: build it without WW_WITH_MFCC=0 and WW_WITH_MICRO=0", \
         "there is no place for a further word: use fewer, or build with a larger WW_MAX_WORDS", \
         "there is no place for a further front end: use models of the same kind of features and hop, or build with a larger WW_MAX_FRONTENDS" \
     }

@@ -22,12 +22,17 @@ bool ww_frontend_makes(uint16_t kind, uint16_t hop_samples, uint16_t coeffs) {
     }
 }
 
+bool ww_frontend_has(uint16_t kind) {
+    return kind == WW_FEATURES_MICRO ? WW_WITH_MICRO : WW_WITH_MFCC;
+}
+
 uint32_t ww_frontend_id(uint16_t kind) {
     return kind == WW_FEATURES_MICRO ? WW_MICRO_FRONTEND_ID : WW_FRONTEND_ID;
 }
 
 ww_status ww_frontend_init(ww_frontend *fe, uint16_t kind, uint16_t hop_samples, uint16_t coeffs) {
     if (!ww_frontend_makes(kind, hop_samples, coeffs)) return WW_ERR_ARGUMENT;
+    if (!ww_frontend_has(kind)) return WW_ERR_FEATURES;
     fe->kind = kind;
     fe->hop_samples = hop_samples;
     fe->coeffs = coeffs;
@@ -65,6 +70,15 @@ static void advance(ww_frontend *fe, size_t samples) {
     fe->filled = (uint16_t)(samples - fe->hop_samples);
 }
 
+static void compute_row(ww_frontend *fe, int16_t *row) {
+#if WW_WITH_MICRO
+    if (fe->kind == WW_FEATURES_MICRO) ww_micro_row(fe, row);
+#endif
+#if WW_WITH_MFCC
+    if (fe->kind != WW_FEATURES_MICRO) ww_mfcc_row(fe, row);
+#endif
+}
+
 bool ww_frontend_push(ww_frontend *fe, const int16_t *samples, size_t count, size_t *used,
                       int16_t *row) {
     size_t whole = window_samples(fe), wanted = whole - fe->filled;
@@ -73,10 +87,7 @@ bool ww_frontend_push(ww_frontend *fe, const int16_t *samples, size_t count, siz
     *used = take;
     fe->filled = (uint16_t)(fe->filled + take);
     if (fe->filled < whole) return false;
-    if (fe->kind == WW_FEATURES_MICRO)
-        ww_micro_row(fe, row);
-    else
-        ww_mfcc_row(fe, row);
+    compute_row(fe, row);
     advance(fe, whole);
     return true;
 }

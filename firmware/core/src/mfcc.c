@@ -5,6 +5,8 @@
 #include "rows.h"
 #include "ww_tables.h"
 
+#if WW_WITH_MFCC
+
 /* One FFT bin: a complex value in the transform, its power afterwards. */
 typedef union {
     struct {
@@ -261,3 +263,5 @@ void ww_mfcc_row(const ww_frontend *fe, int16_t *row) {
     else
         dct(logmel, fe->coeffs, row);
 }
+
+#endif

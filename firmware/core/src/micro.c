@@ -8,6 +8,8 @@
 #include "rows.h"
 #include "ww_tables.h"
 
+#if WW_WITH_MICRO
+
 /* One FFT bin: a complex value in the transform, its power afterwards. */
 typedef union {
     struct {
@@ -273,3 +275,5 @@ void ww_micro_row(ww_frontend *fe, int16_t *row) {
         row[c] = level > 1 ? logarithm(level) : 0;
     }
 }
+
+#endif

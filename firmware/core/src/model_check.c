@@ -69,6 +69,7 @@ static bool tables_are_good(const checker *c) {
 
 static ww_status check_frontend(const checker *c) {
     const ww_model_header *h = c->header;
+    if (!ww_frontend_has(h->feature_kind)) return WW_ERR_FEATURES;
     if (h->frontend_id != ww_frontend_id(h->feature_kind)) return WW_ERR_FRONTEND;
     if (!ww_frontend_makes(h->feature_kind, h->hop_samples, h->coeffs)) return WW_ERR_FRONTEND;
     if (h->cmvn_mode > WW_CMVN_AFFINE) return WW_ERR_FRONTEND;

@@ -15,16 +15,30 @@
 
 #include "watchword/types.h"
 
+/* Set to 0 what a program does not need: its code and tables are left out, and images that want it
+ * are refused (WW_ERR_FEATURES). MFCC stands for log-mel as well. */
+#ifndef WW_WITH_MFCC
+#define WW_WITH_MFCC 1
+#endif
+#ifndef WW_WITH_MICRO
+#define WW_WITH_MICRO 1
+#endif
+#if !WW_WITH_MFCC && !WW_WITH_MICRO
+#error "WW_WITH_MFCC and WW_WITH_MICRO are both 0: no features are left"
+#endif
+
 WW_BEGIN_DECLS
 
 typedef struct {
     union {
         int16_t samples[WW_WINDOW_SAMPLES];
         uint32_t pairs[WW_WINDOW_SAMPLES / 2]; /* the same, where two at once are cheaper */
+#if WW_WITH_MICRO
         struct {
             int16_t samples[WW_MICRO_WINDOW_SAMPLES];
             uint32_t noise[WW_MICRO_CHANNELS]; /* estimate for each channel */
         } micro;
+#endif
     } window; /* the latest samples, oldest first */
     uint16_t hop_samples;
     uint16_t coeffs;
@@ -33,12 +47,16 @@ typedef struct {
 } ww_frontend;
 
 /* kind: WW_FEATURES_MFCC, _LOGMEL or _MICRO; hop_samples: one of WW_HOP_CHOICES; coeffs, the length
- * of a row: WW_MIN_COEFFS..WW_MAX_COEFFS, of log-mel WW_MEL_BANDS, of micro WW_MICRO_CHANNELS. */
+ * of a row: WW_MIN_COEFFS..WW_MAX_COEFFS, of log-mel WW_MEL_BANDS, of micro WW_MICRO_CHANNELS.
+ * WW_ERR_FEATURES: built without that kind. */
 ww_status ww_frontend_init(ww_frontend *fe, uint16_t kind, uint16_t hop_samples,
                            uint16_t coeffs) WW_CHECKED;
 
 /* Is that a row which the front end can make? */
 bool ww_frontend_makes(uint16_t kind, uint16_t hop_samples, uint16_t coeffs);
+
+/* Was it built with that kind? */
+bool ww_frontend_has(uint16_t kind);
 
 /* Fingerprint of what makes rows of that kind; a model is for the one it was trained with. */
 uint32_t ww_frontend_id(uint16_t kind);
