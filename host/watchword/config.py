@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from watchword import spec, words
 from watchword.config_sections import (
+    KIND_DEFAULTS,
     MODEL_KEYS,
     AugmentConfig,
     DataConfig,
@@ -50,6 +51,7 @@ __all__ = [
     "check_value",
     "config_from_dict",
     "config_to_toml",
+    "kind_changes",
     "load_config",
     "load_preset",
     "save_config",
@@ -81,6 +83,7 @@ def config_from_dict(content: dict[str, Any], where: str | Path = "configuration
     unknown = sorted(set(content) - set(sections))
     if unknown:
         raise WatchwordError(f"unknown section [{unknown[0]}]", where, f"known: {', '.join(sections)}")
+    content = _with_kind_defaults(content)
     built = {
         name: _section(section, content.get(name, {}), name, where) for name, section in sections.items()
     }
@@ -90,6 +93,28 @@ def config_from_dict(content: dict[str, Any], where: str | Path = "configuration
         config = replace(config, word=WordConfig(phrase))
     _check_together(config, where)
     return config
+
+
+def kind_changes(kind: str) -> dict[tuple[str, str], Any]:
+    """The settings that `adjusted` takes to go over to another kind of features."""
+    changes = {
+        (section, key): value
+        for section, values in KIND_DEFAULTS.get(kind, {}).items()
+        for key, value in values.items()
+    }
+    return {("features", "kind"): kind, **changes}
+
+
+def _with_kind_defaults(content: dict[str, Any]) -> dict[str, Any]:
+    """The content with what its kind of features defaults to, where it says nothing else."""
+    features = content.get("features")
+    kind = features.get("kind") if isinstance(features, dict) else None
+    filled = dict(content)
+    for section, values in (KIND_DEFAULTS.get(kind, {}) if isinstance(kind, str) else {}).items():
+        given = content.get(section, {})
+        if isinstance(given, dict):
+            filled[section] = {**values, **given}
+    return filled
 
 
 def load_preset(name: str) -> RunConfig:
@@ -198,15 +223,17 @@ def _refuse_unread(keys: list[str], arch: str, where: str | Path) -> None:
         raise WatchwordError(what, where, f"'{arch}' reads {', '.join(MODEL_KEYS[arch])}")
 
 
-def _micro_rules(features: FeaturesConfig) -> tuple[tuple[bool, str], ...]:
-    """The micro front end has one hop and one length of row, and its models one normalisation."""
-    fixed = {"hop_samples": spec.MICRO_HOP_SAMPLES, "coeffs": spec.MICRO_CHANNELS, "cmvn": "affine"}
-    micro = features.kind == "micro"
-    rules = ((not micro or getattr(features, key) == value, key, value) for key, value in fixed.items())
-    named = (
-        (holds, f"[features] {key} must be {value!r} with kind = 'micro'") for holds, key, value in rules
-    )
-    return (*named, (micro or features.cmvn != "affine", "[features] cmvn = 'affine' is for kind = 'micro'"))
+def _kind_rules(features: FeaturesConfig) -> list[tuple[bool, str]]:
+    """What the kind of features asks of the other settings of its section."""
+    rules = [
+        (
+            getattr(features, key) == value,
+            f"[features] {key} must be {value!r} with kind = '{features.kind}'; leave it out",
+        )
+        for key, value in KIND_DEFAULTS.get(features.kind, {}).get("features", {}).items()
+    ]
+    alone = features.cmvn != "affine" or features.kind == "micro"
+    return [*rules, (alone, "[features] cmvn 'affine' is for kind = 'micro' alone")]
 
 
 def _check_together(config: RunConfig, where: str | Path) -> None:
@@ -220,11 +247,7 @@ def _check_together(config: RunConfig, where: str | Path) -> None:
     _refuse_unread(changed, config.model.arch, where)
     a, t, d, m = config.augment, config.train, config.detector, config.model
     pairs = (
-        (
-            config.features.kind != "logmel" or config.features.coeffs == spec.MEL_BANDS,
-            f"[features] coeffs must be {spec.MEL_BANDS}, the number of mel bands, with kind = 'logmel'",
-        ),
-        *_micro_rules(config.features),
+        *_kind_rules(config.features),
         (a.snr_db_min <= a.snr_db_max, "[augment] snr_db_min must not exceed snr_db_max"),
         (a.level_dbfs_min <= a.level_dbfs_max, "[augment] level_dbfs_min must not exceed level_dbfs_max"),
         (t.window_start_s <= t.window_end_s, "[train] window_start_s must not exceed window_end_s"),

@@ -58,14 +58,15 @@ class DataConfig:
 @dataclass(frozen=True)
 class FeaturesConfig:
     # Kind of features in a row: "mfcc" takes MFCC, "logmel" the logarithmic mel bands before the DCT, "micro"
-    # those of TensorFlow's micro frontend as microWakeWord has them: hop 160, 40 coeffs, cmvn "affine".
+    # what microWakeWord's players compute; it goes with settings of its own, which a file may leave out:
+    # hop_samples 160, coeffs 40, cmvn "affine", and [model] stem_kernel 8 and stem_stride 4.
     kind: str = _choice("mfcc", tuple(spec.FEATURE_KINDS))
     # Samples from one row to the next at 16 kHz: 160 gives a row every 10 ms, 320 one every 20 ms.
     hop_samples: int = _choice(320, spec.HOP_CHOICES_SAMPLES)
-    # Number of MFCC in a row; more cost more instructions; kinds "logmel" and "micro" take all 40.
+    # Number of MFCC in a row; more cost more instructions; kinds "logmel" and "micro" take all 40 bands.
     coeffs: int = _number(13, spec.MIN_COEFFS, spec.MAX_COEFFS)
     # Normalisation: "none" subtracts nothing, "global" the mean of all data, "running" the mean so far;
-    # "running_mv" divides by the spread so far as well; "affine" is the fixed step of kind "micro".
+    # "running_mv" divides by the spread so far as well; "affine" is for kind "micro" alone.
     cmvn: str = _choice("running", tuple(spec.CMVN_MODES))
     # Time constant of the running mean in seconds; that of the running spread is 4 times as long.
     cmvn_tau_s: float = _number(1.5, 0.1, 60.0)
@@ -139,6 +140,21 @@ class AugmentConfig:
     band_masks: int = _number(2, 0, 20)
     # Greatest number of neighbouring mel bands under one mask.
     band_mask_width: int = _number(6, 0, spec.MEL_BANDS)
+
+
+# What other settings default to with some kinds of features. Those of kind "micro" are what microWakeWord's
+# players compute; its rows come every 10 ms, so the first layer strides twice as far.
+KIND_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
+    "logmel": {"features": {"coeffs": spec.MEL_BANDS}},
+    "micro": {
+        "features": {
+            "hop_samples": spec.MICRO_HOP_SAMPLES,
+            "coeffs": spec.MICRO_CHANNELS,
+            "cmvn": "affine",
+        },
+        "model": {"stem_kernel": 8, "stem_stride": 4},
+    },
+}
 
 
 # Which keys of [model] each architecture reads; giving it another one is an error.

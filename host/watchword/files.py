@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
@@ -62,6 +62,29 @@ def write_atomic(path: Path, content: bytes | str, durable: bool = True) -> Path
         if durable:
             _sync_folder(path.parent)
     return path
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes | str]) -> Path:
+    """Write a folder of these files in one step: a reader sees all of them, or what was there before.
+
+    It may take the place of a folder that holds such files only.
+    """
+    with writing(folder):
+        others = sorted({entry.name for entry in folder.iterdir()} - set(files)) if folder.exists() else []
+        if others:
+            what = f"holds other files ({others[0]})"
+            raise WatchwordError(what, folder, "choose another folder, or remove them")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name[:40]}.") as beside:
+            new, old = Path(beside) / "new", Path(beside) / "old"
+            new.mkdir()
+            for name, content in files.items():
+                write_atomic(new / name, content)
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+        _sync_folder(folder.parent)
+    return folder
 
 
 def write_new(names: Iterable[Path], content: bytes | str) -> Path:

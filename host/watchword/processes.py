@@ -1,13 +1,18 @@
-"""Work spread over processes that end with this one, however it ends: Ctrl-C, SIGTERM, SIGKILL, an error."""
+"""Work spread over processes that end with this one, however it ends: Ctrl-C, SIGTERM, SIGKILL, an error; and
+this one's stderr."""
 
 from __future__ import annotations
 
+import io
+import logging
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -128,3 +133,27 @@ def _signals_later() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for caught in dict.fromkeys(noted):
             signal.raise_signal(caught)
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what libraries print to stderr, in C++ too, off the terminal, unless something fails."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        stderr = sys.stderr.fileno()
+    except (AttributeError, io.UnsupportedOperation):  # stderr is not a real file
+        stderr = 2
+    with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kept = os.dup(stderr)
+        os.dup2(sink.fileno(), stderr)
+        try:
+            yield
+        except Exception:
+            os.dup2(kept, stderr)
+            sink.seek(0)
+            sys.stderr.write(sink.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(kept, stderr)
+            os.close(kept)

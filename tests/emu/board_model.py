@@ -9,7 +9,7 @@ import numpy as np
 from tflite_builder import TfliteBuilder
 from watchword import core, spec
 from watchword.export import c_writer
-from watchword.export.affine import affine_normalisation
+from watchword.export.affine import esphome_normalisation
 from watchword.export.graph import read_network
 from watchword.export.image import build_image
 from watchword.export.layers import Network
@@ -55,7 +55,7 @@ def _network(seed: int, channels: int) -> Network:
 
 def _settings(detector: core.DetectorConfig, kind: str, cmvn: str) -> ModelSettings:
     if kind == "micro":
-        return ModelSettings(WORD, spec.MICRO_HOP_SAMPLES, COEFFS, affine_normalisation(), detector, kind)
+        return ModelSettings(WORD, spec.MICRO_HOP_SAMPLES, COEFFS, esphome_normalisation(), detector, kind)
     rows = core.frontend_rows(noise(20, 0), HOP_SAMPLES, COEFFS, kind)
     one = 1 << 14
     gain = np.clip(one * ROW_SPREAD / rows.std(0), 1, 65_535).astype(np.uint16)

@@ -56,7 +56,7 @@ def test_every_effect_can_be_read_alone() -> None:
     [
         ("train", "epochs", "`20`", "1 … 10000, whole"),
         ("train", "learning_rate", "`0.0005`", "1e-07 … 1"),
-        ("features", "cmvn", '`"running"`', '`"none"`, `"global"`, `"running"`, `"running_mv"`'),
+        ("features", "cmvn", '`"running"`', '`"none"`, `"global"`, `"running"`, `"running_mv"`, `"affine"`'),
         ("model", "dilations", "`[1, 1, 2, 2, 2]`", "list of whole numbers 1 … 32"),
         ("word", "phrase", '`""`', "text"),
         ("size", "on_excess", '`"warn"`', '`"warn"`, `"error"`'),

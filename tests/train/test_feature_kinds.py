@@ -12,21 +12,16 @@ from watchword import core, spec
 from watchword.config import (
     ModelConfig,
     RunConfig,
+    kind_changes,
 )
+from watchword.errors import WatchwordError
 from watchword.train import architectures
 
 pytestmark = pytest.mark.train
 
 
-FEATURES = {
-    "logmel": {"coeffs": 40},
-    "micro": {"coeffs": 40, "hop_samples": 160, "cmvn": "affine"},
-}
-
-
 def config_of(kind: str, folder: Path) -> RunConfig:
-    changes: dict[tuple[str, str], object] = {("features", key): v for key, v in FEATURES[kind].items()}
-    changes |= {("features", "kind"): kind, ("detector", "target_fah"): 60.0}
+    changes = {**kind_changes(kind), ("detector", "target_fah"): 60.0}
     return toy_config(write_corpus(folder, words=16, others=24), changes)
 
 
@@ -48,6 +43,36 @@ def test_a_model_of_bands_learns_and_is_exported(kind: str, mode: str, tmp_path:
     assert core.ModelImage(image).kind == kind
     pcm = np.random.default_rng(0).normal(0, 2_000, 48_000).astype(np.int16)
     assert len(core.run_pipeline(image, pcm).scores) > 20
+    _esphome(kind, tmp_path)
+
+
+def _esphome(kind: str, folder: Path) -> None:
+    """The same run for microWakeWord's players, whose rules are tried on its validation audio."""
+    from click.testing import CliRunner
+    from watchword.cli.export import command
+
+    args = [
+        str(folder / "run"),
+        "--format",
+        "esphome",
+        "--target-fah",
+        "60",
+        "--out",
+        str(folder / "players"),
+    ]
+    told = CliRunner().invoke(command, args)
+    if kind != "micro":
+        assert isinstance(told.exception, WatchwordError) and not (folder / "players").exists()
+        return
+    assert told.exit_code == 0, told.output
+    card = json.loads((folder / "players" / "export-card.json").read_text())
+    counted = card["training"]["presets"]["normal"]["calibration"]
+    for player in ("ESPHome", "pymicro-wakeword"):
+        figures = card["players"][player]
+        assert figures["false_alarms"] <= counted["false_alarms"]
+        assert figures["negative_hours"] == counted["negative_hours"]
+        assert figures["words"] > 0 and figures["misses"] < figures["words"]
+        assert f"{player}: {figures['false_alarms']} false alarms" in told.output
 
 
 def test_resnet18_begins_from_the_bands_it_is_given() -> None:

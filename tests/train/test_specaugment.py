@@ -15,7 +15,7 @@ from watchword.core import Geometry
 from watchword.data.batches import Batches, TrainingSet
 from watchword.data.normalisation import fit_normalisation
 from watchword.data.specaugment import Masks, make_masks
-from watchword.export.affine import affine_normalisation
+from watchword.export.affine import esphome_normalisation
 
 CONFIG = AugmentConfig(specaugment_p=1.0, time_masks=2, time_mask_s=0.2, band_masks=1, band_mask_width=8)
 HOP = 320
@@ -130,7 +130,7 @@ def test_masks_fit_the_normalisation_of_a_run() -> None:
 
 
 def test_masked_micro_rows_are_what_silence_gives() -> None:
-    made = make_masks(replace(CONFIG, time_masks=0), affine_normalisation(), 160, "micro")
+    made = make_masks(replace(CONFIG, time_masks=0), esphome_normalisation(), 160, "micro")
     assert made is not None
     rows = np.random.default_rng(2).integers(-127, 128, (20, 60, 40)).astype(np.int8)
     out = made.apply(rows, np.random.default_rng(3))

@@ -10,7 +10,14 @@ from typing import get_type_hints
 import pytest
 import watchword
 from config_reads import settings_read
-from watchword.config import RunConfig, adjusted, config_to_toml, load_config, load_preset
+from watchword.config import (
+    RunConfig,
+    adjusted,
+    config_to_toml,
+    kind_changes,
+    load_config,
+    load_preset,
+)
 from watchword.errors import WatchwordError
 
 PACKAGE = Path(watchword.__file__).parent
@@ -21,6 +28,20 @@ def load_text(folder: Path, text: str) -> RunConfig:
     path = folder / "run.toml"
     path.write_text(text)
     return load_config(path)
+
+
+@pytest.mark.parametrize("kind", ["logmel", "micro"])
+def test_a_kind_of_features_brings_what_goes_with_it(tmp_path: Path, kind: str) -> None:
+    loaded = load_text(tmp_path, f"[features]\nkind = '{kind}'")
+    assert loaded == adjusted(RunConfig(), kind_changes(kind))
+    assert loaded.features.coeffs == 40
+    again = load_text(tmp_path, config_to_toml(loaded))
+    assert again == loaded
+    if kind == "micro":
+        assert (loaded.features.hop_samples, loaded.features.cmvn) == (160, "affine")
+        assert loaded.model.stem_kernel % loaded.model.stem_stride == 0
+        chosen = load_text(tmp_path, "[features]\nkind = 'micro'\n[model]\nstem_stride = 2")
+        assert (chosen.model.stem_stride, chosen.model.stem_kernel) == (2, 8)
 
 
 @pytest.mark.parametrize(
@@ -35,11 +56,11 @@ def load_text(folder: Path, text: str) -> RunConfig:
         ("[train]\nlearning_rate = nan", "[train] learning_rate must be"),
         ("[features]\nhop_samples = 200", "[features] hop_samples must be one of 160, 320"),
         ("[features]\ncmvn = 'moving'", "[features] cmvn must be one of none, global, running, running_mv"),
-        ("[features]\nkind = 'logmel'\ncoeffs = 20", "coeffs must be 40, the number of mel bands"),
+        ("[features]\nkind = 'logmel'\ncoeffs = 20", "coeffs must be 40 with kind = 'logmel'"),
         ("[features]\nkind = 'plp'", "[features] kind must be one of mfcc, logmel, micro"),
-        ("[features]\nkind = 'micro'\ncoeffs = 40", "hop_samples must be 160 with kind = 'micro'"),
-        ("[features]\nkind = 'micro'\nhop_samples = 160\ncoeffs = 40", "cmvn must be 'affine' with kind"),
-        ("[features]\ncmvn = 'affine'", "cmvn = 'affine' is for kind = 'micro'"),
+        ("[features]\nkind = 'micro'\nhop_samples = 320", "hop_samples must be 160 with kind = 'micro'"),
+        ("[features]\nkind = 'micro'\ncmvn = 'running'", "cmvn must be 'affine' with kind"),
+        ("[features]\ncmvn = 'affine'", "cmvn 'affine' is for kind = 'micro'"),
         ("[size]\non_excess = 'stop'", "[size] on_excess must be one of warn, error"),
         ("[model]\ndilations = 2", "[model] dilations must be a list"),
         ("[model]\ndilations = []", "[model] dilations must be a list"),

@@ -21,6 +21,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 from watchword.evaluate.results import Results
 from watchword.export.card import Card
+from watchword.export.streaming_card import StreamingCard
 from watchword.files import write_atomic
 from watchword.judge.results import CascadeResults
 from watchword.train.metrics import Metrics
@@ -51,6 +52,11 @@ class Document:
 DOCUMENTS = (
     Document("results.json", Results, "Of a session folder: what `bench` and `evaluate` measured."),
     Document("card.json", Card, "Of a model folder: what `export` knows of the model."),
+    Document(
+        "export-card.json",
+        StreamingCard,
+        "Of a folder that `export --format esphome` wrote: what it knows beside the manifest.",
+    ),
     Document("metrics.json", Metrics, "Of a run folder: what `train` ended with."),
     Document("judge.json", CascadeResults, "What `watchword judge --out FILE` writes, under any name."),
 )

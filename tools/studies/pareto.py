@@ -157,8 +157,9 @@ def measured(name: str, folder: Path, pcm: np.ndarray) -> Row:
 
 def teacher_row(name: str, model: ModelConfig, features: FeaturesConfig, network: Any) -> Row:
     """A second of scores in one segment, as TensorFlow's profiler counts it; no chip runs it."""
+    from watchword.processes import quiet_stderr
     from watchword.train.qat import fold_batch_norm
-    from watchword.train.tensorflow import load_tensorflow, quiet_stderr
+    from watchword.train.tensorflow import load_tensorflow
 
     tf = load_tensorflow()
     folded = fold_batch_norm(network, model, features.coeffs)

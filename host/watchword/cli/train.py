@@ -7,11 +7,14 @@ from pathlib import Path
 
 import click
 
+from watchword import spec
+
 EXAMPLES = """\b
 Examples:
   watchword train --manifest data/manifest.csv --word "hey lighthouse"
   watchword train --preset demo --manifest data/manifest.csv --word alexa --out runs/first
   watchword train --manifest data/manifest.csv --word alexa --teacher speech-embedding
+  watchword train --manifest data/manifest.csv --word alexa --features micro   # to export for ESPHome
   watchword train --config my_run.toml --seed 2 --out runs/my_run_seed2
   watchword train --config runs/first/config.toml --out runs/first --resume   # after Ctrl-C or a crash
 """
@@ -25,6 +28,7 @@ Examples:
 )
 @click.option("--word", help="The wake word or phrase.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/<word>].")
+@click.option("--features", type=click.Choice(list(spec.FEATURE_KINDS)), help="Kind of features [mfcc].")
 @click.option("--epochs", type=int, help="Epochs of float training.")
 @click.option("--steps", type=int, help="Steps in an epoch.")
 @click.option("--seed", type=int, help="Seed of everything random.")
@@ -40,6 +44,7 @@ def command(
     manifest: Path | None,
     word: str | None,
     out: Path | None,
+    features: str | None,
     epochs: int | None,
     steps: int | None,
     seed: int | None,
@@ -57,7 +62,7 @@ def command(
     `watchword doctor --run` too. Features are cached, so a second run on the same clips starts at once.
     """
     from watchword import words
-    from watchword.config import adjusted, load_config, load_preset
+    from watchword.config import adjusted, kind_changes, load_config, load_preset
     from watchword.train.report import summary
     from watchword.train.run import train_run
     from watchword.train.state import resume_command
@@ -68,6 +73,7 @@ def command(
     settings = adjusted(
         base,
         {
+            **(kind_changes(features) if features else {}),
             ("data", "manifest"): str(manifest.resolve()) if manifest else None,
             ("data", "cache"): str(cache) if cache else None,
             ("word", "phrase"): word,

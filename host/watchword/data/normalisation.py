@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from watchword import core, spec
-from watchword.export.affine import affine_normalisation
+from watchword.export.affine import esphome_normalisation
 
 if TYPE_CHECKING:
     from watchword.config import FeaturesConfig
@@ -28,7 +28,7 @@ def fit_normalisation(streams: Sequence[np.ndarray], features: FeaturesConfig) -
     has nothing to fit: players of microWakeWord's models apply it, whatever the model.
     """
     if features.cmvn == "affine":
-        return affine_normalisation()
+        return esphome_normalisation()
     joined = np.concatenate(streams).astype(np.float64)
     mean = joined.mean(axis=0)
     around = np.zeros_like(mean) if features.cmvn == "none" else mean

@@ -11,16 +11,21 @@ from watchword.errors import WatchwordError
 
 # Real value of a row's step for microWakeWord's models, which were trained on rows divided by 25.6.
 ROW_STEP = 0.0390625
-INPUT_SCALE = float(np.float32(26 / 255))  # of their inputs: rows of 0..26 over all of int8
-INPUT_ZERO = -128
 ESPHOME_GAIN = 256 / 666  # ESPHome's own, whatever the model says: (256 row + 333) / 666 - 128
+ESPHOME_ZERO = -128
+# With this scale of its input a model gets the same bytes from pymicro-wakeword, which asks the model, as
+# from ESPHome, which does not: no row lies half-way between two steps.
+ESPHOME_SCALE = ROW_STEP / ESPHOME_GAIN
+# (scale, zero point) that a model says of its input, by the kind of its features.
+INPUT_STEPS = {
+    kind: (ESPHOME_SCALE, ESPHOME_ZERO) if kind == "micro" else (spec.INPUT_SCALE, 0)
+    for kind in spec.FEATURE_KINDS
+}
 INT8 = np.iinfo(np.int8)
 INPUT = "quantisation of the input"
 
 
-def affine_normalisation(
-    input_scale: float = INPUT_SCALE, zero_point: int = INPUT_ZERO
-) -> core.Normalisation:
+def affine_normalisation(input_scale: float, zero_point: int) -> core.Normalisation:
     """What quantises micro rows for a model whose int8 input has this scale and zero point.
 
     It equals round(row · ROW_STEP / input_scale + zero_point) in double precision, limited to int8, for every
@@ -40,8 +45,8 @@ def affine_normalisation(
 def esphome_normalisation() -> core.Normalisation:
     """What ESPHome's micro_wake_word feeds to every model, for every int16 row of at least 0."""
     rows = _all_rows().astype(np.int64)
-    wanted = np.clip((256 * rows + 333) // 666 + INPUT_ZERO, INT8.min, INT8.max)
-    return _proven(ESPHOME_GAIN, INPUT_ZERO, wanted)
+    wanted = np.clip((256 * rows + 333) // 666 + ESPHOME_ZERO, INT8.min, INT8.max)
+    return _proven(ESPHOME_GAIN, ESPHOME_ZERO, wanted)
 
 
 def _all_rows() -> np.ndarray:
@@ -73,3 +78,11 @@ def _proven(gain: float, zero_point: int, wanted: np.ndarray) -> core.Normalisat
             "quantise the model again",
         )
     return normalisation
+
+
+def require_input(scale: float, zero_point: int, kind: str) -> None:
+    """Refuse a model whose input says other numbers than those of this kind of features."""
+    wanted, zero = INPUT_STEPS[kind]
+    if (np.float32(scale), zero_point) != (np.float32(wanted), zero):
+        what = f"its input has scale {scale:g} and zero point {zero_point}, not those of {kind} rows"
+        raise WatchwordError(what, INPUT, "train it again")

@@ -45,12 +45,14 @@ def export_model(
     card.json. `golden_rows`: real windows int8 [n, receptive_rows, coeffs] to add to the goldens.
     """
     with _needing_tflm("export"):
+        from watchword.export.affine import require_input
         from watchword.export.graph import read_network
 
         network = read_network(tflite)
     if network.coeffs != settings.coeffs:
         what = f"the model takes {network.coeffs} coefficients, its settings say {settings.coeffs}"
         raise WatchwordError(what, "model.tflite", "export with the settings it was trained with")
+    require_input(network.input_scale, network.input_zero, settings.kind)
     facts = ModelFacts(tflite, network, settings, card)
     return write_folder(facts, out_dir, size_target, golden_rows)
 
@@ -115,7 +117,7 @@ def summary(folder: Path) -> str:
         f"image {sizes.image_bytes} bytes (flash), arena {sizes.arena_bytes} bytes (RAM)",
         f"{checks.windows_equal_to_tflite_micro} windows: every score equal to TFLite Micro's",
         *(f"warning: {text}" for text in checks.size_warnings),
-        *_licences(card.attribution),
+        *licences(card.attribution),
         *_imported(card.origin),
         f"wrote {folder}",
     ]
@@ -132,7 +134,7 @@ def _imported(origin: Origin | None) -> list[str]:
     ]
 
 
-def _licences(attribution: Sequence[Source]) -> list[str]:
+def licences(attribution: Sequence[Source]) -> list[str]:
     """One line: the licences of what the model learnt from, and how many sources tell none."""
     trained = [entry for entry in attribution if entry.trained]
     told = sorted({entry.licence for entry in trained} - {_NO_LICENCE})

@@ -9,6 +9,7 @@ import numpy as np
 
 from watchword import spec
 from watchword.errors import WatchwordError
+from watchword.export.affine import INPUT_STEPS
 from watchword.export.builder import Builder, View, rows_channels
 from watchword.export.layers import Layer, Network
 from watchword.export.ops import HANDLERS, read_ops
@@ -22,7 +23,8 @@ def read_network(content: bytes, where: str = "model.tflite") -> Network:
     builder = _WindowBuilder(file.input, rows, coeffs)
     read_ops(builder, file.operators, HANDLERS)
     builder.check_output(file.output)
-    network = Network(coeffs, tuple(builder.layers))
+    steps = float(file.input.scale), file.input.zero_point
+    network = Network(coeffs, tuple(builder.layers), *steps)
     if network.first_rows != rows:
         what = f"reads {network.first_rows} of its {rows} input rows"
         raise WatchwordError(what, "model", f"export it with T = {network.first_rows}")
@@ -32,7 +34,8 @@ def read_network(content: bytes, where: str = "model.tflite") -> Network:
 def _check_ends(file: TfliteFile) -> tuple[int, int]:
     """(rows, coeffs) of the input; refuses other scales than the contract's."""
     t = file.input
-    if t.kind != "INT8" or t.scale != np.float32(spec.INPUT_SCALE) or t.zero_point != 0:
+    known = {(np.float32(scale), zero) for scale, zero in INPUT_STEPS.values()}
+    if t.kind != "INT8" or (t.scale, t.zero_point) not in known:
         found = f"{t.kind}, scale {t.scales.tolist()}, zero point {t.zero_points.tolist()}"
         raise WatchwordError(
             f"input must be int8 with scale {spec.INPUT_SCALE} and zero point 0, not {found}",

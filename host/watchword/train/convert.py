@@ -8,18 +8,29 @@ from typing import Any
 import numpy as np
 
 from watchword import spec
+from watchword.config import FeaturesConfig
 from watchword.errors import WatchwordError
-from watchword.train.tensorflow import load_tensorflow, network_input, quiet_stderr
+from watchword.export.affine import INPUT_STEPS
+from watchword.export.input_steps import with_input
+from watchword.processes import quiet_stderr
+from watchword.train.tensorflow import load_tensorflow, network_input
 
 OUTPUT_SCALE = 1.0 / (1 << spec.SCORE_FRAC_BITS)
 OUTPUT_ZERO_POINT = -128
 
 
-def to_tflite(network: Any, rows: int, coeffs: int, samples: Sequence[np.ndarray] | None = None) -> bytes:
+def to_tflite(
+    network: Any,
+    rows: int,
+    coeffs: int,
+    samples: Sequence[np.ndarray] | None = None,
+    kind: str = FeaturesConfig.kind,
+) -> bytes:
     """Convert to int8 with the input fixed at [1, rows, 1, coeffs], and check the result.
 
     `network` carries its own ranges (quantisation-aware training); without them, `samples` (int8
-    [rows, coeffs] each) are what the converter measures them on.
+    [rows, coeffs] each) are what the converter measures them on. All networks take an int8 step for the same
+    number; the model says of its input what it means for rows of this kind.
     """
     tf = load_tensorflow()
     shape = (1, rows, 1, coeffs)
@@ -37,7 +48,7 @@ def to_tflite(network: Any, rows: int, coeffs: int, samples: Sequence[np.ndarray
             converter.representative_dataset = lambda: _representative(samples, rows, coeffs)
         content = bytes(converter.convert())
     check_tflite(content, rows, coeffs)
-    return content
+    return content if kind == FeaturesConfig.kind else with_input(content, *INPUT_STEPS[kind])
 
 
 def _representative(samples: Sequence[np.ndarray], rows: int, coeffs: int) -> Iterator[list[np.ndarray]]:

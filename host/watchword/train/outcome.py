@@ -54,10 +54,11 @@ def convert(config: RunConfig, quantised: Quantised, segments: np.ndarray, rows:
     segments: int8 [n, segment rows, coeffs], whose last windows set the ranges of the latter; rows: of a
     window.
     """
-    coeffs, windows = config.features.coeffs, list(segments[:, -rows:])
+    f, windows = config.features, list(segments[:, -rows:])
+    trained = qat.deployable(quantised.network, quantised.folded)
     return {
-        "int8": to_tflite(qat.deployable(quantised.network, quantised.folded), rows, coeffs),
-        "int8 PTQ": to_tflite(quantised.folded, rows, coeffs, windows),
+        "int8": to_tflite(trained, rows, f.coeffs, kind=f.kind),
+        "int8 PTQ": to_tflite(quantised.folded, rows, f.coeffs, windows, f.kind),
     }
 
 

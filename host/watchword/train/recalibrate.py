@@ -4,7 +4,7 @@ validation audio."""
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from watchword.train.calibration import make_presets
 from watchword.train.metrics import PresetFigures
 from watchword.train.outcome import engine_scores, with_presets
 from watchword.train.run_folder import TrainedModel
-from watchword.train.validation import make_validation_set
+from watchword.train.validation import ValidationSet, make_validation_set
 from watchword.typed_json import to_json
 
 
@@ -64,9 +64,17 @@ def _config_of(settings: ModelSettings) -> RunConfig:
     )
 
 
-def recalibrated(trained: TrainedModel, config: RunConfig) -> tuple[TrainedModel, dict[str, PresetFigures]]:
-    """The model with presets chosen on the validation audio of `config`, and their figures; the run itself
-    stays as it is.
+@dataclass(frozen=True)
+class Recalibrated:
+    """A model with presets chosen anew, and what chose them."""
+
+    trained: TrainedModel
+    presets: dict[str, PresetFigures]
+    validation: ValidationSet
+
+
+def recalibrated(trained: TrainedModel, config: RunConfig) -> Recalibrated:
+    """The model with presets chosen on the validation audio of `config`; the run itself stays as it is.
 
     Smoothing, low threshold and cooldown begin from those that the run was configured with.
     """
@@ -85,7 +93,8 @@ def recalibrated(trained: TrainedModel, config: RunConfig) -> tuple[TrainedModel
         "presets": figures,
         "calibration": default and default["calibration"],
     }
-    return TrainedModel(trained.tflite, with_presets(settings, presets), training), presets
+    chosen = TrainedModel(trained.tflite, with_presets(settings, presets), training)
+    return Recalibrated(chosen, presets, validation)
 
 
 def _judged_by(trained: dict[str, Any], judged: dict[str, Any]) -> dict[str, Any]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 import os
 import sys
-import tempfile
-import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 from watchword import spec
 from watchword.errors import WatchwordError
+from watchword.processes import quiet_stderr
 
 # Model-optimization works on Keras 2 only, and TensorFlow decides which Keras it is at import.
 ENVIRONMENT = {
@@ -91,27 +88,3 @@ def precision(mixed: str) -> Iterator[None]:
         yield
     finally:
         tf.keras.mixed_precision.set_global_policy(before)
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keep TensorFlow's chatter (also what its C++ prints) off the terminal, unless something fails."""
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    try:
-        stderr = sys.stderr.fileno()
-    except (AttributeError, io.UnsupportedOperation):  # stderr is not a real file
-        stderr = 2
-    with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        kept = os.dup(stderr)
-        os.dup2(sink.fileno(), stderr)
-        try:
-            yield
-        except Exception:
-            os.dup2(kept, stderr)
-            sink.seek(0)
-            sys.stderr.write(sink.read().decode(errors="replace"))
-            raise
-        finally:
-            os.dup2(kept, stderr)
-            os.close(kept)

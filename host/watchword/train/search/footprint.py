@@ -50,7 +50,7 @@ def measure_footprint(config: RunConfig) -> Footprint:
     untrained = architectures.build_model(config.model, coeffs)
     folded = qat.fold_batch_norm(untrained, config.model, coeffs)
     noise = np.random.default_rng(0).integers(-128, 128, (_WINDOWS, rows, coeffs)).astype(np.int8)
-    network = read_network(to_tflite(folded, rows, coeffs, list(noise)))
+    network = read_network(to_tflite(folded, rows, coeffs, list(noise), config.features.kind))
     tf.keras.backend.clear_session()
     plain = _some_normalisation(config.features)
     detector = core.DetectorConfig(spec.DETECTOR_SMOOTHING, spec.DETECTOR_HIGH, spec.DETECTOR_LOW, 0)
