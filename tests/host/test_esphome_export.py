@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from watchword import core, spec
 from watchword.cli.export import command
 from watchword.errors import WatchwordError
-from watchword.evaluate.players import esphome_detects, pymicro_detects, sums
+from watchword.evaluate.players import esphome_detects, sums
 from watchword.export.affine import ESPHOME_SCALE, INPUT_STEPS, affine_normalisation, esphome_normalisation
 from watchword.export.settings import ModelSettings
 
@@ -24,6 +24,7 @@ import players
 from ds_tcn import ds_tcn
 from ds_tcn import settings as mfcc_settings
 from satellite import esphome_python
+from test_stream_writer import stepped
 from watchword.export.esphome import (
     ARENA_MARGIN,
     LEVELS,
@@ -35,6 +36,7 @@ from watchword.export.esphome import (
     summary,
 )
 from watchword.export.image import build_image
+from watchword.export.importing import detector_of, read_import
 from watchword.export.input_steps import with_input
 from watchword.export.streaming import read_streaming_network
 
@@ -222,33 +224,39 @@ def test_a_pause_of_a_second_tells_two_words_apart() -> None:
     scores = np.concatenate([quiet, word, quiet, word, np.full(200, 255, np.uint8), word])
     assert esphome_detects(scores, 200, 5, 2).tolist() == [64, 132]
     assert esphome_detects(scores[55:], 200, 5, 2).tolist() == [77]  # the first is in the second of rest
-    assert pymicro_detects(scores, 0.8, 5).tolist()[:3] == [64, 65, 66]
-    assert pymicro_detects(word, 0.5, 5).tolist() == [4, 5, 6, 7]
+
+
+# ── back again ───────────────────────────────────────────────────────────────────────────────
+def test_our_own_import_reads_it_with_the_same_scores(folder: Path) -> None:
+    """From the first call on, from audio, as TFLite Micro has them."""
+    model = read_import(folder / "hey_lighthouse.json")
+    pcm = speech_like(9)
+    rows = core.normalise(core.frontend_rows(pcm, 160, 40, "micro"), model.settings.normalisation)
+    expected = stepped((folder / "hey_lighthouse.tflite").read_bytes(), rows)
+    run = core.run_pipeline(model.image(), pcm)
+    np.testing.assert_array_equal(run.scores, expected)
+    assert len(set(expected.tolist())) > 10, "the scores hardly vary: the test would prove nothing"
+    assert (model.settings.word, model.origin.author) == ("hey lighthouse", "Ada")
 
 
 # ── the real players ─────────────────────────────────────────────────────────────────────────
-def assert_played_as_ours(folder: Path, settings: ModelSettings, recordings: list[np.ndarray]) -> int:
-    """pymicro-wakeword's calls end where ours do, and it detects by the rule that the cutoff is for."""
-    model = streamed(folder, settings)
+def test_pymicro_wakeword_calls_and_detects_when_we_think(tflite: bytes, tmp_path: Path) -> None:
+    """Its calls end where ours do, and on its own scores it detects by the rule that the cutoff is for."""
+    settings = micro_settings(core.DetectorConfig(smoothing=3, high=0.3))
+    folder = export_esphome(tflite, settings, tmp_path / "word", ABOUT, {})
     manifest = json.loads((folder / "hey_lighthouse.json").read_text())["micro"]
-    cutoff, window = manifest["probability_cutoff"], manifest["sliding_window_size"]
-    events = 0
-    for pcm, played in zip(
-        recordings, players.pymicro_plays(folder / "hey_lighthouse.json", recordings), strict=True
-    ):
-        rows = core.normalise(core.frontend_rows(pcm, 160, 40, "micro"), settings.normalisation)
-        ours = model.scores(rows)
-        assert played["ends"] == model.geometry.score_samples(len(ours)).tolist()
-        detected = np.flatnonzero(played["detected"])
-        np.testing.assert_array_equal(
-            detected, pymicro_detects(np.array(played["scores"], np.uint8), cutoff, window)
-        )
-        events += len(detected)
-    return events
-
-
-def test_pymicro_wakeword_runs_it_as_we_do(folder: Path) -> None:
-    assert assert_played_as_ours(folder, micro_settings(), [speech_like(seed) for seed in range(4)]) >= 0
+    rule = detector_of(manifest["probability_cutoff"], manifest["sliding_window_size"], 0)
+    model, events = streamed(folder, settings), 0
+    recordings = [speech_like(seed) for seed in range(4)]
+    answers = players.pymicro_plays(folder / "hey_lighthouse.json", recordings)
+    for pcm, played in zip(recordings, answers, strict=True):
+        rows = len(core.frontend_rows(pcm, 160, 40, "micro"))
+        assert played["ends"] == model.geometry.score_samples(model.geometry.scores(rows)).tolist()
+        detected, scores = np.array([False, *played["detected"]]), np.array(played["scores"], np.uint8)
+        rises = np.flatnonzero(detected[1:] & ~detected[:-1])
+        np.testing.assert_array_equal(rises, core.detect(scores, np.arange(len(scores)), rule)[1])
+        events += len(rises)
+    assert events > 3
 
 
 def test_esphome_accepts_it(folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from watchword import core, spec, words
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import in_window, match
-from watchword.evaluate.players import esphome_detects, pymicro_detects
+from watchword.evaluate.players import esphome_detects
 from watchword.export.esphome import (
     LEVELS,
     About,
@@ -21,6 +21,7 @@ from watchword.export.esphome import (
     probability_cutoff,
 )
 from watchword.export.image import build_image
+from watchword.export.importing import detector_of
 from watchword.export.settings import ModelSettings
 from watchword.export.stream_writer import streaming_tflite
 from watchword.export.streaming import read_streaming_network
@@ -81,9 +82,14 @@ def _players(
         "ESPHome": partial(
             esphome_detects, level=level, window=window, stride_rows=validation.geometry.stride_rows
         ),
-        "pymicro-wakeword": partial(pymicro_detects, cutoff=probability_cutoff(level), window=window),
+        "pymicro-wakeword": partial(_rises, detector=detector_of(probability_cutoff(level), window, 0)),
     }
     return {name: _figures(validation, scores, fires) for name, fires in rules.items()}
+
+
+def _rises(scores: np.ndarray, detector: core.DetectorConfig) -> np.ndarray:
+    """Where our detector fires that has pymicro-wakeword's rule."""
+    return core.detect(scores, np.arange(len(scores)), detector)[1]
 
 
 def _figures(validation: ValidationSet, scores: Sequence[np.ndarray], fires: Fires) -> PlayerFigures:
