@@ -54,6 +54,12 @@ test: setup ## All tests, fast ones first; the emulated boards' too when an earl
 	echo "== tests on this computer $$host, on the emulated boards $$boards"; \
 	[ "$$host $$boards" = "passed passed" ]
 
+esphome: setup ## The real ESPHome in .cache/esphome, for tests/esphome (Python 3.12 or newer: ESPHOME_PYTHON=...)
+	@$(BIN)/python -m tools.setup.esphome
+
+test-home-assistant: setup ## A real Home Assistant hears the word (Python 3.13.2 or newer: HOME_ASSISTANT_PYTHON=...; PAGE=FILE takes notes)
+	@$(BIN)/python -m tools.run.home_assistant $(if $(PAGE),--page '$(PAGE)')
+
 coverage: ## The same, and what share of each Python file it ran (not what C or other processes did)
 	@$(MAKE) --no-print-directory test COVERAGE='--cov --cov-report='
 	@$(BIN)/coverage report --sort=cover

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import queue
+import select
 import shutil
 import socket
 import subprocess
@@ -19,6 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 LIMIT_S = 120  # for anything that a program or the client is to say
+PIPE_BYTES = 4096  # one page, the least that a pipe holds
 
 
 def esphome_python() -> Path:
@@ -60,36 +63,62 @@ class Satellite:
         values = {"watchword": ROOT, "pcm": self.pipe, "port": self.port}
         done = run_esphome("compile", config, folder / "data", values)
         assert done.returncode == 0, done.stdout + done.stderr
+        self.log = folder / "program.log"
         self.program = folder / "data/build/satellite/.pioenvs/satellite/program"
 
     @contextmanager
-    def running(self) -> Iterator[Session]:
-        """The program, with the settings that it kept, and a client that is connected to it."""
-        log = self.folder / "program.log"
+    def started(self) -> Iterator[None]:
+        """The program, with the settings that it kept."""
         environment = {**os.environ, "HOME": str(self.folder)}  # where it keeps settings
+        command = ["setpriv", "--pdeathsig", "KILL", self.program]  # it ends with the tests, however they end
         with (
-            log.open("wb") as output,
-            subprocess.Popen([self.program], stdout=output, stderr=output, env=environment) as program,
+            self.log.open("wb") as output,
+            subprocess.Popen(command, stdout=output, stderr=output, env=environment) as self._process,
         ):
             try:
-                with Session(self, program, log) as session:
-                    yield session
+                yield
             finally:
-                program.terminate()
+                self._process.terminate()
+
+    @contextmanager
+    def running(self) -> Iterator[Session]:
+        """The same, and a client that is connected to it."""
+        with self.started(), Session(self) as session:
+            yield session
+
+    def end_program(self) -> None:
+        """As a shutdown does, with what is to be kept written."""
+        self._process.terminate()
+        self._process.wait(LIMIT_S)
+
+    def play(self, pcm: np.ndarray) -> None:
+        """To its microphone; returns when all is read."""
+        with self.pipe.open("wb", buffering=0) as pipe:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # writable again then means: empty
+            content = pcm.astype("<i2").tobytes()
+            for start in range(0, len(content), PIPE_BYTES):
+                pipe.write(content[start : start + PIPE_BYTES])
+            empty = select.poll()
+            empty.register(pipe, select.POLLOUT)
+            assert empty.poll(1000 * LIMIT_S), f"the program does not listen: {self.said()}"
+
+    def said(self) -> str:
+        """The end of the program's log."""
+        return self.log.read_text(errors="replace")[-2000:]
 
 
 class Session:
     """What a client says to the satellite and hears from it."""
 
-    def __init__(self, satellite: Satellite, program: subprocess.Popen[bytes], log: Path) -> None:
-        self._satellite, self._program, self._log = satellite, program, log
+    def __init__(self, satellite: Satellite) -> None:
+        self.satellite = satellite
         self._heard: queue.Queue[dict] = queue.Queue()
         self.entities: list[str] = []
         self.states: dict[str, object] = {}
 
     def __enter__(self) -> Session:
         self._client = subprocess.Popen(
-            [esphome_python(), HERE / "client.py", str(self._satellite.port)],
+            [esphome_python(), HERE / "client.py", str(self.satellite.port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -115,7 +144,9 @@ class Session:
             said = self._heard.get(timeout=LIMIT_S)
             if "state" in said:
                 self.states[said["state"]] = said["value"]
-            assert "end" not in said, f"the client ended: {self._log.read_text(errors='replace')[-2000:]}"
+            assert "end" not in said, (
+                f"the client ended: {self.satellite.log.read_text(errors='replace')[-2000:]}"
+            )
             if any(kind in said for kind in kinds):
                 return said
 
@@ -133,16 +164,6 @@ class Session:
     def _tell(self, **wish: object) -> None:
         self._client.stdin.write(json.dumps(wish) + "\n")
         self._client.stdin.flush()
-
-    def end_program(self) -> None:
-        """As a shutdown does, with what is to be kept written."""
-        self._program.terminate()
-        self._program.wait(LIMIT_S)
-
-    def play(self, pcm: np.ndarray) -> None:
-        """To its microphone; returns when all but the pipe's length is read."""
-        with self._satellite.pipe.open("wb") as pipe:
-            pipe.write(pcm.astype("<i2").tobytes())
 
     def wake(self) -> tuple[str, float, float]:
         """The next wake word: the word, its score, and when, as an event of Home Assistant tells it."""

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import watchword
 from satellite import ROOT, Satellite, Session
-from watchword import audio, core
+from spoken import WORDS, by_the_host, spoken
+from watchword import core
 
 pytestmark = pytest.mark.slow
-
-VOICES = {"alexa": "kal", "computer": "rms"}  # flite's
-WORDS = tuple(VOICES)
-RATE = 16_000
 
 
 @pytest.fixture(scope="module")
@@ -34,40 +30,27 @@ def session(satellite: Satellite) -> Iterator[Session]:
 
 
 @pytest.fixture(scope="module")
-def spoken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    """Each word by a synthetic voice in a quiet room, with a second of that before and after."""
-    folder, rng = tmp_path_factory.mktemp("spoken"), np.random.default_rng(0)
-    clips = {}
-    for word, voice in VOICES.items():
-        path = folder / f"{word}.wav"
-        subprocess.run(["flite", "-voice", voice, "-t", word, "-o", path], check=True)
-        clip = np.pad(audio.load(path) // 2, RATE)
-        clips[word] = (clip + rng.normal(0, 16, len(clip))).astype(np.int16)
-    return clips
-
-
-def by_the_host(sound: np.ndarray) -> list[watchword.Detection]:
-    """What the host library hears in it, from the first sample on."""
-    models = [watchword.load(ROOT / "models" / word) for word in WORDS]
-    return watchword.Words(*models).stream().feed(sound)
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    folder = tmp_path_factory.mktemp("spoken")
+    return {word: spoken(word, folder) for word in WORDS}
 
 
 def test_words_scores_and_times_reach_the_client_as_the_host_hears_them(
-    session: Session, spoken: dict[str, np.ndarray]
+    session: Session, clips: dict[str, np.ndarray]
 ) -> None:
-    sound = np.concatenate([spoken["computer"], spoken["alexa"], spoken["alexa"], spoken["computer"]])
+    sound = np.concatenate([clips["computer"], clips["alexa"], clips["alexa"], clips["computer"]])
     expected = by_the_host(sound)
     assert [heard.word for heard in expected] == ["computer", "alexa", "alexa", "computer"]
 
-    session.play(sound)
+    session.satellite.play(sound)
     for heard in expected:
         word, score, time_s = session.wake()
         assert (word, score) == (heard.word, pytest.approx(heard.score, abs=1e-4))
         assert time_s == pytest.approx(heard.time_s, abs=0.006)  # told with two decimals
 
 
-def test_the_event_entity_takes_the_word(session: Session, spoken: dict[str, np.ndarray]) -> None:
-    session.play(np.concatenate([spoken["alexa"], spoken["computer"]]))
+def test_the_event_entity_takes_the_word(session: Session, clips: dict[str, np.ndarray]) -> None:
+    session.satellite.play(np.concatenate([clips["alexa"], clips["computer"]]))
     assert [session.fired(), session.fired()] == ["alexa", "computer"]
 
 
@@ -87,14 +70,14 @@ def test_sensitivity_and_presets_are_the_models_and_move_each_other(session: Ses
     session.state("Alexa preset", "strict")
 
 
-def unclear(spoken: dict[str, np.ndarray]) -> np.ndarray:
+def unclear(clips: dict[str, np.ndarray]) -> np.ndarray:
     """alexa in noise, then computer: heard three times in a row, alexa's best score is never above 0.97, and
     above `eager`'s threshold the second time."""
-    image, clip = watchword.load(ROOT / "models/alexa").image, spoken["alexa"]
+    image, clip = watchword.load(ROOT / "models/alexa").image, clips["alexa"]
     noise = np.random.default_rng(1).normal(0, 1, len(clip))
     for level in range(20, 4000, 20):
         noisy = np.clip(clip + level * noise, -32768, 32767).astype(np.int16)
-        sound = np.concatenate([noisy, spoken["computer"]])
+        sound = np.concatenate([noisy, clips["computer"]])
         run = core.run_pipeline(image, np.tile(sound, 3))
         nth = run.score_samples // len(sound)
         best = [core.unit(run.smoothed_q15[nth == i]).max() for i in range(3)]
@@ -103,43 +86,41 @@ def unclear(spoken: dict[str, np.ndarray]) -> np.ndarray:
     raise AssertionError("no such level of noise")
 
 
-def test_presets_and_sensitivity_decide_what_is_heard(
-    session: Session, spoken: dict[str, np.ndarray]
-) -> None:
-    sound = unclear(spoken)
+def test_presets_and_sensitivity_decide_what_is_heard(session: Session, clips: dict[str, np.ndarray]) -> None:
+    sound = unclear(clips)
     session.state("Alexa preset", "normal")  # from 0.977 on
-    session.play(sound)
+    session.satellite.play(sound)
     assert session.wake()[0] == "computer"
     session.set("Alexa preset", "eager")  # from 0.921 on
     session.state("Alexa preset", "eager")
-    session.play(sound)
+    session.satellite.play(sound)
     assert [session.wake()[0], session.wake()[0]] == ["alexa", "computer"]
     session.set("Alexa sensitivity", 2.5)  # 0.975
     session.state("Alexa preset", "custom")
-    session.play(sound)
+    session.satellite.play(sound)
     assert session.wake()[0] == "computer"
 
 
-def test_a_word_that_is_switched_off_does_not_wake(session: Session, spoken: dict[str, np.ndarray]) -> None:
-    both = np.concatenate([spoken["computer"], spoken["alexa"]])
+def test_a_word_that_is_switched_off_does_not_wake(session: Session, clips: dict[str, np.ndarray]) -> None:
+    both = np.concatenate([clips["computer"], clips["alexa"]])
     session.set("Computer", False)
     session.state("Computer", False)
-    session.play(both)
+    session.satellite.play(both)
     assert session.wake()[0] == "alexa"
     session.set("Computer", True)
     session.state("Computer", True)
-    session.play(both)
+    session.satellite.play(both)
     assert [session.wake()[0], session.wake()[0]] == ["computer", "alexa"]
 
 
-def test_a_start_begins_anew(session: Session, spoken: dict[str, np.ndarray]) -> None:
-    session.play(np.concatenate([spoken["alexa"], spoken["alexa"]]))
+def test_a_start_begins_anew(session: Session, clips: dict[str, np.ndarray]) -> None:
+    session.satellite.play(np.concatenate([clips["alexa"], clips["alexa"]]))
     _, second = session.wake(), session.wake()
     session.press("Rest")
     session.state("Listening", False)
     session.press("Listen")
     session.state("Listening", True)
-    session.play(spoken["alexa"])
+    session.satellite.play(clips["alexa"])
     word, _, time_s = session.wake()
     assert word == "alexa" and time_s < second[2]
 
@@ -149,7 +130,7 @@ def test_settings_outlive_a_restart(session: Session, satellite: Satellite) -> N
     session.state("Alexa preset", "custom")
     session.set("Computer", False)
     session.state("Computer", False)
-    session.end_program()
+    satellite.end_program()
     with satellite.running() as later:
         later.state("Computer", False)
         later.state("Alexa preset", "custom")
