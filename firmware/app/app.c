@@ -1,5 +1,6 @@
 #include "app.h"
 
+#include "answers.h"
 #include "board.h"
 #include "console.h"
 #include "listener.h"
@@ -35,16 +36,6 @@ static session host;
 static enum { APP_TEXT, APP_SESSION, APP_LEAVING } mode; /* see app.h */
 static uint32_t leaving_since_ms;
 
-/* What was saved for another model does not fit this one; the microphone is the same for all. */
-static void apply_saved(ww_status model_status) {
-    settings saved;
-    if (!settings_load(&saved)) return;
-    board_microphone_gain(saved.microphone_gain_q8);
-    if (model_status != WW_OK || saved.model_crc32 != pipeline.words[0].model.header->crc32) return;
-    if (ww_pipeline_configure(&pipeline, 0, &saved.detector) == WW_OK) return;
-    /* Nothing changed: the model's own settings stay. */
-}
-
 static void remember_microphone_counters(void) {
     reported.clipped = board_microphone_clipped();
     reported.overruns = board_microphone_overruns();
@@ -52,12 +43,12 @@ static void remember_microphone_counters(void) {
 }
 
 void app_init(void) {
-    ww_status model_status = models_start(&pipeline);
-    apply_saved(model_status);
+    models_start(&pipeline);
+    settings_apply(&pipeline);
     if (ww_link_init(&link, WW_LINK_DEVICE, slots, WATCHWORD_LINK_SLOTS) != WW_OK) board_restart();
-    session_init(&host, &pipeline, &link, model_status);
+    session_init(&host, &pipeline, &link);
     remember_microphone_counters();
-    console_boot(&pipeline, model_status);
+    console_boot(&pipeline);
 }
 
 static void enter_session(void) {
@@ -71,8 +62,8 @@ static void enter_text(void) {
     mode = APP_TEXT;
     listener_reset();
     remember_microphone_counters(); /* what was lost during the session is not reported */
-    if (host.model_status == WW_OK) ww_pipeline_reset(&pipeline);
-    console_boot(&pipeline, host.model_status);
+    ww_pipeline_reset(&pipeline);
+    console_boot(&pipeline);
 }
 
 /* The link looks at every byte in text mode too: it answers frames only, and what a person types
@@ -134,11 +125,10 @@ static void report_microphone(void) {
 /* Text mode: the microphone is the audio source, detections are lines. */
 static bool listen(void) {
     ww_step step;
-    if (host.model_status != WW_OK) return false;
-    if (!listener_push(&pipeline, &step)) return false;
-    if (step.words[0].detection) console_detection(&pipeline, &step);
-    if (step.words[0].score) board_led(!pipeline.words[0].detector.armed);
-    if (step.words[0].score) report_microphone();
+    if (pipeline.word_count == 0 || !listener_push(&pipeline, &step)) return false;
+    console_detections(&pipeline, &step);
+    show_detectors(&pipeline, &step);
+    report_microphone();
     return true;
 }
 

@@ -18,13 +18,14 @@ ww_status capture_start(session *s, uint8_t send) {
     ww_pipeline_reset(s->pipeline);
     listener_reset();
     s->capture = (session_capture){.send = send};
-    s->score_count = 0;
+    session_forget(s);
     answer(s, WW_MSG_LISTENING, out, ww_msg_listening_encode(&listening, out));
     return WW_OK;
 }
 
 void capture_stop(session *s) {
     s->capture.ending = true;
+    answer_ending(s);
 }
 
 static uint64_t unsent(const session_capture *c) {
@@ -38,12 +39,17 @@ static void send_snippet(session_capture *c, uint64_t end) {
     c->until = end;
 }
 
+static bool any_detection(const session *s, const ww_step *step) {
+    for (uint32_t word = 0; word < s->pipeline->word_count; word++)
+        if (step->words[word].detection) return true;
+    return false;
+}
+
 static bool listen(session *s) {
     session_capture *c = &s->capture;
     ww_step step;
     uint64_t taken = s->pipeline->samples;
     uint32_t started = board_counter();
-    if (ww_link_send_room(s->link) < ANSWERS_PER_STEP) return false;
     if (unsent(c) > 0 && listener_heard() - c->sent + LISTENER_PART_SAMPLES > listener_memory()) {
         return false;
     }
@@ -51,7 +57,7 @@ static bool listen(session *s) {
     s->samples_measured += s->pipeline->samples - taken;
     answer_step(s, &step, started);
     if (c->send == WW_LISTEN_EVERYTHING) c->until = s->pipeline->samples;
-    if (c->send == WW_LISTEN_DETECTIONS && step.words[0].detection)
+    if (c->send == WW_LISTEN_DETECTIONS && any_detection(s, &step))
         send_snippet(c, step.sample_index);
     return true;
 }
@@ -77,13 +83,8 @@ static bool finish(session *s) {
     uint8_t out[WW_MSG_LISTENED_FIXED_BYTES];
     const ww_pipeline *p = s->pipeline;
     if (ww_link_send_room(s->link) < ANSWERS_PER_STEP) return false;
-    answer_scores(s);
-    ww_msg_listened listened = {.samples = p->samples,
-                                .rows = p->words[0].rows,
-                                .scores = p->words[0].scores,
-                                .detections = p->words[0].detections,
-                                .overruns = listener_lost(),
-                                .clipped = listener_clipped()};
+    ww_msg_listened listened = {
+        .samples = p->samples, .overruns = listener_lost(), .clipped = listener_clipped()};
     answer(s, WW_MSG_LISTENED, out, ww_msg_listened_encode(&listened, out));
     s->capture = (session_capture){.send = WW_LISTEN_STOP};
     return true;
@@ -91,8 +92,8 @@ static bool finish(session *s) {
 
 bool capture_step(session *s) {
     const session_capture *c = &s->capture;
+    if (c->send == WW_LISTEN_STOP || !answer_due(s)) return false;
     if (c->ending && unsent(c) == 0) return finish(s);
-    if (c->send == WW_LISTEN_STOP) return false;
     bool listened = !c->ending && listen(s);
     return send_heard(s) || listened;
 }

@@ -4,11 +4,11 @@
 
 #include "watchword/pipeline.h"
 
-/* Who this is and how to go on. `model_status`: what ww_pipeline_init said. */
-void console_boot(const ww_pipeline *pipeline, ww_status model_status);
+/* Who this is, which words it listens for, what does not run, and how to go on. */
+void console_boot(const ww_pipeline *pipeline);
 
-/* One line: seconds since listening began, word, smoothed score. */
-void console_detection(const ww_pipeline *pipeline, const ww_step *step);
+/* A line for each word detected: seconds since listening began, word, smoothed score. */
+void console_detections(const ww_pipeline *pipeline, const ww_step *step);
 
 /* One line: samples clipped and lost since the last one. */
 void console_microphone(uint32_t clipped, uint32_t lost);

@@ -32,23 +32,36 @@ typedef struct {
     uint64_t sent, until; /* sample indices */
 } session_capture;
 
+/* What a word gave and the host was not told yet. */
+typedef struct {
+    uint8_t scores[SESSION_SCORES_PER_MESSAGE];
+    uint8_t score_count;
+    bool detected;         /* with what follows */
+    bool ending;           /* its totals are to be told */
+    uint16_t smoothed_q15; /* of the detection, like the rest */
+    uint32_t cost;
+    uint64_t sample_index;
+} session_word;
+
 typedef struct {
     ww_pipeline *pipeline;
     ww_link *link;
-    ww_status model_status; /* not WW_OK: there is no model to stream to */
-    session_wish wish;      /* what the host asked of the application */
+    session_wish wish; /* what the host asked of the application */
     session_frame inbox[SESSION_INBOX_FRAMES];
     uint8_t oldest, waiting;
     uint16_t samples_taken; /* of the audio frame being served */
     bool streaming;
+    bool ending; /* the stream: only what is due is still to be told */
     uint32_t stream;
     session_capture capture;
     uint64_t samples_measured; /* since the statistics were reset */
-    uint8_t scores[SESSION_SCORES_PER_MESSAGE];
-    uint8_t score_count; /* not yet sent */
+    session_word words[WW_MAX_WORDS];
 } session;
 
-void session_init(session *s, ww_pipeline *pipeline, ww_link *link, ww_status model_status);
+void session_init(session *s, ww_pipeline *pipeline, ww_link *link);
+
+/* What the words gave so far is not told any more: a new stream begins. */
+void session_forget(session *s);
 
 /* The host said hello: forget what the former session was doing, keep detector settings. */
 void session_reset(session *s);

@@ -2,16 +2,13 @@
 #ifndef WATCHWORD_SETTINGS_H
 #define WATCHWORD_SETTINGS_H
 
-#include "watchword/detector.h"
+#include "watchword/pipeline.h"
 
-typedef struct {
-    uint32_t model_crc32; /* header CRC of the model that the detector settings were made for */
-    ww_detector_config detector;
-    uint16_t microphone_gain_q8;
-} settings;
+/* The detector settings of all words, each for the model that runs, and the microphone's gain. */
+bool settings_save(const ww_pipeline *p);
 
-/* False: nothing was saved, or not by this version of the firmware. */
-bool settings_load(settings *s);
-bool settings_save(const settings *s);
+/* Give back what was saved for the models that run now, and the gain. Nothing saved, or not by this
+ * version of the firmware: everything stays as it is. */
+void settings_apply(ww_pipeline *p);
 
 #endif

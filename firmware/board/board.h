@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "watchword/types.h"
+#include "watchword/pipeline.h"
 
 WW_BEGIN_DECLS
 
@@ -53,16 +53,16 @@ void board_idle(void);
 
 board_memory board_memory_used(void);
 
-/* Flash for models that come over the link: BOARD_FLASH_SLOTS slots of this size, a multiple of
- * the sector; 0 on boards without. An erase sets a sector's bytes to 0xff, a write clears bits;
- * both may leave anything in the bytes concerned when the power fails half-way. Slots are readable
- * as memory, 16-byte aligned. False = it failed. */
-#define BOARD_FLASH_SLOTS 2u
+/* Flash for models that come over the link: one bank for each word and one to write the next model
+ * to, all of this size, a multiple of the sector; 0 on boards without. An erase sets a sector's
+ * bytes to 0xff, a write clears bits; both may leave anything in the bytes concerned when the power
+ * fails half-way. Banks are readable as memory, 16-byte aligned. False = it failed. */
+#define BOARD_FLASH_BANKS (WW_MAX_WORDS + 1u)
 #define BOARD_FLASH_SECTOR_BYTES 4096u
-uint32_t board_flash_slot_bytes(void);
-const uint8_t *board_flash_slot(uint32_t slot);
-bool board_flash_erase(uint32_t slot, uint32_t offset); /* the sector that begins there */
-bool board_flash_write(uint32_t slot, uint32_t offset, const void *bytes, size_t count);
+uint32_t board_flash_bank_bytes(void);
+const uint8_t *board_flash_bank(uint32_t bank);
+bool board_flash_erase(uint32_t bank, uint32_t offset); /* the sector that begins there */
+bool board_flash_write(uint32_t bank, uint32_t offset, const void *bytes, size_t count);
 
 /* One small block that survives loss of power. Load: false = none of exactly this size. */
 bool board_settings_load(void *bytes, size_t count);

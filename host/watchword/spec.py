@@ -85,8 +85,9 @@ def q15(level: float) -> int:
 # ── Link framing ─────────────────────────────────────────────────────────────────────────────
 LINK_BAUD = 921_600
 LINK_MAX_PAYLOAD_BYTES = 656
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2  # 2: several words, each with a number
 WORD_BYTES = 32  # UTF-8, zero padded
+MAX_WORDS = 4  # at once; a build may define WW_MAX_WORDS otherwise
 
 STATUS = {  # ww_status: returned by every C function that can fail
     "OK": 0,
@@ -199,32 +200,43 @@ MESSAGES = (
     Message("hello", 0x01, (("protocol", "u16"), ("session", "u32")), None, False, "host: start a session"),
     Message("welcome", 0x02, (("protocol", "u16"), ("session", "u32")), None, False, "device: session open"),
     # Host to device.
-    Message("info_get", 0x10, doc="answered by info"),
+    Message("info_get", 0x10, (("word_number", "u8"),), doc="answered by info; there always is a word 0"),
     Message("stream_start", 0x11, (("stream", "u32"),), doc="reset the pipeline; sample index 0"),
     Message("audio", 0x12, (), "pcm", doc="int16 little-endian samples"),
     Message("stream_end", 0x13, (("stream", "u32"),), doc="answered by stream_done after the last score"),
-    Message("config_get", 0x14, doc="answered by config"),
+    Message("config_get", 0x14, (("word_number", "u8"),), doc="answered by config"),
     Message(
         "config_set",
         0x15,
-        (("smoothing", "u16"), ("high_q15", "u16"), ("low_q15", "u16"), ("cooldown_ms", "u16")),
+        (
+            ("word_number", "u8"),
+            ("smoothing", "u16"),
+            ("high_q15", "u16"),
+            ("low_q15", "u16"),
+            ("cooldown_ms", "u16"),
+        ),
         doc="answered by config (as now in force) or error",
     ),
-    Message("stats_get", 0x16, (("reset", "u8"),), doc="answered by stats; reset=1 clears them after"),
+    Message(
+        "stats_get",
+        0x16,
+        (("word_number", "u8"), ("reset", "u8")),
+        doc="answered by stats; reset=1 clears those of all words after",
+    ),
     Message("text_mode", 0x17, doc="leave the framed protocol, go back to plain text"),
     Message("restart", 0x18, doc="restart the board (an emulated board exits)"),
     Message(
         "model_begin",
         0x19,
-        (("image_bytes", "u32"), ("image_crc32", "u32")),
-        doc="store another model image, CRC-32 over all its bytes; answered by model_state",
+        (("slot", "u8"), ("image_bytes", "u32"), ("image_crc32", "u32")),
+        doc="store a model image for that slot, CRC-32 over all its bytes; answered by model_state",
     ),
     Message(
         "model_chunk", 0x1A, (("offset", "u32"),), "bytes", doc="the next bytes; answered only by an error"
     ),
     Message("model_commit", 0x1B, doc="check, keep and run the stored model; answered by model_state"),
     Message("model_abort", 0x1C, doc="forget a half-stored model; answered by model_state"),
-    Message("settings_save", 0x1D, doc="keep detector and microphone gain over restarts; answered by config"),
+    Message("settings_save", 0x1D, doc="keep detectors and gain over restarts; answered by settings_saved"),
     Message(
         "microphone_set", 0x1E, (("gain_q8", "u16"),), doc="0 leaves it as it is; answered by microphone"
     ),
@@ -238,8 +250,15 @@ MESSAGES = (
     Message(
         "preset_set",
         0x30,
-        (("preset", "u8"),),
+        (("word_number", "u8"), ("preset", "u8")),
         doc="detector settings that the model brings, by their number in PRESETS; answered by config",
+    ),
+    Message(
+        "model_remove",
+        0x31,
+        (("slot", "u8"),),
+        doc="forget the slot's stored model: slot 0 runs the linked one again, another is empty; answered by "
+        "model_state",
     ),
     # Device to host.
     Message(
@@ -250,54 +269,61 @@ MESSAGES = (
             ("frontend_id", "u32"),
             ("model_crc32", "u32"),
             ("model_bytes", "u32"),
-            ("arena_bytes", "u32"),
+            ("arena_bytes", "u32"),  # of this word's model
+            ("arena_free", "u32"),  # bytes that no model uses
             ("clock_hz", "u32"),  # of the counter behind cycle counts; 0 = instructions
             ("hop_samples", "u16"),
             ("coeffs", "u16"),
             ("receptive_rows", "u16"),
             ("stride_rows", "u16"),
+            ("word_number", "u8"),
+            ("words", "u8"),  # how many run
+            ("slot", "u8"),  # of the word's model
+            ("slots", "u8"),  # how many there are
             ("firmware", "c32"),
             ("board", "c32"),
             ("word", f"c{WORD_BYTES}"),
         ),
-        doc="firmware, board, and the model that runs",
+        doc="firmware, board, and the model of one word; words are numbered in the order of their slots",
     ),
     Message("stream_started", 0x21, (("stream", "u32"),), doc="the pipeline is reset: audio is welcome"),
     Message(
         "scores",
         0x22,
-        (("first_index", "u32"),),
+        (("word_number", "u8"), ("first_index", "u32")),
         "scores",
-        doc="consecutive raw scores of this stream, one byte each; first_index counts from 0",
+        doc="consecutive raw scores of a word in this stream, one byte each; first_index counts from 0",
     ),
     Message(
         "detection",
         0x23,
-        (("sample_index", "u64"), ("smoothed_q15", "u16"), ("cost", "u32")),
+        (("word_number", "u8"), ("sample_index", "u64"), ("smoothed_q15", "u16"), ("cost", "u32")),
         doc="sample_index: end of the hop that fired; cost: counter units from that hop's arrival to here",
     ),
     Message(
         "stream_done",
         0x24,
-        (("stream", "u32"), ("samples", "u64"), ("rows", "u32"), ("scores", "u32"), ("detections", "u32")),
-        doc="what came in and went out between stream_start and stream_end",
+        (("stream", "u32"), ("samples", "u64")),
+        doc="what came in between stream_start and stream_end; a word_done of each word came before",
     ),
     Message(
         "config",
         0x25,
         (
+            ("word_number", "u8"),
             ("smoothing", "u16"),
             ("high_q15", "u16"),
             ("low_q15", "u16"),
             ("cooldown_ms", "u16"),
             ("preset", "u8"),  # which one these are, or NO_PRESET
         ),
-        doc="the detector's settings as now in force",
+        doc="the settings of a word's detector as now in force",
     ),
     Message(
         "stats",
         0x26,
         (
+            ("word_number", "u8"),
             ("samples", "u64"),
             ("hops", "u32"),
             *_stage_fields(),
@@ -308,14 +334,16 @@ MESSAGES = (
             ("retransmissions", "u32"),
             ("overruns", "u32"),  # microphone samples lost
         ),
-        doc="counter units of each stage over its calls; all since boot or the last reset",
+        doc="counter units of each stage over its calls for one word; they add up over the words: a shared "
+        "front end is charged to the first that uses it; all since boot or the last reset",
     ),
     Message("error", 0x27, (("code", "u16"),), "text", doc="code: a ww_status; text: UTF-8"),
     Message(
         "model_state",
         0x28,
-        (("stored_bytes", "u32"), ("slot_bytes", "u32"), ("model_crc32", "u32")),
-        doc="of the image being stored, the longest that fits, and the header CRC of the model that runs",
+        (("slot", "u8"), ("stored_bytes", "u32"), ("slot_bytes", "u32"), ("model_crc32", "u32")),
+        doc="of the image being stored, the longest that fits, and the header CRC of the model that runs in "
+        "the slot; 0: none",
     ),
     Message(
         "microphone",
@@ -339,16 +367,17 @@ MESSAGES = (
     Message(
         "listened",
         0x2C,
-        (
-            ("samples", "u64"),
-            ("rows", "u32"),
-            ("scores", "u32"),
-            ("detections", "u32"),
-            ("overruns", "u32"),
-            ("clipped", "u32"),
-        ),
-        doc="the end: what the pipeline took and gave; overruns: samples lost before it, in cuts",
+        (("samples", "u64"), ("overruns", "u32"), ("clipped", "u32")),
+        doc="the end: what the pipeline took, a word_done of each word came before; overruns: samples lost "
+        "before it, in cuts",
     ),
+    Message(
+        "word_done",
+        0x2D,
+        (("word_number", "u8"), ("rows", "u32"), ("scores", "u32"), ("detections", "u32")),
+        doc="the end of a stream or listening: what this word gave in it, all of it sent before",
+    ),
+    Message("settings_saved", 0x2E, (("words", "u8"),), doc="the settings of how many words were kept"),
 )
 MESSAGE = {m.name: m for m in MESSAGES}
 

@@ -19,11 +19,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLOT_BYTES (16u * BOARD_FLASH_SECTOR_BYTES)
-#define SETTINGS_BYTES 64u
+#define BANK_BYTES (16u * BOARD_FLASH_SECTOR_BYTES)
+#define SETTINGS_BYTES 128u
 
 typedef struct {
-    uint8_t slots[BOARD_FLASH_SLOTS][SLOT_BYTES];
+    uint8_t banks[BOARD_FLASH_BANKS][BANK_BYTES];
     uint8_t settings[SETTINGS_BYTES];
 } stored;
 
@@ -129,26 +129,26 @@ board_memory board_memory_used(void) {
     return (board_memory){1234, 5678};
 }
 
-uint32_t board_flash_slot_bytes(void) {
-    return flash ? SLOT_BYTES : 0;
+uint32_t board_flash_bank_bytes(void) {
+    return flash ? BANK_BYTES : 0;
 }
 
-const uint8_t *board_flash_slot(uint32_t slot) {
-    return flash->slots[slot];
+const uint8_t *board_flash_bank(uint32_t bank) {
+    return flash->banks[bank];
 }
 
-bool board_flash_erase(uint32_t slot, uint32_t offset) {
+bool board_flash_erase(uint32_t bank, uint32_t offset) {
     for (uint32_t i = 0; i < BOARD_FLASH_SECTOR_BYTES; i++) {
         use_power();
-        flash->slots[slot][offset + i] = 0xff;
+        flash->banks[bank][offset + i] = 0xff;
     }
     return true;
 }
 
-bool board_flash_write(uint32_t slot, uint32_t offset, const void *bytes, size_t count) {
+bool board_flash_write(uint32_t bank, uint32_t offset, const void *bytes, size_t count) {
     for (size_t i = 0; i < count; i++) {
         use_power();
-        flash->slots[slot][offset + i] &= ((const uint8_t *)bytes)[i];
+        flash->banks[bank][offset + i] &= ((const uint8_t *)bytes)[i];
     }
     return true;
 }

@@ -168,7 +168,7 @@ def test_detector_settings_change_live_and_bad_ones_are_refused(
         assert board.config_set(wanted) == wanted
         result = board.stream(pcm)
         assert events(result.detections) == events(core.run_pipeline(image, pcm, wanted).detections)
-        bad = {"smoothing": 0, "high_q15": 1, "low_q15": 2, "cooldown_ms": 0}
+        bad = {"word_number": 0, "smoothing": 0, "high_q15": 1, "low_q15": 2, "cooldown_ms": 0}
         answer = request(board, "config_set", "error", **bad)
         assert answer.number("code") == spec.STATUS["ERR_ARGUMENT"]
         assert board.config_get() == wanted
@@ -184,7 +184,7 @@ def test_presets_of_the_model_are_chosen_by_name(port: str, open_board, model_di
             assert board.preset_set(name) == settings == board.config_get() and board.preset() == name
         fired = events(board.stream(pcm).detections)
         assert fired == events(core.run_pipeline(image, pcm, presets["eager"]).detections)
-        answer = request(board, "preset_set", "error", preset=len(presets))
+        answer = request(board, "preset_set", "error", word_number=0, preset=len(presets))
         assert answer.number("code") == spec.STATUS["ERR_PRESET"] and board.preset() == "eager"
         board.config_set(dataclasses.replace(presets["eager"], cooldown_ms=1))
         assert board.preset() is None
@@ -272,7 +272,7 @@ def request(
     """Send one message, wait for its answer; scores that come before are collected."""
     send_raw(board, spec.MESSAGE[name].type_id, messages.encode(name, fields))
     while (message := next_message(board)).name != answer:
-        assert message.name in ("scores", "detection"), message
+        assert message.name in ("scores", "detection", "word_done"), message
         if message.name == "scores" and scores is not None:
             scores += message.tail
     return message

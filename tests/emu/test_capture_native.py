@@ -26,6 +26,7 @@ from watchword.device.capture import (
     save_everything,
 )
 from watchword.device.client import Board
+from watchword.device.stream import WordResult
 from watchword.errors import WatchwordError
 
 SECONDS = 20.0
@@ -50,8 +51,8 @@ def board_hearing(program: Path, pcm: np.ndarray, folder: Path) -> Iterator[Boar
 
 def assert_as_the_host_hears(heard: Capture, pcm: np.ndarray, model_dir: Path) -> None:
     expected = core.run_pipeline((model_dir / "model.bin").read_bytes(), pcm[: heard.samples])
-    np.testing.assert_array_equal(heard.scores, expected.scores)
-    assert events(heard.detections) == events(expected.detections)
+    np.testing.assert_array_equal(heard.words[0].scores, expected.scores)
+    assert events(heard.words[0].detections) == events(expected.detections)
     assert (heard.lost, heard.clipped) == (0, 0)
 
 
@@ -76,7 +77,7 @@ def test_every_detection_comes_with_the_audio_before_it(
         heard = capture(board, 4.0, on_snippet=snippets.append)
     assert heard.samples == len(sound) and heard.pcm.size == 0
     assert_as_the_host_hears(heard, sound, model_dir)
-    assert [s.detection for s in snippets] == list(heard.detections) and len(snippets) >= 5
+    assert [s.detection for s in snippets] == list(heard.words[0].detections) and len(snippets) >= 5
     for snippet in snippets:
         end = snippet.detection.sample_index
         np.testing.assert_array_equal(snippet.pcm, sound[max(0, end - HEARD_SAMPLES) : end])
@@ -271,10 +272,11 @@ def test_another_model_than_the_boards_is_refused(
 def test_a_difference_from_the_host_is_found(sound: np.ndarray, model_dir: Path) -> None:
     image = (model_dir / "model.bin").read_bytes()
     host = core.run_pipeline(image, sound)
-    heard = Capture(sound, host.scores.copy(), tuple(host.detections), len(sound), 0, 0)
+    word = WordResult(host.scores.copy(), tuple(host.detections), host.rows)
+    heard = Capture(sound, (word,), len(sound), 0, 0)
     detector = core.ModelImage(image).detector
     assert same_as_host(heard, image, detector)
-    heard.scores[5] ^= 1
+    word.scores[5] ^= 1
     assert not same_as_host(heard, image, detector)
 
 

@@ -64,7 +64,7 @@ def test_what_cannot_run_is_refused_and_changes_nothing(
 @pytest.mark.parametrize("port", PORTS)
 def test_messages_out_of_turn(port: str, open_board, model_dir: Path, other_dir: Path) -> None:
     image = image_of(other_dir)
-    begin = {"image_bytes": len(image), "image_crc32": zlib.crc32(image)}
+    begin = {"slot": 0, "image_bytes": len(image), "image_crc32": zlib.crc32(image)}
     with open_board(port) as board:
         assert refusal(board, "model_commit") == "ERR_ARGUMENT"
         assert refusal(board, "model_chunk", b"x", offset=0) == "ERR_ARGUMENT"
@@ -98,7 +98,7 @@ def test_a_board_without_a_microphone_says_so(port: str, open_board) -> None:
 @pytest.mark.parametrize("env", ENVS)
 def test_the_simulated_flash_costs_the_product_nothing(env: str, model_dir: Path) -> None:
     image = firmware.build(env, model_dir)
-    assert image.emulator_ram_bytes > 2 * 16 * 4096
+    assert image.emulator_ram_bytes > 5 * 16 * 4096
     assert image.ram_bytes < 2 * 16 * 4096
 
 
@@ -219,7 +219,7 @@ def test_damaged_settings_are_ignored(program: Path, tmp_path: Path) -> None:
         board.config_set(DetectorConfig(3, 0.5, 0.25, 1000))
         board.settings_save()
     content = bytearray(flash.read_bytes())
-    content[-60] ^= 1
+    content[-100] ^= 1
     flash.write_bytes(content)
     with running(program, flash=flash) as transport:
         assert Board(transport, "native").config_get() == own
@@ -228,7 +228,7 @@ def test_damaged_settings_are_ignored(program: Path, tmp_path: Path) -> None:
 def test_a_model_that_needs_more_ram_is_refused(program: Path, tmp_path: Path) -> None:
     bigger = image_of(write_model(tmp_path / "bigger", channels=CHANNELS + 4))
     with running(program, flash=tmp_path / "flash") as transport:
-        with pytest.raises(WatchwordError, match=r"more RAM .*ERR_ARENA"):
+        with pytest.raises(WatchwordError, match=r"more RAM .* bytes, not \d+ \(ERR_ARENA"):
             Board(transport, "native").push_model(bigger)
         assert Board(transport, "native").info["model_bytes"] != len(bigger)
 

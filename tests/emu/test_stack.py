@@ -37,7 +37,9 @@ def measured(port: str, model_dir: Path, tmp_path: Path) -> int:
         board.microphone(4)
         board.settings_save()
         board.push_model((other / "model.bin").read_bytes())
+        board.push_model((model_dir / "model.bin").read_bytes(), slot=1)
         board.stream(noise(2.0, 2))
+        board.remove_model(1)
         return board.stats()["stack_bytes"]
 
 
@@ -66,8 +68,11 @@ def test_the_dearest_path_counts() -> None:
 
 
 def test_calls_through_known_pointers_count() -> None:
-    handlers = node("session.c:on_a", "\\n32 bytes (static)") + node("session.c:on_b", "\\n64 bytes (static)")
-    assert bound_of(MAIN, handlers, edge("main", "__indirect_call", "firmware/app/session.c:9:1")) == 80
+    sizes = {"on_a": 32, "on_b": 64}
+    handlers = "".join(
+        node(f"requests.c:{name}", f"\\n{size} bytes (static)") for name, size in sizes.items()
+    )
+    assert bound_of(MAIN, handlers, edge("main", "__indirect_call", "firmware/app/requests.c:9:1")) == 80
 
 
 @pytest.mark.parametrize(

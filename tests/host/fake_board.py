@@ -28,6 +28,11 @@ INFO = {
     "coeffs": 40,
     "receptive_rows": 50,
     "stride_rows": 2,
+    "arena_free": 100_000,
+    "word_number": 0,
+    "words": 1,
+    "slot": 0,
+    "slots": 4,
     "firmware": "fake",
     "board": "in-process",
     "word": "änything",
@@ -46,6 +51,7 @@ class Application:
         self.outbox: deque[tuple[int, bytes]] = deque()
         self.info = {"spec_id": core.spec_id(), **INFO}
         self.config = {
+            "word_number": 0,
             "smoothing": 5,
             "high_q15": 22938,
             "low_q15": 9830,
@@ -97,7 +103,7 @@ class Application:
 
     def on_settings_save(self, message: messages.Received) -> None:
         self.saved = self.config
-        self.say("config", self.config)
+        self.say("settings_saved", {"words": 1})
 
     def on_microphone_set(self, message: messages.Received) -> None:
         self.gain_q8 = message.number("gain_q8") or self.gain_q8
@@ -122,7 +128,7 @@ class Application:
         self._say_model_state()
 
     def _say_model_state(self) -> None:
-        running = {"model_crc32": self.info["model_crc32"], "slot_bytes": 65536}
+        running = {"slot": 0, "model_crc32": self.info["model_crc32"], "slot_bytes": 65536}
         self.say("model_state", running | {"stored_bytes": len(self.pushed)})
 
     def on_text_mode(self, message: messages.Received) -> None:
@@ -147,24 +153,18 @@ class Application:
         if len(scores) and self.skip_scores:
             self.skip_scores = False
         elif len(scores):
-            self.say("scores", {"first_index": self._scores}, scores.tobytes())
+            self.say("scores", {"word_number": 0, "first_index": self._scores}, scores.tobytes())
         for i in np.flatnonzero(scores > 250):
             self._detections += 1
             end = (self._scores + int(i) + 1) * SAMPLES_PER_SCORE
-            self.say("detection", {"sample_index": end, "smoothed_q15": int(scores[i]) << 7, "cost": 9})
+            level = {"word_number": 0, "smoothed_q15": int(scores[i]) << 7}
+            self.say("detection", level | {"sample_index": end, "cost": 9})
         self._scores += len(scores)
 
     def on_stream_end(self, message: messages.Received) -> None:
-        self.say(
-            "stream_done",
-            {
-                "stream": self._stream,
-                "samples": self._samples,
-                "rows": self._samples // 320,
-                "scores": self._scores,
-                "detections": self._detections,
-            },
-        )
+        counts = {"scores": self._scores, "detections": self._detections}
+        self.say("word_done", {"word_number": 0, "rows": self._samples // 320} | counts)
+        self.say("stream_done", {"stream": self._stream, "samples": self._samples})
 
 
 class FakeBoard:

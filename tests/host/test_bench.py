@@ -16,8 +16,9 @@ from ds_tcn import ds_tcn, settings
 from watchword import audio, core, spec
 from watchword.data.recordings import ADDED_SAMPLES, Recording, from_folders
 from watchword.device import bench, streaming
-from watchword.device.client import BoardDetection, StreamResult
+from watchword.device.push import check_model
 from watchword.device.scored import scored_stream
+from watchword.device.stream import BoardDetection, StreamResult, WordResult
 from watchword.device.streaming import Streamed
 from watchword.device.transport import ConnectionLost
 from watchword.errors import WatchwordError
@@ -44,7 +45,7 @@ def host_stream(scores: list[int], detections: list[int]) -> ScoredStream:
 
 def board_result(scores: list[int], detections: list[int]) -> StreamResult:
     found = tuple(BoardDetection(sample, 20_000, 1_000 * (i + 1)) for i, sample in enumerate(detections))
-    return StreamResult(1, np.asarray(scores, np.uint8), found, 56_000, 175, 0)
+    return StreamResult(1, (WordResult(np.asarray(scores, np.uint8), found, 175),), 56_000, 0)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +133,10 @@ def test_a_board_that_counts_nothing_is_an_error() -> None:
 class FakeBoard(SimpleNamespace):
     """Answers what `_check_board` asks."""
 
-    def config_get(self) -> core.DetectorConfig:
+    def config_get(self, word: int = 0) -> core.DetectorConfig:
         return self.config
 
-    def config_set(self, config: core.DetectorConfig) -> None:
+    def config_set(self, config: core.DetectorConfig, word: int = 0) -> None:
         self.config = config
 
 
@@ -147,13 +148,14 @@ def fake_board(image: bytes, **info: Any) -> FakeBoard:
         "word": "random word",
         "model_crc32": model.header["crc32"],
     }
-    return FakeBoard(info=base | info, config=model.detector)
+    return FakeBoard(info=base | info, words=[base | info], config=model.detector)
 
 
 class TestCheckBoard:
     def check(self, board: FakeBoard, image: bytes) -> Session:
         session = Session(Path("unused"))
-        bench._check_board(board, image, "emu:c3", DEFAULT_PATH, session)  # type: ignore[arg-type]
+        word = check_model(board.words, image, "emu:c3")
+        bench.check_board(board, word, image, DEFAULT_PATH, session)  # type: ignore[arg-type]
         return session
 
     def test_the_right_one(self, image: bytes) -> None:
@@ -178,7 +180,7 @@ class TestCheckBoard:
 def test_cycles_of_a_clock_become_time(image: bytes) -> None:
     recording = Recording(Path("a"), (), "negative")
     fired = (BoardDetection(5_120, 30_000, 1_600_000), BoardDetection(9_600, 30_000, 800_000))
-    answer = StreamResult(1, np.zeros(0, np.uint8), fired, 0, 0, 0)
+    answer = StreamResult(1, (WordResult(np.zeros(0, np.uint8), fired, 0),), 0, 0)
     stream = scored_stream(recording, core.ModelImage(image).geometry, answer, clock_hz=160_000_000)
     assert stream.compute_samples is not None
     np.testing.assert_allclose(stream.compute_samples, [160.0, 80.0])  # 10 and 5 ms
@@ -188,7 +190,7 @@ def test_score_times_follow_from_the_model(image: bytes) -> None:
     """The board sends no sample index with a score: it must be what the host pipeline says."""
     run = core.run_pipeline(image, np.zeros(80_000, np.int16))
     recording = Recording(Path("a"), (), "negative")
-    answer = StreamResult(1, run.scores, (), 80_000, run.rows, 0)
+    answer = StreamResult(1, (WordResult(run.scores, (), run.rows),), 80_000, 0)
     stream = scored_stream(recording, core.ModelImage(image).geometry, answer)
     assert stream.compute_samples is None, "instructions are no time"
     np.testing.assert_array_equal(stream.score_samples, run.score_samples)
@@ -214,7 +216,7 @@ def test_a_board_that_stays_away_is_given_up_and_what_there_was_is_reported(
         lost_samples = 0
         streams = 0
 
-        def stats(self, reset: bool = False) -> dict[str, int]:
+        def stats(self, reset: bool = False, word: int = 0) -> dict[str, int]:
             return {**stats(samples=16_000 + ADDED_SAMPLES, hops=10, frontend_total=1000), "heap_bytes": 0}
 
         def stream(self, pcm: np.ndarray) -> None:
@@ -227,7 +229,7 @@ def test_a_board_that_stays_away_is_given_up_and_what_there_was_is_reported(
                 if Board.streams > 1:
                     raise ConnectionLost("the connection broke: pulled", "here")
                 run = core.run_pipeline(image, pcm)
-                yield StreamResult(1, run.scores, (), pcm.size, run.rows, 0)
+                yield StreamResult(1, (WordResult(run.scores, (), run.rows),), pcm.size, 0)
 
     @contextmanager
     def connect(*_: object) -> Iterator[Board]:
@@ -236,7 +238,13 @@ def test_a_board_that_stays_away_is_given_up_and_what_there_was_is_reported(
             bytes_sent=0, bytes_received=0, retransmissions=0, bad_frames=0, crc_errors=0
         )
         base = fake_board(image, clock_hz=0)
-        yield Board(info=base.info, config=base.config, link=SimpleNamespace(), link_counters=counters)
+        yield Board(
+            info=base.info,
+            words=base.words,
+            config=base.config,
+            link=SimpleNamespace(),
+            link_counters=counters,
+        )
 
     monkeypatch.setattr(bench, "connect", connect)
     monkeypatch.setattr(bench, "_build", lambda *_: None)

@@ -130,7 +130,10 @@ def test_board_not_answering() -> None:
 def test_another_protocol_version() -> None:
     port = FakeBoard()
     port.protocol = spec.PROTOCOL_VERSION + 1
-    with pytest.raises(WatchwordError, match="board speaks protocol version 2, this program version 1"):
+    with pytest.raises(
+        WatchwordError,
+        match=rf"version {spec.PROTOCOL_VERSION + 1}, this program version {spec.PROTOCOL_VERSION}",
+    ):
         Board(port)
     assert port.closed
 
@@ -190,7 +193,7 @@ def test_samples_the_board_forgot_are_counted() -> None:
 
 def test_missing_scores_are_an_error() -> None:
     port = FakeBoard()
-    with pytest.raises(WatchwordError, match="scores of stream 1 jump from 0 to 1"), Board(port) as board:
+    with pytest.raises(WatchwordError, match="scores of word 0 jump from 0 to 1"), Board(port) as board:
         port.app.skip_scores = True
         board.stream(recording(0, 1.0))
 
@@ -236,7 +239,7 @@ def test_wrong_array_is_refused() -> None:
 def test_a_board_of_another_make_is_an_error() -> None:
     from watchword.device import messages
 
-    for type_id, payload in ((0x7F, b""), (messages.type_id("info_get"), b"x"), (0x20, b"short")):
+    for type_id, payload in ((0x7F, b""), (messages.type_id("info_get"), b"xy"), (0x20, b"short")):
         with pytest.raises(WatchwordError, match="not in this version's protocol"):
             messages.decode(type_id, payload)
 

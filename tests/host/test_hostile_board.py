@@ -22,7 +22,18 @@ from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import ScoredStream
 
 SEEDS = 60
-USES = ("stats", "config_get", "config_set", "microphone", "bench", "push", "capture", "capture_all", "clips")
+USES = (
+    "stats",
+    "config_get",
+    "config_set",
+    "microphone",
+    "bench",
+    "push",
+    "remove",
+    "capture",
+    "capture_all",
+    "clips",
+)
 NASTY_BYTES = b"\x1b[2J\x1b]0;title\x07\r\n\x00\xff\xfe\xc2\x9b\xe2\x80\xae"
 FROM_BOARD = [m for m in spec.MESSAGES if m.type_id >= 0x20]
 
@@ -82,7 +93,8 @@ class Talker(Hostile):
         self.mute = self.floods = True
 
     def anything(self) -> tuple[int, bytes]:
-        fields: dict[str, messages.Value] = {"sample_index": 1, "smoothed_q15": 1, "cost": 1}
+        fields: dict[str, messages.Value] = dict.fromkeys(("sample_index", "smoothed_q15", "cost"), 1)
+        fields["word_number"] = 0
         return messages.type_id("detection"), messages.encode("detection", fields)
 
 
@@ -126,6 +138,7 @@ def uses(folder: Path) -> dict[str, Callable[[Board], object]]:
         "microphone": lambda board: board.microphone(2.0),
         "bench": bench,
         "push": lambda board: board.push_model(bytes(3000)),
+        "remove": lambda board: board.remove_model(1),
         "capture": lambda board: capture(board, 1.0),
         "capture_all": lambda board: save_everything(board, folder / "all.wav", 1.0),
         "clips": lambda board: save_detections(board, folder / "clips", 1.0),
@@ -134,7 +147,18 @@ def uses(folder: Path) -> dict[str, Callable[[Board], object]]:
 
 @pytest.mark.parametrize(
     "use",
-    ["stats", "config_get", "config_set", "microphone", "bench", "push", "capture", "capture_all", "clips"],
+    [
+        "stats",
+        "config_get",
+        "config_set",
+        "microphone",
+        "bench",
+        "push",
+        "remove",
+        "capture",
+        "capture_all",
+        "clips",
+    ],
 )
 def test_every_use_ends_with_a_result_or_one_clear_error(use: str, quick: None, tmp_path: Path) -> None:
     outcomes = {"result": 0, "error": 0}

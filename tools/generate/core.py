@@ -74,6 +74,7 @@ def spec_header(fingerprint: int) -> str:
         "LINK_MAX_PAYLOAD_BYTES": spec.LINK_MAX_PAYLOAD_BYTES,
         "PROTOCOL_VERSION": spec.PROTOCOL_VERSION,
         "WORD_BYTES": spec.WORD_BYTES,
+        "USUAL_MAX_WORDS": spec.MAX_WORDS,
         **micro_tables.constants(),
     }
     lines = [f"#define WW_{name} {value}" for name, value in values.items()]

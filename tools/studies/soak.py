@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 from watchword import audio, core, spec
 from watchword.device import firmware
-from watchword.device.client import Board, detection_of
+from watchword.device.client import Board
 from watchword.device.deadline import Deadline
 from watchword.device.messages import Received
 from watchword.device.ports import open_port
+from watchword.device.stream import detection_of
 from watchword.errors import WatchwordError
 from watchword.export.image import load_image
 
@@ -64,7 +65,7 @@ class Soak:
 
     def look(self) -> str:
         """Compare the board's counters with the first ones; one line about them."""
-        stats = self.ask("stats_get", "stats", reset=1)
+        stats = self.ask("stats_get", "stats", word_number=0, reset=1)
         hops = max(1, stats.number("hops"))
         cost = sum(stats.number(f"{stage}_total") for stage in spec.STAGES) / hops
         now = {name: float(stats.number(name)) for name in MUST_STAY} | {"cost per hop": cost}

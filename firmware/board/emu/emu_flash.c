@@ -5,34 +5,34 @@
 
 #include "board.h"
 
-#define SLOT_BYTES (16u * BOARD_FLASH_SECTOR_BYTES)
-#define SETTINGS_BYTES 64u
+#define BANK_BYTES (16u * BOARD_FLASH_SECTOR_BYTES)
+#define SETTINGS_BYTES 128u
 
-static uint8_t slots[BOARD_FLASH_SLOTS][SLOT_BYTES] __attribute__((aligned(16)));
+static uint8_t banks[BOARD_FLASH_BANKS][BANK_BYTES] __attribute__((aligned(16)));
 static uint8_t saved[SETTINGS_BYTES];
 static size_t saved_bytes;
 
-uint32_t board_flash_slot_bytes(void) {
-    return SLOT_BYTES;
+uint32_t board_flash_bank_bytes(void) {
+    return BANK_BYTES;
 }
 
-const uint8_t *board_flash_slot(uint32_t slot) {
-    return slots[slot];
+const uint8_t *board_flash_bank(uint32_t bank) {
+    return banks[bank];
 }
 
-bool board_flash_erase(uint32_t slot, uint32_t offset) {
-    if (slot >= BOARD_FLASH_SLOTS || offset % BOARD_FLASH_SECTOR_BYTES != 0) return false;
-    if (offset >= SLOT_BYTES) return false;
-    memset(slots[slot] + offset, 0xff, BOARD_FLASH_SECTOR_BYTES);
+bool board_flash_erase(uint32_t bank, uint32_t offset) {
+    if (bank >= BOARD_FLASH_BANKS || offset % BOARD_FLASH_SECTOR_BYTES != 0) return false;
+    if (offset >= BANK_BYTES) return false;
+    memset(banks[bank] + offset, 0xff, BOARD_FLASH_SECTOR_BYTES);
     return true;
 }
 
-bool board_flash_write(uint32_t slot, uint32_t offset, const void *bytes, size_t count) {
+bool board_flash_write(uint32_t bank, uint32_t offset, const void *bytes, size_t count) {
     const uint8_t *from = bytes;
-    if (slot >= BOARD_FLASH_SLOTS || offset > SLOT_BYTES || count > SLOT_BYTES - offset)
+    if (bank >= BOARD_FLASH_BANKS || offset > BANK_BYTES || count > BANK_BYTES - offset)
         return false;
     for (size_t i = 0; i < count; i++)
-        slots[slot][offset + i] &= from[i];
+        banks[bank][offset + i] &= from[i];
     return true;
 }
 

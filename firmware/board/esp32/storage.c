@@ -1,4 +1,4 @@
-/* What survives a loss of power: models in two flash partitions (firmware/partitions.csv), settings
+/* What survives a loss of power: models in flash partitions (firmware/partitions.csv), settings
  * in NVS, which replaces a value only when the new one is complete.
  */
 #include "board.h"
@@ -19,19 +19,19 @@
 #define WATCHWORD_PUSHED_MODELS 1
 #endif
 
-static const esp_partition_t *partitions[BOARD_FLASH_SLOTS];
-static const void *mapped[BOARD_FLASH_SLOTS];
-static uint32_t slot_bytes; /* 0: not both partitions are there */
+static const esp_partition_t *partitions[BOARD_FLASH_BANKS];
+static const void *mapped[BOARD_FLASH_BANKS];
+static uint32_t bank_bytes; /* 0: not all partitions are there */
 static nvs_handle_t settings;
 static bool has_settings;
 
-static bool map_slot(uint32_t slot) {
+static bool map_bank(uint32_t bank) {
     esp_partition_mmap_handle_t handle; /* mapped for ever */
-    partitions[slot] =
-        esp_partition_find_first(MODEL_PARTITION_TYPE, (esp_partition_subtype_t)slot, NULL);
-    return partitions[slot] != NULL &&
-           esp_partition_mmap(partitions[slot], 0, partitions[slot]->size, ESP_PARTITION_MMAP_DATA,
-                              &mapped[slot], &handle) == ESP_OK;
+    partitions[bank] =
+        esp_partition_find_first(MODEL_PARTITION_TYPE, (esp_partition_subtype_t)bank, NULL);
+    return partitions[bank] != NULL &&
+           esp_partition_mmap(partitions[bank], 0, partitions[bank]->size, ESP_PARTITION_MMAP_DATA,
+                              &mapped[bank], &handle) == ESP_OK;
 }
 
 static bool open_settings(void) {
@@ -46,29 +46,28 @@ static bool open_settings(void) {
 bool storage_start(void) {
     has_settings = open_settings();
     if (!WATCHWORD_PUSHED_MODELS) return has_settings;
-    for (uint32_t slot = 0; slot < BOARD_FLASH_SLOTS; slot++) {
-        if (!map_slot(slot)) return false;
+    for (uint32_t bank = 0; bank < BOARD_FLASH_BANKS; bank++) {
+        if (!map_bank(bank) || partitions[bank]->size != partitions[0]->size) return false;
     }
-    if (partitions[0]->size != partitions[1]->size) return false;
-    slot_bytes = partitions[0]->size;
+    bank_bytes = partitions[0]->size;
     return has_settings;
 }
 
-uint32_t board_flash_slot_bytes(void) {
-    return slot_bytes;
+uint32_t board_flash_bank_bytes(void) {
+    return bank_bytes;
 }
 
-/* The driver drops cached bytes of what it writes, so a mapped slot always shows what is there. */
-const uint8_t *board_flash_slot(uint32_t slot) {
-    return mapped[slot];
+/* The driver drops cached bytes of what it writes, so a mapped bank always shows what is there. */
+const uint8_t *board_flash_bank(uint32_t bank) {
+    return mapped[bank];
 }
 
-bool board_flash_erase(uint32_t slot, uint32_t offset) {
-    return esp_partition_erase_range(partitions[slot], offset, BOARD_FLASH_SECTOR_BYTES) == ESP_OK;
+bool board_flash_erase(uint32_t bank, uint32_t offset) {
+    return esp_partition_erase_range(partitions[bank], offset, BOARD_FLASH_SECTOR_BYTES) == ESP_OK;
 }
 
-bool board_flash_write(uint32_t slot, uint32_t offset, const void *bytes, size_t count) {
-    return esp_partition_write(partitions[slot], offset, bytes, count) == ESP_OK;
+bool board_flash_write(uint32_t bank, uint32_t offset, const void *bytes, size_t count) {
+    return esp_partition_write(partitions[bank], offset, bytes, count) == ESP_OK;
 }
 
 bool board_settings_load(void *bytes, size_t count) {

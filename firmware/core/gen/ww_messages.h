@@ -28,6 +28,7 @@ enum {
     WW_MSG_MICROPHONE_SET = 0x1e,
     WW_MSG_LISTEN = 0x1f,
     WW_MSG_PRESET_SET = 0x30,
+    WW_MSG_MODEL_REMOVE = 0x31,
     WW_MSG_INFO = 0x20,
     WW_MSG_STREAM_STARTED = 0x21,
     WW_MSG_SCORES = 0x22,
@@ -41,6 +42,8 @@ enum {
     WW_MSG_LISTENING = 0x2a,
     WW_MSG_HEARD = 0x2b,
     WW_MSG_LISTENED = 0x2c,
+    WW_MSG_WORD_DONE = 0x2d,
+    WW_MSG_SETTINGS_SAVED = 0x2e,
     WW_MSG_FIRST_SEQUENCED = 0x10
 };
 
@@ -97,8 +100,22 @@ static inline bool ww_msg_welcome_decode(ww_msg_welcome *m, const uint8_t *paylo
     return true;
 }
 
-/* info_get: answered by info */
-#define WW_MSG_INFO_GET_FIXED_BYTES 0
+/* info_get: answered by info; there always is a word 0 */
+#define WW_MSG_INFO_GET_FIXED_BYTES 1
+typedef struct {
+    uint8_t word_number;
+} ww_msg_info_get;
+
+static inline size_t ww_msg_info_get_encode(const ww_msg_info_get *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->word_number, 1);
+    return 1;
+}
+
+static inline bool ww_msg_info_get_decode(ww_msg_info_get *m, const uint8_t *payload, size_t length) {
+    if (length != 1) return false;
+    m->word_number = (uint8_t)ww_get_le(payload + 0, 1);
+    return true;
+}
 
 /* stream_start: reset the pipeline; sample index 0 */
 #define WW_MSG_STREAM_START_FIXED_BYTES 4
@@ -138,11 +155,26 @@ static inline bool ww_msg_stream_end_decode(ww_msg_stream_end *m, const uint8_t 
 }
 
 /* config_get: answered by config */
-#define WW_MSG_CONFIG_GET_FIXED_BYTES 0
+#define WW_MSG_CONFIG_GET_FIXED_BYTES 1
+typedef struct {
+    uint8_t word_number;
+} ww_msg_config_get;
+
+static inline size_t ww_msg_config_get_encode(const ww_msg_config_get *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->word_number, 1);
+    return 1;
+}
+
+static inline bool ww_msg_config_get_decode(ww_msg_config_get *m, const uint8_t *payload, size_t length) {
+    if (length != 1) return false;
+    m->word_number = (uint8_t)ww_get_le(payload + 0, 1);
+    return true;
+}
 
 /* config_set: answered by config (as now in force) or error */
-#define WW_MSG_CONFIG_SET_FIXED_BYTES 8
+#define WW_MSG_CONFIG_SET_FIXED_BYTES 9
 typedef struct {
+    uint8_t word_number;
     uint16_t smoothing;
     uint16_t high_q15;
     uint16_t low_q15;
@@ -150,36 +182,41 @@ typedef struct {
 } ww_msg_config_set;
 
 static inline size_t ww_msg_config_set_encode(const ww_msg_config_set *m, uint8_t *out) {
-    ww_put_le(out + 0, (uint64_t)m->smoothing, 2);
-    ww_put_le(out + 2, (uint64_t)m->high_q15, 2);
-    ww_put_le(out + 4, (uint64_t)m->low_q15, 2);
-    ww_put_le(out + 6, (uint64_t)m->cooldown_ms, 2);
-    return 8;
+    ww_put_le(out + 0, (uint64_t)m->word_number, 1);
+    ww_put_le(out + 1, (uint64_t)m->smoothing, 2);
+    ww_put_le(out + 3, (uint64_t)m->high_q15, 2);
+    ww_put_le(out + 5, (uint64_t)m->low_q15, 2);
+    ww_put_le(out + 7, (uint64_t)m->cooldown_ms, 2);
+    return 9;
 }
 
 static inline bool ww_msg_config_set_decode(ww_msg_config_set *m, const uint8_t *payload, size_t length) {
-    if (length != 8) return false;
-    m->smoothing = (uint16_t)ww_get_le(payload + 0, 2);
-    m->high_q15 = (uint16_t)ww_get_le(payload + 2, 2);
-    m->low_q15 = (uint16_t)ww_get_le(payload + 4, 2);
-    m->cooldown_ms = (uint16_t)ww_get_le(payload + 6, 2);
+    if (length != 9) return false;
+    m->word_number = (uint8_t)ww_get_le(payload + 0, 1);
+    m->smoothing = (uint16_t)ww_get_le(payload + 1, 2);
+    m->high_q15 = (uint16_t)ww_get_le(payload + 3, 2);
+    m->low_q15 = (uint16_t)ww_get_le(payload + 5, 2);
+    m->cooldown_ms = (uint16_t)ww_get_le(payload + 7, 2);
     return true;
 }
 
-/* stats_get: answered by stats; reset=1 clears them after */
-#define WW_MSG_STATS_GET_FIXED_BYTES 1
+/* stats_get: answered by stats; reset=1 clears those of all words after */
+#define WW_MSG_STATS_GET_FIXED_BYTES 2
 typedef struct {
+    uint8_t word_number;
     uint8_t reset;
 } ww_msg_stats_get;
 
 static inline size_t ww_msg_stats_get_encode(const ww_msg_stats_get *m, uint8_t *out) {
-    ww_put_le(out + 0, (uint64_t)m->reset, 1);
-    return 1;
+    ww_put_le(out + 0, (uint64_t)m->word_number, 1);
+    ww_put_le(out + 1, (uint64_t)m->reset, 1);
+    return 2;
 }
 
 static inline bool ww_msg_stats_get_decode(ww_msg_stats_get *m, const uint8_t *payload, size_t length) {
-    if (length != 1) return false;
-    m->reset = (uint8_t)ww_get_le(payload + 0, 1);
+    if (length != 2) return false;
+    m->word_number = (uint8_t)ww_get_le(payload + 0, 1);
+    m->reset = (uint8_t)ww_get_le(payload + 1, 1);
     return true;
 }
 
@@ -189,23 +226,26 @@ static inline bool ww_msg_stats_get_decode(ww_msg_stats_get *m, const uint8_t *p
 /* restart: restart the board (an emulated board exits) */
 #define WW_MSG_RESTART_FIXED_BYTES 0
 
-/* model_begin: store another model image, CRC-32 over all its bytes; answered by model_state */
-#define WW_MSG_MODEL_BEGIN_FIXED_BYTES 8
+/* model_begin: store a model image for that slot, CRC-32 over all its bytes; answered by model_state */
+#define WW_MSG_MODEL_BEGIN_FIXED_BYTES 9
 typedef struct {
+    uint8_t slot;
     uint32_t image_bytes;
     uint32_t image_crc32;
 } ww_msg_model_begin;
 
 static inline size_t ww_msg_model_begin_encode(const ww_msg_model_begin *m, uint8_t *out) {
-    ww_put_le(out + 0, (uint64_t)m->image_bytes, 4);
-    ww_put_le(out + 4, (uint64_t)m->image_crc32, 4);
-    return 8;
+    ww_put_le(out + 0, (uint64_t)m->slot, 1);
+    ww_put_le(out + 1, (uint64_t)m->image_bytes, 4);
+    ww_put_le(out + 5, (uint64_t)m->image_crc32, 4);
+    return 9;
 }
 
 static inline bool ww_msg_model_begin_decode(ww_msg_model_begin *m, const uint8_t *payload, size_t length) {
-    if (length != 8) return false;
-    m->image_bytes = (uint32_t)ww_get_le(payload + 0, 4);
-    m->image_crc32 = (uint32_t)ww_get_le(payload + 4, 4);
+    if (length != 9) return false;
+    m->slot = (uint8_t)ww_get_le(payload + 0, 1);
+    m->image_bytes = (uint32_t)ww_get_le(payload + 1, 4);
+    m->image_crc32 = (uint32_t)ww_get_le(payload + 5, 4);
     return true;
 }
 
@@ -232,7 +272,7 @@ static inline bool ww_msg_model_chunk_decode(ww_msg_model_chunk *m, const uint8_
 /* model_abort: forget a half-stored model; answered by model_state */
 #define WW_MSG_MODEL_ABORT_FIXED_BYTES 0
 
-/* settings_save: keep detector and microphone gain over restarts; answered by config */
+/* settings_save: keep detectors and gain over restarts; answered by settings_saved */
 #define WW_MSG_SETTINGS_SAVE_FIXED_BYTES 0
 
 /* microphone_set: 0 leaves it as it is; answered by microphone */
@@ -270,35 +310,60 @@ static inline bool ww_msg_listen_decode(ww_msg_listen *m, const uint8_t *payload
 }
 
 /* preset_set: detector settings that the model brings, by their number in PRESETS; answered by config */
-#define WW_MSG_PRESET_SET_FIXED_BYTES 1
+#define WW_MSG_PRESET_SET_FIXED_BYTES 2
 typedef struct {
+    uint8_t word_number;
     uint8_t preset;
 } ww_msg_preset_set;
 
 static inline size_t ww_msg_preset_set_encode(const ww_msg_preset_set *m, uint8_t *out) {
-    ww_put_le(out + 0, (uint64_t)m->preset, 1);
-    return 1;
+    ww_put_le(out + 0, (uint64_t)m->word_number, 1);
+    ww_put_le(out + 1, (uint64_t)m->preset, 1);
+    return 2;
 }
 
 static inline bool ww_msg_preset_set_decode(ww_msg_preset_set *m, const uint8_t *payload, size_t length) {
-    if (length != 1) return false;
-    m->preset = (uint8_t)ww_get_le(payload + 0, 1);
+    if (length != 2) return false;
+    m->word_number = (uint8_t)ww_get_le(payload + 0, 1);
+    m->preset = (uint8_t)ww_get_le(payload + 1, 1);
     return true;
 }
 
-/* info: firmware, board, and the model that runs */
-#define WW_MSG_INFO_FIXED_BYTES 128
+/* model_remove: forget the slot's stored model: slot 0 runs the linked one again, another is empty; answered by model_state */
+#define WW_MSG_MODEL_REMOVE_FIXED_BYTES 1
+typedef struct {
+    uint8_t slot;
+} ww_msg_model_remove;
+
+static inline size_t ww_msg_model_remove_encode(const ww_msg_model_remove *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->slot, 1);
+    return 1;
+}
+
+static inline bool ww_msg_model_remove_decode(ww_msg_model_remove *m, const uint8_t *payload, size_t length) {
+    if (length != 1) return false;
+    m->slot = (uint8_t)ww_get_le(payload + 0, 1);
+    return true;
+}
+
+/* info: firmware, board, and the model of one word; words are numbered in the order of their slots */
+#define WW_MSG_INFO_FIXED_BYTES 136
 typedef struct {
     uint32_t spec_id;
     uint32_t frontend_id;
     uint32_t model_crc32;
     uint32_t model_bytes;
     uint32_t arena_bytes;
+    uint32_t arena_free;
     uint32_t clock_hz;
     uint16_t hop_samples;
     uint16_t coeffs;
     uint16_t receptive_rows;
     uint16_t stride_rows;
+    uint8_t word_number;
+    uint8_t words;
+    uint8_t slot;
+    uint8_t slots;
     char firmware[32]; /* UTF-8, zero padded */
     char board[32]; /* UTF-8, zero padded */
     char word[32]; /* UTF-8, zero padded */
@@ -310,32 +375,42 @@ static inline size_t ww_msg_info_encode(const ww_msg_info *m, uint8_t *out) {
     ww_put_le(out + 8, (uint64_t)m->model_crc32, 4);
     ww_put_le(out + 12, (uint64_t)m->model_bytes, 4);
     ww_put_le(out + 16, (uint64_t)m->arena_bytes, 4);
-    ww_put_le(out + 20, (uint64_t)m->clock_hz, 4);
-    ww_put_le(out + 24, (uint64_t)m->hop_samples, 2);
-    ww_put_le(out + 26, (uint64_t)m->coeffs, 2);
-    ww_put_le(out + 28, (uint64_t)m->receptive_rows, 2);
-    ww_put_le(out + 30, (uint64_t)m->stride_rows, 2);
-    memcpy(out + 32, m->firmware, 32);
-    memcpy(out + 64, m->board, 32);
-    memcpy(out + 96, m->word, 32);
-    return 128;
+    ww_put_le(out + 20, (uint64_t)m->arena_free, 4);
+    ww_put_le(out + 24, (uint64_t)m->clock_hz, 4);
+    ww_put_le(out + 28, (uint64_t)m->hop_samples, 2);
+    ww_put_le(out + 30, (uint64_t)m->coeffs, 2);
+    ww_put_le(out + 32, (uint64_t)m->receptive_rows, 2);
+    ww_put_le(out + 34, (uint64_t)m->stride_rows, 2);
+    ww_put_le(out + 36, (uint64_t)m->word_number, 1);
+    ww_put_le(out + 37, (uint64_t)m->words, 1);
+    ww_put_le(out + 38, (uint64_t)m->slot, 1);
+    ww_put_le(out + 39, (uint64_t)m->slots, 1);
+    memcpy(out + 40, m->firmware, 32);
+    memcpy(out + 72, m->board, 32);
+    memcpy(out + 104, m->word, 32);
+    return 136;
 }
 
 static inline bool ww_msg_info_decode(ww_msg_info *m, const uint8_t *payload, size_t length) {
-    if (length != 128) return false;
+    if (length != 136) return false;
     m->spec_id = (uint32_t)ww_get_le(payload + 0, 4);
     m->frontend_id = (uint32_t)ww_get_le(payload + 4, 4);
     m->model_crc32 = (uint32_t)ww_get_le(payload + 8, 4);
     m->model_bytes = (uint32_t)ww_get_le(payload + 12, 4);
     m->arena_bytes = (uint32_t)ww_get_le(payload + 16, 4);
-    m->clock_hz = (uint32_t)ww_get_le(payload + 20, 4);
-    m->hop_samples = (uint16_t)ww_get_le(payload + 24, 2);
-    m->coeffs = (uint16_t)ww_get_le(payload + 26, 2);
-    m->receptive_rows = (uint16_t)ww_get_le(payload + 28, 2);
-    m->stride_rows = (uint16_t)ww_get_le(payload + 30, 2);
-    memcpy(m->firmware, payload + 32, 32);
-    memcpy(m->board, payload + 64, 32);
-    memcpy(m->word, payload + 96, 32);
+    m->arena_free = (uint32_t)ww_get_le(payload + 20, 4);
+    m->clock_hz = (uint32_t)ww_get_le(payload + 24, 4);
+    m->hop_samples = (uint16_t)ww_get_le(payload + 28, 2);
+    m->coeffs = (uint16_t)ww_get_le(payload + 30, 2);
+    m->receptive_rows = (uint16_t)ww_get_le(payload + 32, 2);
+    m->stride_rows = (uint16_t)ww_get_le(payload + 34, 2);
+    m->word_number = (uint8_t)ww_get_le(payload + 36, 1);
+    m->words = (uint8_t)ww_get_le(payload + 37, 1);
+    m->slot = (uint8_t)ww_get_le(payload + 38, 1);
+    m->slots = (uint8_t)ww_get_le(payload + 39, 1);
+    memcpy(m->firmware, payload + 40, 32);
+    memcpy(m->board, payload + 72, 32);
+    memcpy(m->word, payload + 104, 32);
     return true;
 }
 
@@ -356,78 +431,76 @@ static inline bool ww_msg_stream_started_decode(ww_msg_stream_started *m, const 
     return true;
 }
 
-/* scores: consecutive raw scores of this stream, one byte each; first_index counts from 0 */
-#define WW_MSG_SCORES_FIXED_BYTES 4
+/* scores: consecutive raw scores of a word in this stream, one byte each; first_index counts from 0 */
+#define WW_MSG_SCORES_FIXED_BYTES 5
 typedef struct {
+    uint8_t word_number;
     uint32_t first_index;
 } ww_msg_scores;
 
 static inline size_t ww_msg_scores_encode(const ww_msg_scores *m, uint8_t *out) {
-    ww_put_le(out + 0, (uint64_t)m->first_index, 4);
-    return 4;
+    ww_put_le(out + 0, (uint64_t)m->word_number, 1);
+    ww_put_le(out + 1, (uint64_t)m->first_index, 4);
+    return 5;
 }
 
 static inline bool ww_msg_scores_decode(ww_msg_scores *m, const uint8_t *payload, size_t length) {
-    if (length < 4) return false;
-    m->first_index = (uint32_t)ww_get_le(payload + 0, 4);
+    if (length < 5) return false;
+    m->word_number = (uint8_t)ww_get_le(payload + 0, 1);
+    m->first_index = (uint32_t)ww_get_le(payload + 1, 4);
     return true;
 }
 
 /* detection: sample_index: end of the hop that fired; cost: counter units from that hop's arrival to here */
-#define WW_MSG_DETECTION_FIXED_BYTES 14
+#define WW_MSG_DETECTION_FIXED_BYTES 15
 typedef struct {
+    uint8_t word_number;
     uint64_t sample_index;
     uint16_t smoothed_q15;
     uint32_t cost;
 } ww_msg_detection;
 
 static inline size_t ww_msg_detection_encode(const ww_msg_detection *m, uint8_t *out) {
-    ww_put_le(out + 0, (uint64_t)m->sample_index, 8);
-    ww_put_le(out + 8, (uint64_t)m->smoothed_q15, 2);
-    ww_put_le(out + 10, (uint64_t)m->cost, 4);
-    return 14;
+    ww_put_le(out + 0, (uint64_t)m->word_number, 1);
+    ww_put_le(out + 1, (uint64_t)m->sample_index, 8);
+    ww_put_le(out + 9, (uint64_t)m->smoothed_q15, 2);
+    ww_put_le(out + 11, (uint64_t)m->cost, 4);
+    return 15;
 }
 
 static inline bool ww_msg_detection_decode(ww_msg_detection *m, const uint8_t *payload, size_t length) {
-    if (length != 14) return false;
-    m->sample_index = (uint64_t)ww_get_le(payload + 0, 8);
-    m->smoothed_q15 = (uint16_t)ww_get_le(payload + 8, 2);
-    m->cost = (uint32_t)ww_get_le(payload + 10, 4);
+    if (length != 15) return false;
+    m->word_number = (uint8_t)ww_get_le(payload + 0, 1);
+    m->sample_index = (uint64_t)ww_get_le(payload + 1, 8);
+    m->smoothed_q15 = (uint16_t)ww_get_le(payload + 9, 2);
+    m->cost = (uint32_t)ww_get_le(payload + 11, 4);
     return true;
 }
 
-/* stream_done: what came in and went out between stream_start and stream_end */
-#define WW_MSG_STREAM_DONE_FIXED_BYTES 24
+/* stream_done: what came in between stream_start and stream_end; a word_done of each word came before */
+#define WW_MSG_STREAM_DONE_FIXED_BYTES 12
 typedef struct {
     uint32_t stream;
     uint64_t samples;
-    uint32_t rows;
-    uint32_t scores;
-    uint32_t detections;
 } ww_msg_stream_done;
 
 static inline size_t ww_msg_stream_done_encode(const ww_msg_stream_done *m, uint8_t *out) {
     ww_put_le(out + 0, (uint64_t)m->stream, 4);
     ww_put_le(out + 4, (uint64_t)m->samples, 8);
-    ww_put_le(out + 12, (uint64_t)m->rows, 4);
-    ww_put_le(out + 16, (uint64_t)m->scores, 4);
-    ww_put_le(out + 20, (uint64_t)m->detections, 4);
-    return 24;
+    return 12;
 }
 
 static inline bool ww_msg_stream_done_decode(ww_msg_stream_done *m, const uint8_t *payload, size_t length) {
-    if (length != 24) return false;
+    if (length != 12) return false;
     m->stream = (uint32_t)ww_get_le(payload + 0, 4);
     m->samples = (uint64_t)ww_get_le(payload + 4, 8);
-    m->rows = (uint32_t)ww_get_le(payload + 12, 4);
-    m->scores = (uint32_t)ww_get_le(payload + 16, 4);
-    m->detections = (uint32_t)ww_get_le(payload + 20, 4);
     return true;
 }
 
-/* config: the detector's settings as now in force */
-#define WW_MSG_CONFIG_FIXED_BYTES 9
+/* config: the settings of a word's detector as now in force */
+#define WW_MSG_CONFIG_FIXED_BYTES 10
 typedef struct {
+    uint8_t word_number;
     uint16_t smoothing;
     uint16_t high_q15;
     uint16_t low_q15;
@@ -436,27 +509,30 @@ typedef struct {
 } ww_msg_config;
 
 static inline size_t ww_msg_config_encode(const ww_msg_config *m, uint8_t *out) {
-    ww_put_le(out + 0, (uint64_t)m->smoothing, 2);
-    ww_put_le(out + 2, (uint64_t)m->high_q15, 2);
-    ww_put_le(out + 4, (uint64_t)m->low_q15, 2);
-    ww_put_le(out + 6, (uint64_t)m->cooldown_ms, 2);
-    ww_put_le(out + 8, (uint64_t)m->preset, 1);
-    return 9;
+    ww_put_le(out + 0, (uint64_t)m->word_number, 1);
+    ww_put_le(out + 1, (uint64_t)m->smoothing, 2);
+    ww_put_le(out + 3, (uint64_t)m->high_q15, 2);
+    ww_put_le(out + 5, (uint64_t)m->low_q15, 2);
+    ww_put_le(out + 7, (uint64_t)m->cooldown_ms, 2);
+    ww_put_le(out + 9, (uint64_t)m->preset, 1);
+    return 10;
 }
 
 static inline bool ww_msg_config_decode(ww_msg_config *m, const uint8_t *payload, size_t length) {
-    if (length != 9) return false;
-    m->smoothing = (uint16_t)ww_get_le(payload + 0, 2);
-    m->high_q15 = (uint16_t)ww_get_le(payload + 2, 2);
-    m->low_q15 = (uint16_t)ww_get_le(payload + 4, 2);
-    m->cooldown_ms = (uint16_t)ww_get_le(payload + 6, 2);
-    m->preset = (uint8_t)ww_get_le(payload + 8, 1);
+    if (length != 10) return false;
+    m->word_number = (uint8_t)ww_get_le(payload + 0, 1);
+    m->smoothing = (uint16_t)ww_get_le(payload + 1, 2);
+    m->high_q15 = (uint16_t)ww_get_le(payload + 3, 2);
+    m->low_q15 = (uint16_t)ww_get_le(payload + 5, 2);
+    m->cooldown_ms = (uint16_t)ww_get_le(payload + 7, 2);
+    m->preset = (uint8_t)ww_get_le(payload + 9, 1);
     return true;
 }
 
-/* stats: counter units of each stage over its calls; all since boot or the last reset */
-#define WW_MSG_STATS_FIXED_BYTES 84
+/* stats: counter units of each stage over its calls for one word; they add up over the words: a shared front end is charged to the first that uses it; all since boot or the last reset */
+#define WW_MSG_STATS_FIXED_BYTES 85
 typedef struct {
+    uint8_t word_number;
     uint64_t samples;
     uint32_t hops;
     uint64_t frontend_total;
@@ -477,45 +553,47 @@ typedef struct {
 } ww_msg_stats;
 
 static inline size_t ww_msg_stats_encode(const ww_msg_stats *m, uint8_t *out) {
-    ww_put_le(out + 0, (uint64_t)m->samples, 8);
-    ww_put_le(out + 8, (uint64_t)m->hops, 4);
-    ww_put_le(out + 12, (uint64_t)m->frontend_total, 8);
-    ww_put_le(out + 20, (uint64_t)m->frontend_min, 4);
-    ww_put_le(out + 24, (uint64_t)m->frontend_max, 4);
-    ww_put_le(out + 28, (uint64_t)m->model_total, 8);
-    ww_put_le(out + 36, (uint64_t)m->model_min, 4);
-    ww_put_le(out + 40, (uint64_t)m->model_max, 4);
-    ww_put_le(out + 44, (uint64_t)m->detector_total, 8);
-    ww_put_le(out + 52, (uint64_t)m->detector_min, 4);
-    ww_put_le(out + 56, (uint64_t)m->detector_max, 4);
-    ww_put_le(out + 60, (uint64_t)m->stack_bytes, 4);
-    ww_put_le(out + 64, (uint64_t)m->heap_bytes, 4);
-    ww_put_le(out + 68, (uint64_t)m->crc_errors, 4);
-    ww_put_le(out + 72, (uint64_t)m->bad_frames, 4);
-    ww_put_le(out + 76, (uint64_t)m->retransmissions, 4);
-    ww_put_le(out + 80, (uint64_t)m->overruns, 4);
-    return 84;
+    ww_put_le(out + 0, (uint64_t)m->word_number, 1);
+    ww_put_le(out + 1, (uint64_t)m->samples, 8);
+    ww_put_le(out + 9, (uint64_t)m->hops, 4);
+    ww_put_le(out + 13, (uint64_t)m->frontend_total, 8);
+    ww_put_le(out + 21, (uint64_t)m->frontend_min, 4);
+    ww_put_le(out + 25, (uint64_t)m->frontend_max, 4);
+    ww_put_le(out + 29, (uint64_t)m->model_total, 8);
+    ww_put_le(out + 37, (uint64_t)m->model_min, 4);
+    ww_put_le(out + 41, (uint64_t)m->model_max, 4);
+    ww_put_le(out + 45, (uint64_t)m->detector_total, 8);
+    ww_put_le(out + 53, (uint64_t)m->detector_min, 4);
+    ww_put_le(out + 57, (uint64_t)m->detector_max, 4);
+    ww_put_le(out + 61, (uint64_t)m->stack_bytes, 4);
+    ww_put_le(out + 65, (uint64_t)m->heap_bytes, 4);
+    ww_put_le(out + 69, (uint64_t)m->crc_errors, 4);
+    ww_put_le(out + 73, (uint64_t)m->bad_frames, 4);
+    ww_put_le(out + 77, (uint64_t)m->retransmissions, 4);
+    ww_put_le(out + 81, (uint64_t)m->overruns, 4);
+    return 85;
 }
 
 static inline bool ww_msg_stats_decode(ww_msg_stats *m, const uint8_t *payload, size_t length) {
-    if (length != 84) return false;
-    m->samples = (uint64_t)ww_get_le(payload + 0, 8);
-    m->hops = (uint32_t)ww_get_le(payload + 8, 4);
-    m->frontend_total = (uint64_t)ww_get_le(payload + 12, 8);
-    m->frontend_min = (uint32_t)ww_get_le(payload + 20, 4);
-    m->frontend_max = (uint32_t)ww_get_le(payload + 24, 4);
-    m->model_total = (uint64_t)ww_get_le(payload + 28, 8);
-    m->model_min = (uint32_t)ww_get_le(payload + 36, 4);
-    m->model_max = (uint32_t)ww_get_le(payload + 40, 4);
-    m->detector_total = (uint64_t)ww_get_le(payload + 44, 8);
-    m->detector_min = (uint32_t)ww_get_le(payload + 52, 4);
-    m->detector_max = (uint32_t)ww_get_le(payload + 56, 4);
-    m->stack_bytes = (uint32_t)ww_get_le(payload + 60, 4);
-    m->heap_bytes = (uint32_t)ww_get_le(payload + 64, 4);
-    m->crc_errors = (uint32_t)ww_get_le(payload + 68, 4);
-    m->bad_frames = (uint32_t)ww_get_le(payload + 72, 4);
-    m->retransmissions = (uint32_t)ww_get_le(payload + 76, 4);
-    m->overruns = (uint32_t)ww_get_le(payload + 80, 4);
+    if (length != 85) return false;
+    m->word_number = (uint8_t)ww_get_le(payload + 0, 1);
+    m->samples = (uint64_t)ww_get_le(payload + 1, 8);
+    m->hops = (uint32_t)ww_get_le(payload + 9, 4);
+    m->frontend_total = (uint64_t)ww_get_le(payload + 13, 8);
+    m->frontend_min = (uint32_t)ww_get_le(payload + 21, 4);
+    m->frontend_max = (uint32_t)ww_get_le(payload + 25, 4);
+    m->model_total = (uint64_t)ww_get_le(payload + 29, 8);
+    m->model_min = (uint32_t)ww_get_le(payload + 37, 4);
+    m->model_max = (uint32_t)ww_get_le(payload + 41, 4);
+    m->detector_total = (uint64_t)ww_get_le(payload + 45, 8);
+    m->detector_min = (uint32_t)ww_get_le(payload + 53, 4);
+    m->detector_max = (uint32_t)ww_get_le(payload + 57, 4);
+    m->stack_bytes = (uint32_t)ww_get_le(payload + 61, 4);
+    m->heap_bytes = (uint32_t)ww_get_le(payload + 65, 4);
+    m->crc_errors = (uint32_t)ww_get_le(payload + 69, 4);
+    m->bad_frames = (uint32_t)ww_get_le(payload + 73, 4);
+    m->retransmissions = (uint32_t)ww_get_le(payload + 77, 4);
+    m->overruns = (uint32_t)ww_get_le(payload + 81, 4);
     return true;
 }
 
@@ -536,26 +614,29 @@ static inline bool ww_msg_error_decode(ww_msg_error *m, const uint8_t *payload, 
     return true;
 }
 
-/* model_state: of the image being stored, the longest that fits, and the header CRC of the model that runs */
-#define WW_MSG_MODEL_STATE_FIXED_BYTES 12
+/* model_state: of the image being stored, the longest that fits, and the header CRC of the model that runs in the slot; 0: none */
+#define WW_MSG_MODEL_STATE_FIXED_BYTES 13
 typedef struct {
+    uint8_t slot;
     uint32_t stored_bytes;
     uint32_t slot_bytes;
     uint32_t model_crc32;
 } ww_msg_model_state;
 
 static inline size_t ww_msg_model_state_encode(const ww_msg_model_state *m, uint8_t *out) {
-    ww_put_le(out + 0, (uint64_t)m->stored_bytes, 4);
-    ww_put_le(out + 4, (uint64_t)m->slot_bytes, 4);
-    ww_put_le(out + 8, (uint64_t)m->model_crc32, 4);
-    return 12;
+    ww_put_le(out + 0, (uint64_t)m->slot, 1);
+    ww_put_le(out + 1, (uint64_t)m->stored_bytes, 4);
+    ww_put_le(out + 5, (uint64_t)m->slot_bytes, 4);
+    ww_put_le(out + 9, (uint64_t)m->model_crc32, 4);
+    return 13;
 }
 
 static inline bool ww_msg_model_state_decode(ww_msg_model_state *m, const uint8_t *payload, size_t length) {
-    if (length != 12) return false;
-    m->stored_bytes = (uint32_t)ww_get_le(payload + 0, 4);
-    m->slot_bytes = (uint32_t)ww_get_le(payload + 4, 4);
-    m->model_crc32 = (uint32_t)ww_get_le(payload + 8, 4);
+    if (length != 13) return false;
+    m->slot = (uint8_t)ww_get_le(payload + 0, 1);
+    m->stored_bytes = (uint32_t)ww_get_le(payload + 1, 4);
+    m->slot_bytes = (uint32_t)ww_get_le(payload + 5, 4);
+    m->model_crc32 = (uint32_t)ww_get_le(payload + 9, 4);
     return true;
 }
 
@@ -622,35 +703,69 @@ static inline bool ww_msg_heard_decode(ww_msg_heard *m, const uint8_t *payload, 
     return true;
 }
 
-/* listened: the end: what the pipeline took and gave; overruns: samples lost before it, in cuts */
-#define WW_MSG_LISTENED_FIXED_BYTES 28
+/* listened: the end: what the pipeline took, a word_done of each word came before; overruns: samples lost before it, in cuts */
+#define WW_MSG_LISTENED_FIXED_BYTES 16
 typedef struct {
     uint64_t samples;
-    uint32_t rows;
-    uint32_t scores;
-    uint32_t detections;
     uint32_t overruns;
     uint32_t clipped;
 } ww_msg_listened;
 
 static inline size_t ww_msg_listened_encode(const ww_msg_listened *m, uint8_t *out) {
     ww_put_le(out + 0, (uint64_t)m->samples, 8);
-    ww_put_le(out + 8, (uint64_t)m->rows, 4);
-    ww_put_le(out + 12, (uint64_t)m->scores, 4);
-    ww_put_le(out + 16, (uint64_t)m->detections, 4);
-    ww_put_le(out + 20, (uint64_t)m->overruns, 4);
-    ww_put_le(out + 24, (uint64_t)m->clipped, 4);
-    return 28;
+    ww_put_le(out + 8, (uint64_t)m->overruns, 4);
+    ww_put_le(out + 12, (uint64_t)m->clipped, 4);
+    return 16;
 }
 
 static inline bool ww_msg_listened_decode(ww_msg_listened *m, const uint8_t *payload, size_t length) {
-    if (length != 28) return false;
+    if (length != 16) return false;
     m->samples = (uint64_t)ww_get_le(payload + 0, 8);
-    m->rows = (uint32_t)ww_get_le(payload + 8, 4);
-    m->scores = (uint32_t)ww_get_le(payload + 12, 4);
-    m->detections = (uint32_t)ww_get_le(payload + 16, 4);
-    m->overruns = (uint32_t)ww_get_le(payload + 20, 4);
-    m->clipped = (uint32_t)ww_get_le(payload + 24, 4);
+    m->overruns = (uint32_t)ww_get_le(payload + 8, 4);
+    m->clipped = (uint32_t)ww_get_le(payload + 12, 4);
+    return true;
+}
+
+/* word_done: the end of a stream or listening: what this word gave in it, all of it sent before */
+#define WW_MSG_WORD_DONE_FIXED_BYTES 13
+typedef struct {
+    uint8_t word_number;
+    uint32_t rows;
+    uint32_t scores;
+    uint32_t detections;
+} ww_msg_word_done;
+
+static inline size_t ww_msg_word_done_encode(const ww_msg_word_done *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->word_number, 1);
+    ww_put_le(out + 1, (uint64_t)m->rows, 4);
+    ww_put_le(out + 5, (uint64_t)m->scores, 4);
+    ww_put_le(out + 9, (uint64_t)m->detections, 4);
+    return 13;
+}
+
+static inline bool ww_msg_word_done_decode(ww_msg_word_done *m, const uint8_t *payload, size_t length) {
+    if (length != 13) return false;
+    m->word_number = (uint8_t)ww_get_le(payload + 0, 1);
+    m->rows = (uint32_t)ww_get_le(payload + 1, 4);
+    m->scores = (uint32_t)ww_get_le(payload + 5, 4);
+    m->detections = (uint32_t)ww_get_le(payload + 9, 4);
+    return true;
+}
+
+/* settings_saved: the settings of how many words were kept */
+#define WW_MSG_SETTINGS_SAVED_FIXED_BYTES 1
+typedef struct {
+    uint8_t words;
+} ww_msg_settings_saved;
+
+static inline size_t ww_msg_settings_saved_encode(const ww_msg_settings_saved *m, uint8_t *out) {
+    ww_put_le(out + 0, (uint64_t)m->words, 1);
+    return 1;
+}
+
+static inline bool ww_msg_settings_saved_decode(ww_msg_settings_saved *m, const uint8_t *payload, size_t length) {
+    if (length != 1) return false;
+    m->words = (uint8_t)ww_get_le(payload + 0, 1);
     return true;
 }
 

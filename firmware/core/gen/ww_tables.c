@@ -2,7 +2,7 @@
 #include "ww_spec.h"
 #include "ww_tables.h"
 
-#if WW_SPEC_ID != 0x03e76658u
+#if WW_SPEC_ID != 0x8bd3ce2du
 #error "ww_tables.c and ww_spec.h differ: run make gen"
 #endif
 

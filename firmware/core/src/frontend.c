@@ -50,6 +50,10 @@ void ww_frontend_reset(ww_frontend *fe) {
         fe->kind == WW_FEATURES_MICRO ? 0 : (uint16_t)(WW_WINDOW_SAMPLES - fe->hop_samples);
 }
 
+size_t ww_frontend_wants(const ww_frontend *fe) {
+    return window_samples(fe) - fe->filled;
+}
+
 /* C libraries for small chips copy byte by byte. */
 static void copy_samples(int16_t *restrict to, const int16_t *restrict from, size_t count) {
     for (; count >= 4; count -= 4, to += 4, from += 4) {
@@ -81,7 +85,7 @@ static void compute_row(ww_frontend *fe, int16_t *row) {
 
 bool ww_frontend_push(ww_frontend *fe, const int16_t *samples, size_t count, size_t *used,
                       int16_t *row) {
-    size_t whole = window_samples(fe), wanted = whole - fe->filled;
+    size_t whole = window_samples(fe), wanted = ww_frontend_wants(fe);
     size_t take = count < wanted ? count : wanted;
     copy_samples(fe->window.samples + fe->filled, samples, take);
     *used = take;

@@ -62,7 +62,6 @@ ww_status ww_pipeline_add(ww_pipeline *p, const void *image, size_t image_bytes,
 void ww_pipeline_reset(ww_pipeline *p) {
     for (ww_shared_frontend *f = p->frontends; f < p->frontends + p->frontend_count; f++) {
         ww_frontend_reset(&f->frontend);
-        f->until_row = f->frontend.hop_samples;
     }
     for (ww_word *word = p->words; word < p->words + p->word_count; word++) {
         ww_normaliser_reset(&word->normaliser);
@@ -127,7 +126,7 @@ static void process_row(ww_pipeline *p, ww_word *word, const int16_t *row, uint3
     word->detections += step->detection;
 }
 
-/* Samples that end no later than the next hop of any front end. */
+/* Samples that end no later than the next row of any front end. */
 static void push_frontend(ww_pipeline *p, uint8_t index, const int16_t *samples, size_t count,
                           ww_step *step) {
     ww_shared_frontend *f = &p->frontends[index];
@@ -135,8 +134,6 @@ static void push_frontend(ww_pipeline *p, uint8_t index, const int16_t *samples,
     size_t used;
     uint32_t started = now(p);
     bool finished = ww_frontend_push(&f->frontend, samples, count, &used, row);
-    f->until_row = (uint16_t)(f->until_row - count);
-    if (f->until_row == 0) f->until_row = f->frontend.hop_samples;
     f->pending += now(p) - started;
     for (uint8_t w = 0; finished && w < p->word_count; w++) {
         if (p->words[w].frontend != index) continue;
@@ -147,8 +144,10 @@ static void push_frontend(ww_pipeline *p, uint8_t index, const int16_t *samples,
 
 size_t ww_pipeline_push(ww_pipeline *p, const int16_t *samples, size_t count, ww_step *step) {
     memset(step, 0, sizeof *step);
-    for (uint8_t i = 0; i < p->frontend_count; i++)
-        if (count > p->frontends[i].until_row) count = p->frontends[i].until_row;
+    for (uint8_t i = 0; i < p->frontend_count; i++) {
+        size_t wanted = ww_frontend_wants(&p->frontends[i].frontend);
+        if (count > wanted) count = wanted;
+    }
     p->samples += count;
     step->sample_index = p->samples;
     for (uint8_t i = 0; i < p->frontend_count; i++)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ from watchword.cli.preset_option import preset_option
 
 @click.command()
 @click.option("--port", required=True, help="Serial port such as /dev/ttyUSB0, or emu:c3, emu:esp32.")
+@click.option("--word", help="Whose detector, where the board listens for several [all are shown].")
 @preset_option("One of the settings that the model brings; the options below change them further.")
 @click.option("--smoothing", type=click.IntRange(1, spec.DETECTOR_MAX_SMOOTHING), help="Scores averaged.")
 @click.option(
@@ -30,6 +30,7 @@ from watchword.cli.preset_option import preset_option
 @click.option("--save", is_flag=True, help="Keep the settings over restarts.")
 def command(
     port: str,
+    word: str | None,
     preset: str | None,
     smoothing: int | None,
     high: float | None,
@@ -47,23 +48,22 @@ def command(
     Examples:
       watchword tune --port /dev/ttyUSB0
       watchword tune --port /dev/ttyUSB0 --preset eager --save
+      watchword tune --port /dev/ttyUSB0 --word computer --preset strict --save
       watchword tune --port /dev/ttyUSB0 --high 0.8 --gain 16 --save
     """
+    from watchword.device import tuning
     from watchword.device.client import Board
     from watchword.device.ports import open_port
 
     given = {"smoothing": smoothing, "high": high, "low": low, "cooldown_ms": cooldown_ms}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with open_port(port) as transport, Board(transport, port) as board:
-        detector = board.preset_set(preset) if preset else board.config_get()
-        if changes:
-            detector = board.config_set(dataclasses.replace(detector, **changes))
-        preset = board.preset()
+        tuning.change(board, word, preset, changes)
         microphone = board.microphone(gain)
         if save:
             board.settings_save()
-    settings = [f"{name} {value:g}" for name, value in dataclasses.asdict(detector).items()]
-    click.echo("  ".join([f"preset {preset or 'none'}", *settings]))
+        lines = tuning.describe(board, word)
+    click.echo("\n".join(lines))
     if microphone.present:
         counts = f"{microphone.clipped} samples clipped, {microphone.overruns} lost since boot"
         click.echo(f"microphone gain {microphone.gain:g}, {counts}")

@@ -13,12 +13,13 @@ import numpy as np
 from watchword import core, spec
 from watchword.data.recordings import ADDED_SAMPLES, Selection
 from watchword.device import firmware
-from watchword.device.client import Board, StreamResult
+from watchword.device.client import Board
 from watchword.device.firmware import FirmwareImage
 from watchword.device.ports import emulated_env, open_port
 from watchword.device.push import check_model
 from watchword.device.push import push as push_model
 from watchword.device.scored import scored_stream
+from watchword.device.stream import StreamResult
 from watchword.device.streaming import BoardStreams, Streamed
 from watchword.device.transport import ConnectionLost
 from watchword.errors import WatchwordError
@@ -101,8 +102,9 @@ class _Run:
 
     def _begin(self, board: Board) -> BoardStreams:
         """Check the board; the first time, let the host hear everything too."""
-        self.values = _check_board(board, self.image, self.port, self.limits, self.session, self.preset)
-        self.info = dict(board.info)
+        word = check_model(board.words, self.image, self.port)
+        self.values = check_board(board, word, self.image, self.limits, self.session, self.preset)
+        self.info = dict(board.words[word])
         if self.host is None or self.board is None:
             running = starting_with(self.image, self.preset)
             self.host = run_host(running, self.selection, ledger=self.session.ledger)
@@ -110,7 +112,7 @@ class _Run:
                 self.session.log(f"skipped {unreadable.path}: {unreadable.reason}")
             parts = (self.info["board"], self.info["firmware"], self.built.sha256 if self.built else "")
             identity = " ".join(str(part) for part in parts)
-            self.board = BoardStreams(running, identity, self.host.streams, self.session.ledger)
+            self.board = BoardStreams(running, identity, self.host.streams, self.session.ledger, word)
         return self.board
 
     def partial(self) -> Results | None:
@@ -245,22 +247,22 @@ def _build(port: str, model: Path, session: Session) -> FirmwareImage | None:
     return firmware.build(env, model)
 
 
-def _check_board(
-    board: Board, image: bytes, port: str, limits: Path, session: Session, preset: str | None = None
+def check_board(
+    board: Board, word: int, image: bytes, limits: Path, session: Session, preset: str | None = None
 ) -> dict[str, float]:
-    """The right model, known budgets and the settings to measure with, before any long work.
+    """Known budgets and the settings to measure a word with, before any long work.
 
     Returns the board's budgets.
     """
-    check_model(board.info, image, port)
-    name, model = str(board.info["board"]), int(board.info["model_crc32"])
+    info = board.words[word]
+    name, model = str(info["board"]), int(info["model_crc32"])
     values = budgets.read_budgets(name, limits)
     detector = core.ModelImage(starting_with(image, preset)).detector
-    if board.config_get() != detector:
+    if board.config_get(word) != detector:
         wanted = f"preset '{preset}'" if preset else "the model's own"
         session.log(f"the board's detector settings were changed; back to {wanted}")
-        board.config_set(detector)
-    session.log(f"{name}: firmware {board.info['firmware']}, word '{board.info['word']}', model {model:08x}")
+        board.config_set(detector, word)
+    session.log(f"{name}: firmware {info['firmware']}, word '{info['word']}', model {model:08x}")
     return values
 
 

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from watchword import audio, core, spec
 from watchword.core import DetectorConfig
 from watchword.data.microphone import Meter, Take, level_dbfs
-from watchword.device.client import DEFECT_REMEDY, Board, BoardDetection, detection_of
+from watchword.device.client import Board
 from watchword.device.deadline import Deadline
 from watchword.device.messages import Received
 from watchword.device.push import check_model
 from watchword.device.recording import check_new, growing
+from watchword.device.stream import DEFECT_REMEDY, BoardDetection, Gathered, WordResult
 from watchword.errors import WatchwordError
 from watchword.export.image import load_image
 from watchword.files import check_folder, numbered
@@ -33,6 +34,7 @@ _STALE_S = 0.75  # a board's ring may hold half a second from before
 class Snippet:
     """A detection and the audio before it, int16 [samples]: less than usual soon after another one."""
 
+    word: int  # its number
     detection: BoardDetection
     pcm: NDArray[np.int16]
 
@@ -42,8 +44,7 @@ class Capture:
     """One listening, from sample index 0. `lost`: samples that never got to the pipeline, in cuts."""
 
     pcm: NDArray[np.int16]  # empty when only detections were asked for
-    scores: NDArray[np.uint8]
-    detections: tuple[BoardDetection, ...]
+    words: tuple[WordResult, ...]  # by their numbers
     samples: int
     lost: int
     clipped: int
@@ -56,6 +57,7 @@ class _Listening:
     everything: the audio must have no hole; keep: all of it stays in `pcm`, else as much as a snippet needs.
     """
 
+    gathered: Gathered
     on_snippet: Callable[[Snippet], None]
     on_audio: Callable[[NDArray[np.int16]], None]
     everything: bool = False
@@ -63,22 +65,19 @@ class _Listening:
     snippet_samples: int = 0
     first: int = 0  # sample index where `pcm` begins
     pcm: bytearray = field(default_factory=bytearray)
-    scores: bytearray = field(default_factory=bytearray)
-    detections: list[BoardDetection] = field(default_factory=list)
-    waiting: deque[BoardDetection] = field(default_factory=deque)  # for the end of their audio
+    last: int = 0  # sample index of the latest detection
+    waiting: deque[tuple[int, BoardDetection]] = field(default_factory=deque)  # for the end of their audio
 
     @property
     def end(self) -> int:
         return self.first + len(self.pcm) // 2
 
     def take(self, message: Received) -> None:
-        if message.name == "scores":
-            self.scores += message.tail
-        elif message.name == "detection":
-            self.detections.append(detection_of(message))
-            self.waiting.append(self.detections[-1])
-        elif message.name == "heard":
+        if message.name == "heard":
             self._take_audio(message)
+        elif detection := self.gathered.take(message):
+            self.waiting.append((message.number("word_number"), detection))
+            self.last = max(self.last, detection.sample_index)
         self._deliver()
 
     def _take_audio(self, message: Received) -> None:
@@ -99,12 +98,12 @@ class _Listening:
             self.first += surplus
 
     def _deliver(self) -> None:
-        while self.waiting and self.waiting[0].sample_index <= self.end:
-            detection = self.waiting.popleft()
+        while self.waiting and self.waiting[0][1].sample_index <= self.end:
+            word, detection = self.waiting.popleft()
             begin = max(self.first, detection.sample_index - self.snippet_samples)
             end = max(begin, detection.sample_index)
             part = self.pcm[2 * (begin - self.first) : 2 * (end - self.first)]
-            self.on_snippet(Snippet(detection, np.frombuffer(bytes(part), "<i2").astype(np.int16)))
+            self.on_snippet(Snippet(word, detection, np.frombuffer(bytes(part), "<i2").astype(np.int16)))
 
 
 def capture(
@@ -120,7 +119,7 @@ def capture(
     everything: all audio goes to on_audio, without a hole, and into the result if `keep`; otherwise only
     what came before each detection goes to on_snippet.
     """
-    heard = _Listening(on_snippet, on_audio, everything, everything and keep)
+    heard = _Listening(board.gathered(), on_snippet, on_audio, everything, everything and keep)
     mode = spec.LISTEN["EVERYTHING" if everything else "DETECTIONS"]
     listening = board.ask("listen", "listening", heard.take, send=mode)
     heard.snippet_samples = listening.number("snippet_samples")
@@ -155,21 +154,13 @@ def _listen(board: Board, heard: _Listening, seconds: float | None) -> None:
 
 
 def _finished(heard: _Listening, done: Received, name: str) -> Capture:
-    got = (len(heard.scores), len(heard.detections))
-    counted = (done.number("scores"), done.number("detections"))
     samples = done.number("samples")
-    beyond = any(d.sample_index > samples for d in heard.detections)
-    if got != counted or beyond or (heard.everything and heard.end != samples):
-        raise WatchwordError(
-            f"{got} scores and detections and {heard.end} samples came, the board counted {counted} "
-            f"and {samples}",
-            name,
-            DEFECT_REMEDY,
-        )
+    if heard.last > samples or (heard.everything and heard.end != samples):
+        what = f"{heard.end} samples and a detection at {heard.last} came, the board counted {samples}"
+        raise WatchwordError(what, name, DEFECT_REMEDY)
     pcm = np.frombuffer(bytes(heard.pcm) if heard.keep else b"", "<i2").astype(np.int16)
-    scores = np.frombuffer(bytes(heard.scores), np.uint8)
     numbers = (done.number(what) for what in ("samples", "overruns", "clipped"))
-    return Capture(pcm, scores, tuple(heard.detections), *numbers)
+    return Capture(pcm, heard.gathered.results(), *numbers)
 
 
 class BoardMicrophone:
@@ -198,7 +189,8 @@ def save_detections(
         score = core.unit(snippet.detection.smoothed_q15)
         names = numbered(out, _CLIP, lambda number: f"{number:04d}_{round(100 * score):03d}.wav")
         path = audio.save_new(names, snippet.pcm)
-        say(f"{snippet.detection.sample_index / spec.SAMPLE_RATE_HZ:.3f} s  {score:.2f}  {path}")
+        at, word = snippet.detection.sample_index / spec.SAMPLE_RATE_HZ, board.words[snippet.word]["word"]
+        say(f"{at:.3f} s  {word}  {score:.2f}  {path}")
 
     return _summary(capture(board, seconds, on_snippet=save))
 
@@ -215,11 +207,11 @@ def save_everything(
     The file grows as the sound comes: however this ends, what was heard until then stays, and `say` is told.
     """
     check_new(out)
-    image = None if model is None else load_image(model)
+    image, word = None if model is None else load_image(model), 0
     if image is not None:
-        remedy = "name the model that the board runs, or `watchword push` it first"
-        check_model(board.info, image, board.link.name, remedy)
-    detector = board.config_get()
+        remedy = "name a model that the board runs, or `watchword push` it first"
+        word = check_model(board.words, image, board.link.name, remedy)
+    detector = board.config_get(word)
     with growing(out) as file:
         try:
             heard = capture(board, seconds, everything=True, on_audio=file.append, keep=False)
@@ -232,20 +224,22 @@ def save_everything(
     if image is None or not heard.samples:
         return _summary(heard)
     heard = replace(heard, pcm=audio.load(out))
-    verdict = "as on the host" if same_as_host(heard, image, detector) else "DIFFERENT from the host's"
+    same = same_as_host(heard, image, detector, word)
+    verdict = "as on the host" if same else "DIFFERENT from the host's"
     return f"{_summary(heard)}; scores and detections {verdict}"
 
 
 def _summary(heard: Capture) -> str:
     seconds = heard.samples / spec.SAMPLE_RATE_HZ
-    counts = f"{len(heard.detections)} detections, {heard.lost} samples lost, {heard.clipped} clipped"
+    detections = sum(len(word.detections) for word in heard.words)
+    counts = f"{detections} detections, {heard.lost} samples lost, {heard.clipped} clipped"
     return f"{seconds:.1f} s heard, {counts}"
 
 
-def same_as_host(heard: Capture, image: bytes, detector: DetectorConfig) -> bool:
-    """Does the host's pipeline, given what a board heard, say what the board said? (All audio only.)"""
-    host = core.run_pipeline(image, heard.pcm, detector)
-    mine = [(d.sample_index, d.smoothed_q15) for d in heard.detections]
+def same_as_host(heard: Capture, image: bytes, detector: DetectorConfig, word: int = 0) -> bool:
+    """Does the host's pipeline, given what a board heard, say what its word said? (All audio only.)"""
+    host, board = core.run_pipeline(image, heard.pcm, detector), heard.words[word]
+    mine = [(d.sample_index, d.smoothed_q15) for d in board.detections]
     return mine == [(d.sample_index, d.smoothed_q15) for d in host.detections] and np.array_equal(
-        heard.scores, host.scores
+        board.scores, host.scores
     )

@@ -11,14 +11,12 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from watchword import spec
+from watchword import spec, words
 from watchword.core import DetectorConfig, spec_id
 from watchword.device.deadline import RESET_REMEDY, Deadline
 from watchword.device.link import IDLE_S, HostLink, LinkCounters
 from watchword.device.messages import Received, Value, printable
-from watchword.device.stream import BoardDetection as BoardDetection
-from watchword.device.stream import Recorded, Stream, blocks_of
-from watchword.device.stream import StreamResult as StreamResult
+from watchword.device.stream import DEFECT_REMEDY, Gathered, Recorded, Stream, StreamResult, blocks_of
 from watchword.device.transport import Transport
 from watchword.errors import WatchwordError
 
@@ -29,7 +27,6 @@ CHUNK_BYTES = 512  # of a model image in a message; any size that fits a frame w
 QUIET_S = 0.1  # a board that says nothing for this long has come to the end of its work
 STREAMS_AHEAD = 8  # streams sent and not yet answered: more than any round trip needs
 FLASH_REMEDY = "flash firmware built from this version: `watchword flash`"
-DEFECT_REMEDY = "a defect of the firmware: please report it"
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Board:
         self._current: Stream | None = None
         try:
             self.link.connect(connect_timeout_s)
-            self.info = self._request("info_get", "info").fields
+            self._learn_words()
             self._check_versions()
         except BaseException:
             transport.close()
@@ -78,6 +75,30 @@ class Board:
         finally:
             self.link.transport.close()
 
+    @property
+    def info(self) -> dict[str, Value]:
+        """The board, and the model of its first word."""
+        return self.words[0]
+
+    def word_number(self, word: str) -> int:
+        """The number of a word by its phrase."""
+        known = [str(info["word"]) for info in self.words]
+        found = [number for number, phrase in enumerate(known) if words.same(phrase, word)]
+        if len(found) != 1:
+            what = f"runs {len(found) or 'no'} model{'s' * (len(found) > 1)} of '{word}'"
+            raise WatchwordError(what, self.link.name, f"it listens for: {', '.join(known)}")
+        return found[0]
+
+    def gathered(self) -> Gathered:
+        """A place for what its words are going to give."""
+        return Gathered([int(info["hop_samples"]) for info in self.words], self.link.name)
+
+    def _learn_words(self) -> None:
+        first = self._request("info_get", "info", word_number=0)
+        others = range(1, min(first.number("words"), first.number("slots")))
+        rest = [self._request("info_get", "info", word_number=number) for number in others]
+        self.words = [info.fields for info in (first, *rest)]
+
     def _check_versions(self) -> None:
         for what, theirs, ours in (
             ("spec", int(self.info["spec_id"]), spec_id()),
@@ -91,19 +112,25 @@ class Board:
                 )
 
     # ── Requests ─────────────────────────────────────────────────────────────────────────────
-    def stats(self, reset: bool = False) -> dict[str, int]:
-        """Counters since the last reset; `reset` clears them after reading."""
-        reply = self._request("stats_get", "stats", reset=int(reset))
+    def stats(self, reset: bool = False, word: int = 0) -> dict[str, int]:
+        """Counters of a word since the last reset; `reset` clears those of all words after reading."""
+        reply = self._request("stats_get", "stats", word_number=word, reset=int(reset))
         return {name: int(value) for name, value in reply.fields.items()}
 
-    def config_get(self) -> DetectorConfig:
-        return _detector(self._request("config_get", "config"))
+    def stats_of_words(self, reset: bool = False) -> list[dict[str, int]]:
+        """The same of every word."""
+        last = len(self.words) - 1
+        return [self.stats(reset and word == last, word) for word in range(last + 1)]
 
-    def config_set(self, config: DetectorConfig) -> DetectorConfig:
-        """Change the detector until the board restarts; returns what is now in force."""
+    def config_get(self, word: int = 0) -> DetectorConfig:
+        return _detector(self._config(word))
+
+    def config_set(self, config: DetectorConfig, word: int = 0) -> DetectorConfig:
+        """Change a word's detector until the board restarts; returns what is now in force."""
         reply = self._request(
             "config_set",
             "config",
+            word_number=word,
             smoothing=config.smoothing,
             high_q15=config.high_q15,
             low_q15=config.low_q15,
@@ -111,17 +138,21 @@ class Board:
         )
         return _detector(reply)
 
-    def preset_set(self, name: str) -> DetectorConfig:
+    def preset_set(self, name: str, word: int = 0) -> DetectorConfig:
         """One of the settings that the model brings, until the board restarts; returns them."""
-        return _detector(self._request("preset_set", "config", preset=list(spec.PRESETS).index(name)))
+        number = list(spec.PRESETS).index(name)
+        return _detector(self._request("preset_set", "config", word_number=word, preset=number))
 
-    def preset(self) -> str | None:
+    def preset(self, word: int = 0) -> str | None:
         """Which of the model's presets is in force; None: other settings, or the model brings none."""
-        return dict(enumerate(spec.PRESETS)).get(self._request("config_get", "config").number("preset"))
+        return dict(enumerate(spec.PRESETS)).get(self._config(word).number("preset"))
+
+    def _config(self, word: int) -> Received:
+        return self._request("config_get", "config", word_number=word)
 
     def settings_save(self) -> None:
-        """Keep detector settings and microphone gain over restarts."""
-        self._request("settings_save", "config")
+        """Keep the words' detector settings and the microphone's gain over restarts."""
+        self._request("settings_save", "settings_saved")
 
     def microphone(self, gain: float | None = None) -> MicrophoneState:
         """What the microphone does; `gain` (1/256 .. 255) changes its amplification."""
@@ -130,11 +161,13 @@ class Board:
         counts = (reply.number("clipped"), reply.number("overruns"))
         return MicrophoneState(bool(reply.number("present")), reply.number("gain_q8") / 256, *counts)
 
-    def push_model(self, image: bytes, on_progress: Callable[[int], None] = lambda count: None) -> None:
-        """Store a model image in the board's flash and run it from now on; the detector gets the
-        model's own settings. When anything fails, the board goes on with the model it had.
+    def push_model(
+        self, image: bytes, on_progress: Callable[[int], None] = lambda count: None, slot: int = 0
+    ) -> None:
+        """Store a model image in the board's flash and run it in that slot from now on, its detector with
+        the model's own settings. When anything fails, the board goes on with the models it had.
         """
-        begin = {"image_bytes": len(image), "image_crc32": zlib.crc32(image)}
+        begin = {"slot": slot, "image_bytes": len(image), "image_crc32": zlib.crc32(image)}
         self._request("model_begin", "model_state", **begin)
         waiting = Deadline(self.link, "the board took no more of the model")
         for at in range(0, len(image), CHUNK_BYTES):
@@ -144,7 +177,12 @@ class Board:
             waiting.restart()
             on_progress(at + len(chunk))
         self._request("model_commit", "model_state")
-        self.info = self._request("info_get", "info").fields
+        self._learn_words()
+
+    def remove_model(self, slot: int) -> None:
+        """Forget the model that was pushed to that slot."""
+        self._request("model_remove", "model_state", slot=slot)
+        self._learn_words()
 
     def text_mode(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Back to plain text; this Board is done then, the port stays open."""
@@ -264,7 +302,7 @@ class Board:
             return None
         self._number += 1
         blocks = blocks_of(recording)
-        stream = Stream(self._number, blocks, next(blocks, memoryview(b"")))
+        stream = Stream(self._number, blocks, next(blocks, memoryview(b"")), self.gathered())
         self._streams[stream.number] = stream
         return stream
 
@@ -282,73 +320,27 @@ class Board:
     def _sort(self, message: Received) -> None:
         if message.name == "stream_started":
             self._current = self._streams.get(message.number("stream"))
-        elif message.name == "scores":
-            self._take_scores(message)
-        elif message.name == "detection":
-            self._take_detection(message)
         elif message.name == "stream_done":
             self._finish(message)
-
-    def _take_scores(self, message: Received) -> None:
-        if self._current is None:
-            return
-        expected, first = len(self._current.scores), message.number("first_index")
-        if first != expected:
-            raise WatchwordError(
-                f"scores of stream {self._current.number} jump from {expected} to {first}",
-                self.link.name,
-                DEFECT_REMEDY,
-            )
-        self._current.scores += message.tail
-        self._check_possible(self._current, len(self._current.scores))
-
-    def _take_detection(self, message: Received) -> None:
-        if self._current is None:
-            return
-        detection = detection_of(message)
-        self._current.detections.append(detection)
-        self._check_possible(self._current, len(self._current.detections), detection.sample_index)
-
-    def _check_possible(self, stream: Stream, results: int, sample: int = 0) -> None:
-        """There is at most one result a hop, and none later than the audio."""
-        if results > stream.samples // max(1, int(self.info["hop_samples"])) or sample > stream.samples:
-            raise WatchwordError(
-                f"stream {stream.number} of {stream.samples} samples has {results} results, one at "
-                f"sample {sample}",
-                self.link.name,
-                DEFECT_REMEDY,
-            )
+        elif self._current is not None:
+            self._current.gathered.take(message)
+            self._current.gathered.check_possible(self._current.samples)
 
     def _finish(self, done: Received) -> None:
         stream = self._streams.get(done.number("stream"))
         if stream is None:
             return
-        got = (len(stream.scores), len(stream.detections))
-        counted = (done.number("scores"), done.number("detections"))
-        if got != counted:
-            raise WatchwordError(
-                f"stream {stream.number}: {got} scores and detections came, the board counted {counted}",
-                self.link.name,
-                DEFECT_REMEDY,
-            )
-        lost = stream.samples - done.number("samples")
+        counted = done.number("samples")
+        lost = stream.samples - counted
         if lost < 0:
             raise WatchwordError(
-                f"stream {stream.number}: {stream.samples} samples were sent, the board counted "
-                f"{done.number('samples')}",
+                f"stream {stream.number}: {stream.samples} samples were sent, the board counted {counted}",
                 self.link.name,
                 DEFECT_REMEDY,
             )
         self.lost_samples += lost
-        scores = np.frombuffer(bytes(stream.scores), np.uint8)
-        counters = (done.number("samples"), done.number("rows"), lost)
-        stream.result = StreamResult(stream.number, scores, tuple(stream.detections), *counters)
+        stream.result = StreamResult(stream.number, stream.gathered.results(), counted, lost)
         self._current = None
-
-
-def detection_of(message: Received) -> BoardDetection:
-    """A `detection` message."""
-    return BoardDetection(*(message.number(n) for n in ("sample_index", "smoothed_q15", "cost")))
 
 
 def _refusal(message: Received, name: str) -> WatchwordError:

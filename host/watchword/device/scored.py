@@ -8,24 +8,25 @@ import numpy as np
 
 from watchword import core, spec
 from watchword.data.recordings import ADDED_SAMPLES, Recording
-from watchword.device.client import BoardDetection, StreamResult
+from watchword.device.stream import BoardDetection, StreamResult
 from watchword.evaluate.metrics import ScoredStream
 
 
 def scored_stream(
-    recording: Recording, geometry: core.Geometry, result: StreamResult, clock_hz: int = 0
+    recording: Recording, geometry: core.Geometry, result: StreamResult, clock_hz: int = 0, word: int = 0
 ) -> ScoredStream:
-    """The board's own scores and detections; when each score's window ends follows from the model.
+    """The board's own scores and detections of a word; when each score's window ends follows from the model.
 
     A board with a clock tells how long the deciding hop took; instructions (clock_hz 0) are no time.
     """
+    gave = result.words[word]
     return ScoredStream(
         recording,
         result.samples - ADDED_SAMPLES,
-        result.scores,
-        geometry.score_samples(result.scores.size),
-        np.asarray([detection.sample_index for detection in result.detections], np.int64),
-        _compute_samples(result.detections, clock_hz) if clock_hz else None,
+        gave.scores,
+        geometry.score_samples(gave.scores.size),
+        np.asarray([detection.sample_index for detection in gave.detections], np.int64),
+        _compute_samples(gave.detections, clock_hz) if clock_hz else None,
     )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from watchword import core, spec
 from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES, stream_blocks
-from watchword.device.client import Board, BoardDetection, StreamResult
+from watchword.device.client import Board
+from watchword.device.stream import BoardDetection, StreamResult, WordResult
 from watchword.evaluate.ledger import Batch, BoardScores, Ledger, sound_digest
 from watchword.evaluate.metrics import ScoredStream
 from watchword.evaluate.progress import AudioProgress
@@ -36,8 +37,16 @@ class Streamed:
 class BoardStreams:
     """The recordings that a board is wanted for, and what the ledger holds of them."""
 
-    def __init__(self, image: bytes, identity: str, wanted: Sequence[ScoredStream], ledger: Ledger) -> None:
-        self.wanted = wanted
+    def __init__(
+        self,
+        image: bytes,
+        identity: str,
+        wanted: Sequence[ScoredStream],
+        ledger: Ledger,
+        word: int = 0,
+    ) -> None:
+        """`word`: the number of the one that is measured."""
+        self.wanted, self.word = wanted, word
         self.streamed_s = self.seconds = 0.0  # audio, and what it took
         self._image, self._identity, self._ledger = image, identity, ledger
 
@@ -65,7 +74,7 @@ class BoardStreams:
         missing = sorted(set(range(len(self.wanted))) - set(done.places if done else ()))
         if not missing:
             return
-        batcher = _Batcher(board)
+        batcher = _Batcher(board, self.word)
         total_s = sum(_seconds(self.wanted[place]) for place in missing)
         bar = AudioProgress(str(board.info["board"]), total_s)
         before = board.link_counters.bytes_sent
@@ -95,11 +104,11 @@ class BoardStreams:
 class _Batcher:
     """Runs batches on a connected board, and counts for each alone."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, board: Board, word: int) -> None:
+        self._board, self._word = board, word
         board.stats(reset=True)
         board.stream(np.zeros(ADDED_SAMPLES, np.int16))
-        self._silence = board.stats(reset=True)
+        self._silence = board.stats(reset=True, word=word)
         self._link = [0] * 5  # what came before the first batch counts with it
 
     def run(self, identity: str, streams: Sequence[ScoredStream], session: Session) -> Batch:
@@ -107,9 +116,10 @@ class _Batcher:
         kept = []
         pcm = (stream_blocks(stream.recording) for stream in streams)
         for stream, result in zip(streams, self._board.stream_many(pcm), strict=True):
-            session.log(_line(stream, result), show=False)
-            kept.append(_scores(stream, result))
-        stats = self._board.stats(reset=True)
+            gave = result.words[self._word]
+            session.log(_line(stream, gave), show=False)
+            kept.append(_scores(stream, result, gave))
+        stats = self._board.stats(reset=True, word=self._word)
         before, self._link = self._link, self._counters(stats)
         link = LinkFigures(*(now - then for now, then in zip(self._link, before, strict=True)))
         return Batch(identity, tuple(kept), stats, self._silence, link)
@@ -131,17 +141,17 @@ def _seconds(stream: ScoredStream) -> float:
     return (stream.audio_samples + ADDED_SAMPLES) / spec.SAMPLE_RATE_HZ
 
 
-def _scores(stream: ScoredStream, result: StreamResult) -> BoardScores:
-    detections = tuple((d.sample_index, d.smoothed_q15, d.cost) for d in result.detections)
+def _scores(stream: ScoredStream, result: StreamResult, gave: WordResult) -> BoardScores:
+    detections = tuple((d.sample_index, d.smoothed_q15, d.cost) for d in gave.detections)
     sound = sound_digest(stream.recording) or ""
-    counts = (result.samples, result.rows, result.lost_samples)
-    return BoardScores(sound, *counts, result.scores.tobytes(), detections)
+    counts = (result.samples, gave.rows, result.lost_samples)
+    return BoardScores(sound, *counts, gave.scores.tobytes(), detections)
 
 
 def _result(number: int, kept: BoardScores) -> StreamResult:
     scores = np.frombuffer(kept.scores, np.uint8)
     detections = tuple(BoardDetection(*detection) for detection in kept.detections)
-    return StreamResult(number, scores, detections, kept.samples, kept.rows, kept.lost)
+    return StreamResult(number, (WordResult(scores, detections, kept.rows),), kept.samples, kept.lost)
 
 
 def _merged(batches: Sequence[dict[str, int]]) -> dict[str, int]:
@@ -161,10 +171,10 @@ def _summed(links: Sequence[LinkFigures]) -> LinkFigures:
     return LinkFigures(*(sum(getattr(link, name) or 0 for link in links) for name in names))
 
 
-def _line(stream: ScoredStream, result: StreamResult) -> str:
+def _line(stream: ScoredStream, gave: WordResult) -> str:
     """A line of log.txt."""
-    peak, found = int(result.scores.max(initial=0)), ", ".join(map(_shown, result.detections)) or "none"
-    return f"{stream.recording.name}: {result.scores.size} scores, peak {peak}, detections: {found}"
+    peak, found = int(gave.scores.max(initial=0)), ", ".join(map(_shown, gave.detections)) or "none"
+    return f"{stream.recording.name}: {gave.scores.size} scores, peak {peak}, detections: {found}"
 
 
 def _shown(detection: BoardDetection) -> str:

@@ -48,16 +48,18 @@ def board_streams(
     with open_port(port, model) as transport, Board(transport, port) as board:
         if push_model:
             say(push(board, image))
-        check_model(board.info, image, port)
-        before = board.config_get()
-        board.config_set(detector)
+        word = check_model(board.words, image, port)
+        before = board.config_get(word)
+        board.config_set(detector, word)
         try:
-            yield from _streamed(board, image, selection, say)
+            yield from _streamed(board, word, image, selection, say)
         finally:
-            board.config_set(before)
+            board.config_set(before, word)
 
 
-def _streamed(board: Board, image: bytes, selection: Selection, say: Say) -> Iterator[ScoredStream]:
+def _streamed(
+    board: Board, word: int, image: bytes, selection: Selection, say: Say
+) -> Iterator[ScoredStream]:
     sent: list[Recording] = []
     geometry = core.ModelImage(image).geometry
 
@@ -76,4 +78,4 @@ def _streamed(board: Board, image: bytes, selection: Selection, say: Say) -> Ite
             raise WatchwordError(
                 f"{result.lost_samples} samples of {sent[number].path} were lost", board.link.name
             )
-        yield scored_stream(sent[number], geometry, result)
+        yield scored_stream(sent[number], geometry, result, word=word)

@@ -65,6 +65,9 @@ uint32_t ww_frontend_id(uint16_t kind);
  * there it comes when the window is full of samples. */
 void ww_frontend_reset(ww_frontend *fe);
 
+/* How many samples the next row still wants. */
+size_t ww_frontend_wants(const ww_frontend *fe);
+
 /* Take up to `count` samples, stopping at the end of a hop. *used says how many were taken.
  * Returns true when a hop is complete and row[0..coeffs) holds its values (Q9.7 log2 power; micro:
  * 64 ln(x)).

@@ -20,7 +20,7 @@ WW_BEGIN_DECLS
 
 /* What a pipeline has room for; set them for the whole build to change it. */
 #ifndef WW_MAX_WORDS
-#define WW_MAX_WORDS 4
+#define WW_MAX_WORDS WW_USUAL_MAX_WORDS
 #endif
 #ifndef WW_MAX_FRONTENDS
 #define WW_MAX_FRONTENDS (WW_MAX_WORDS < 2 ? WW_MAX_WORDS : 2)
@@ -35,8 +35,7 @@ typedef struct {
 
 typedef struct {
     ww_frontend frontend;
-    uint16_t until_row; /* samples until the end of its hop */
-    uint32_t pending;   /* cost since its last row */
+    uint32_t pending; /* cost since its last row */
 } ww_shared_frontend;
 
 typedef struct {
@@ -67,7 +66,7 @@ typedef struct {
 
 /* What one push produced. */
 typedef struct {
-    uint64_t sample_index; /* end of what was taken (exclusive): of the hop, where there is a row */
+    uint64_t sample_index; /* end of what was taken (exclusive), which is that of a row */
     ww_word_step words[WW_MAX_WORDS];
 } ww_step;
 
@@ -91,7 +90,7 @@ void ww_pipeline_reset_costs(ww_pipeline *p);
 ww_status ww_pipeline_configure(ww_pipeline *p, uint32_t word,
                                 const ww_detector_config *config) WW_CHECKED;
 
-/* Take samples up to the end of the next hop; returns how many were taken and fills *step. */
+/* Take samples up to the next row of any front end; returns how many were taken and fills *step. */
 size_t ww_pipeline_push(ww_pipeline *p, const int16_t *samples, size_t count, ww_step *step);
 
 WW_END_DECLS
