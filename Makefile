@@ -17,6 +17,8 @@ COST ?= $(BENCH)
 # The phrase as one word of a shell, whatever it holds.
 WORD_QUOTED = '$(subst ','\'',$(WORD))'
 MODEL ?= models/$(shell PYTHONPATH=host $(PYTHON) -m watchword.words $(WORD_QUOTED))
+ESPHOME := esphome==2026.10.0
+ESPHOME_PYTHON ?= 3.13
 PYTHON_CODE := host tests tools esphome setup.py
 C_CODE := 'firmware/*.[ch]' 'tests/*.[ch]' 'examples/*.[ch]' 'esphome/*.h' 'esphome/*.cpp' 'tests/esphome/*.cpp'
 CORE_BUILT := $(VENV)/core.stamp
@@ -40,6 +42,10 @@ $(CORE_BUILT): $(VENV)/installed.stamp host/watchword/core_build.py $(CORE_SOURC
 
 setup: $(CORE_BUILT) ## Everything needed to run: packages, virtual environment, compiled core
 
+esphome: setup ## ESPHome itself, for the tests of its component, in .cache/esphome (ESPHOME_PYTHON=3.13: fetched if need be)
+	@$(BIN)/uv venv --quiet --clear --python $(ESPHOME_PYTHON) .cache/esphome
+	@$(BIN)/uv pip install --quiet --python .cache/esphome/bin/python $(ESPHOME)
+
 demo: setup ## Speech -> trained model -> firmware -> measured on an emulated ESP32-C3 (WORD="any phrase")
 	@$(BIN)/python -m tools.run.demo $(WORD_QUOTED)
 
@@ -48,7 +54,7 @@ check: lint ## Lint and the fast tests, in about a minute: no emulated board, Te
 
 test: setup ## All tests, fast ones first; the emulated boards' too when an earlier one fails
 	@host=passed; boards=passed; \
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(COVERAGE) tests/golden tests/host tests/c tests/train \
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(COVERAGE) tests/golden tests/host tests/c tests/train tests/esphome \
 		tests/torture || host=FAILED; \
 	$(BIN)/python -m pytest $(COVERAGE) $(if $(COVERAGE),--cov-append) tests/emu || boards=FAILED; \
 	echo "== tests on this computer $$host, on the emulated boards $$boards"; \

@@ -1,7 +1,7 @@
 """A `model:` of the configuration -> the bytes of a model image, or a message that says what to do instead.
 
-Constants, layout and the texts of what can be wrong come from the host package in this repository, whose
-spec.py needs nothing but Python. An image's header is checked here, so that `esphome config` finds the wrong
+Constants, layout and the texts of what can be wrong come from this repository's spec.py, which needs nothing
+but Python. An image's header is checked here, so that `esphome config` finds the wrong
 file; the layers are checked by the core on the chip, as everywhere.
 """
 
@@ -10,11 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import subprocess
 import sys
+import tempfile
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import urljoin, urlsplit
 
 import esphome.config_validation as cv
@@ -25,16 +29,26 @@ from esphome.types import ConfigType
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 if not (REPOSITORY / "host/watchword/spec.py").is_file():
-    raise ImportError(
-        f"{REPOSITORY} is not the whole repository of Watchword: use it as a git source, or a clone"
+    # ESPHome tells a missing module in one line.
+    raise ModuleNotFoundError(
+        f"No module named watchword.spec: {REPOSITORY} is not all of Watchword's repository; "
+        "use a git source, or a clone"
     )
-if str(REPOSITORY / "host") not in sys.path:
-    sys.path.insert(0, str(REPOSITORY / "host"))
-from watchword import spec  # noqa: E402
 
 CONF_SHA256 = "sha256"
 DOMAIN = "watchword"
-CONVERT = "or convert it once with `watchword import`, and give the folder that it makes"
+
+
+def _spec() -> ModuleType:
+    """The constants of this very repository, whatever is installed under the name `watchword`."""
+    found = spec_from_file_location("watchword_spec", REPOSITORY / "host/watchword/spec.py")
+    module = module_from_spec(found)
+    sys.modules[found.name] = module  # for its dataclasses
+    found.loader.exec_module(module)
+    return module
+
+
+spec = _spec()
 
 
 @dataclass(frozen=True)
@@ -120,18 +134,15 @@ def _check_sha256(path: Path, expected: str | None) -> None:
 
 def _converted(manifest: Path) -> bytes:
     """A microWakeWord model as an image of ours, by the host package."""
-    try:
-        from watchword.errors import WatchwordError
-        from watchword.export.importing import import_image
-    except ImportError as error:
-        raise cv.Invalid(
-            f"a microWakeWord model is converted by Watchword's host package, which lacks {error.name}: "
-            f"`pip install {error.name}` where ESPHome is installed, {CONVERT}"
-        ) from error
-    try:
-        return import_image(manifest)
-    except WatchwordError as error:
-        raise cv.Invalid(str(error)) from error
+    own = REPOSITORY / ".venv/bin/python"
+    python = str(own) if own.is_file() else sys.executable
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "model.bin"
+        script = Path(__file__).with_name("convert.py")
+        done = subprocess.run([python, script, manifest, image], capture_output=True, text=True)
+        if done.returncode == 0:
+            return image.read_bytes()
+    raise cv.Invalid((done.stderr.strip().splitlines() or [f"{manifest}: the conversion was ended"])[-1])
 
 
 def _checked(content: bytes, source: str) -> ModelImage:

@@ -140,8 +140,8 @@ protected:
     uint32_t events_lost_{0};
 
 #ifdef USE_ESP32
-    static constexpr size_t STACK_BYTES = 4096;
-    static constexpr UBaseType_t PRIORITY = 3;  // below the microphone's and the network's tasks
+    static constexpr size_t STACK_BYTES = 6144;  // the front end takes half of it
+    static constexpr UBaseType_t PRIORITY = 3;   // below the microphone's and the network's tasks
     static void task(void *component);
     StackType_t stack_[STACK_BYTES / sizeof(StackType_t)];
     StaticTask_t task_memory_;
