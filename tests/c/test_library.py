@@ -19,13 +19,13 @@ INCLUDE = [f"-I{CORE / part}" for part in ("include", "gen", "src")]
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the two programs, built under sanitizers."""
+    """The folder of the programs, built under sanitizers."""
     folder = tmp_path_factory.mktemp("library")
     compiler = ["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", *SANITIZED, *INCLUDE]
     sources = [*CORE.glob("src/*.c"), *CORE.glob("gen/*.c")]
     subprocess.run([*compiler, "-c", *map(str, sources)], cwd=folder, check=True)
     objects = list(map(str, folder.glob("*.o")))
-    for name in ("library", "library_misuse"):
+    for name in ("library", "library_misuse", "fuzz_library"):
         subprocess.run([*compiler, HERE / f"{name}.c", *objects, "-o", folder / name], check=True)
     return folder
 
@@ -98,3 +98,24 @@ def test_misuse_gives_a_status_and_changes_nothing(programs: Path) -> None:
         [programs / "library_misuse", MODELS / "alexa" / "model.bin"], capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_no_order_of_calls_breaks_it(programs: Path, sound: np.ndarray, tmp_path: Path) -> None:
+    """Right and wrong calls at random, half of the images damaged: fuzz_library.c says what must hold."""
+    sound.tofile(tmp_path / "sound.raw")
+    command = [programs / "fuzz_library", "60000", "1", tmp_path / "sound.raw", *MODELS.glob("*/model.bin")]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-3_000:]
+    counts = {key: int(value) for key, value in (pair.split(":") for pair in ran.stdout.split())}
+    for name in (
+        "OK",
+        "ERR_ARGUMENT",
+        "ERR_CRC",
+        "ERR_LAYER",
+        "ERR_ARENA",
+        "ERR_BUSY",
+        "ERR_PRESET",
+        "ERR_WORDS",
+    ):
+        assert counts[str(spec.STATUS[name])] > 50, f"{name} hardly exercised: {counts}"
+    assert counts["events"] > 5
