@@ -307,6 +307,20 @@ def test_frontend(both: tuple[Any, Any], seed: int, hop: int, coeffs: int) -> No
         np.testing.assert_array_equal(got, expected)
 
 
+def test_the_square_root_of_the_micro_front_end(tmp_path: Path) -> None:
+    program = tmp_path / "micro_root"
+    flags = [
+        "-std=c99",
+        "-O2",
+        *UNDEFINED_ENDS_IT,
+        *(f"-I{CORE / part}" for part in ("include", "gen", "src")),
+    ]
+    sources = [HERE / "micro_root.c", CORE / "gen" / "ww_tables.c"]
+    subprocess.run(["gcc", *flags, "-o", program, *sources], check=True)
+    done = subprocess.run([program], capture_output=True, text=True)
+    assert done.stdout == "0 errors\n", done.stdout
+
+
 @SLOW
 @given(SEEDS, st.sampled_from(sorted(spec.CMVN_MODES.values())), st.integers(1, 32_767))
 def test_normaliser(both: tuple[Any, Any], seed: int, mode: int, alpha: int) -> None:

@@ -11,6 +11,7 @@ from watchword.device import firmware, ports
 from watchword.device.client import Board
 
 from tools.cost import board as cost_board
+from tools.cost import report
 from tools.cost.audio import speech_like
 
 pytestmark = pytest.mark.emu
@@ -35,6 +36,17 @@ def test_layers_add_up_to_the_model_stage(env: str, model_dir: Path, tmp_path: P
     assert 0.9 * model < layers < model
     limit = 120_000 if env == "emu-esp32" else 60_000
     assert counts["frontend_row_10ms"][0] < limit and counts["frontend_row_20ms"][0] < limit
+
+
+@pytest.mark.parametrize(("env", "limit"), [("emu-c3", 45_000), ("emu-esp32", 55_000)])
+def test_micro_rows_on_a_board_are_the_hosts_and_cost_what_they_did(
+    env: str, limit: int, tmp_path: Path
+) -> None:
+    pcm = speech_like(SECONDS)
+    counts = cost_board.micro_counts(firmware.emulated_boards()[env], pcm, tmp_path)
+    assert counts["rows_hash"] == cost_board.row_hashes(pcm)
+    stages = sum(counts[name][0] for name in report.MICRO_STAGES)
+    assert 0.9 * counts["frontend_row_10ms"][0] < stages < counts["frontend_row_10ms"][0] < limit
 
 
 @pytest.mark.parametrize("env", ENVS)

@@ -4,7 +4,7 @@
  *
  * Prints lines "name value"; the last one is "done 0", or "error STATUS".
  */
-#include "board.h"
+#include "cost_output.h"
 #include "kernels.h"
 #include "model.h"
 #include "watchword/pipeline.h"
@@ -52,24 +52,6 @@ void __wrap_ww_normaliser_push(ww_normaliser *n, const int16_t *row, int8_t *out
     uint32_t started = board_counter();
     __real_ww_normaliser_push(n, row, out);
     normaliser_cost += board_counter() - started;
-}
-
-static void print(const char *text) {
-    while (*text != '\0')
-        text += board_link_write((const uint8_t *)text, 1);
-}
-
-static void print_value(const char *name, uint32_t value) {
-    char digits[11] = "";
-    int at = 10;
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    print(name);
-    print(" ");
-    print(digits + at);
-    print("\n");
 }
 
 static void push_hop(uint32_t hop) {

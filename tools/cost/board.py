@@ -13,6 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from watchword import core, spec
 from watchword.device import firmware, ports
 from watchword.errors import WatchwordError
 
@@ -96,15 +97,37 @@ def pipeline_counts(
     """hops, normaliser, layer (one value each) and front end rows, as board.c prints them."""
     program = Program(board, folder)
     program.add_pcm(pcm)
-    core = sorted([*(ROOT / "firmware/core/src").glob("*.c"), *(ROOT / "firmware/core/gen").glob("*.c")])
-    program.compile([*core, HERE / "board.c"], [f"-I{model}"])
+    sources = sorted([*(ROOT / "firmware/core/src").glob("*.c"), *(ROOT / "firmware/core/gen").glob("*.c")])
+    program.compile([*sources, HERE / "board.c"], [f"-I{model}"])
     (folder / "wake_word").mkdir(exist_ok=True)
     program.compile([model / "model.c"], [f"-I{model}"])
     return program.run(*(f"-Wl,--wrap=ww_{name}" for name in WRAPPED))
 
 
+def row_hashes(pcm: np.ndarray) -> list[int]:
+    """Of the host's micro rows at either hop, as the programs print them (cost_output.h)."""
+    return [_fnv1a(core.frontend_rows(pcm, hop, spec.MICRO_CHANNELS, "micro")) for hop in (160, 320)]
+
+
+def _fnv1a(rows: np.ndarray) -> int:
+    value = 2_166_136_261
+    for step in rows.ravel().tolist():
+        value = (value ^ step) * 16_777_619 & 0xFFFFFFFF
+    return value
+
+
+def micro_counts(board: firmware.BoardEnv, pcm: np.ndarray, folder: Path) -> dict[str, list[int]]:
+    """Our micro front end: a row at either hop, a hash of the rows, and a row's stages."""
+    program = Program(board, folder)
+    program.add_pcm(pcm)
+    sources = [p for part in ("src", "gen") for p in sorted((ROOT / "firmware/core" / part).glob("*.c"))]
+    sources.remove(ROOT / "firmware/core/src/micro.c")  # the program brings it
+    program.compile([*sources, HERE / "micro_stages.c"], [])
+    return program.run()
+
+
 def microfrontend_counts(board: firmware.BoardEnv, pcm: np.ndarray, folder: Path) -> dict[str, list[int]]:
-    """The same front-end rows by TensorFlow's micro frontend, compiled from its PyPI package."""
+    """The same of TensorFlow's micro frontend, compiled from its PyPI package, and its heap."""
     sources = _microfrontend_sources(folder)
     library = sources / "tensorflow/lite/experimental/microfrontend/lib"
     wanted = [

@@ -99,14 +99,29 @@ def layer_costs(emulated: firmware.BoardEnv, model: Path, pcm: np.ndarray) -> di
     return counts
 
 
+def _checked_micro(values: dict[str, list[int]], pcm: np.ndarray, where: str) -> dict[str, float]:
+    """Counts of a micro front end whose rows are the host's: a row at either hop, and its stages."""
+    if values["rows_hash"] != cost_board.row_hashes(pcm):
+        raise WatchwordError("its micro rows differ from the host's", where)
+    rows = {f"row, hop {ms} ms": values[f"frontend_row_{ms}ms"][0] for ms in (10, 20)}
+    return {**rows, **{stage: values[stage][0] for stage in report.MICRO_STAGES}}
+
+
+def micro_costs(emulated: firmware.BoardEnv, pcm: np.ndarray) -> dict[str, float]:
+    """Ours, on a board."""
+    values = cost_board.micro_counts(emulated, pcm, OUT / f"micro-{emulated.env}")
+    found = _checked_micro(values, pcm, emulated.env)
+    return {f"frontend micro {name}": count for name, count in found.items()}
+
+
 def microfrontend_costs(pcm: np.ndarray) -> dict[str, float] | str:
-    """TensorFlow's micro frontend per row; the reason when it cannot be had."""
+    """TensorFlow's; the reason when it cannot be had."""
     try:
         board = firmware.emulated_boards()[MICRO_FRONTEND_BOARD]
         values = cost_board.microfrontend_counts(board, pcm, OUT / "microfrontend")
     except WatchwordError as error:
         return str(error)
-    return {f"micro frontend row, hop {ms} ms": values[f"frontend_row_{ms}ms"][0] for ms in (10, 20)}
+    return {**_checked_micro(values, pcm, "TensorFlow's micro frontend"), "heap": values["heap_bytes"][0]}
 
 
 def sizes(emulated: firmware.BoardEnv, model: Path, board: dict[str, Any]) -> dict[str, int]:
@@ -193,7 +208,7 @@ def measurable() -> list[firmware.BoardEnv]:
 def measure_board(emulated: firmware.BoardEnv, model: Path, pcm: np.ndarray) -> dict[str, Any]:
     """One board's part of cost.json."""
     board = board_costs(emulated, model, pcm)
-    counts = board["counts"] | layer_costs(emulated, model, pcm)
+    counts = board["counts"] | layer_costs(emulated, model, pcm) | micro_costs(emulated, pcm)
     return {
         "compiler": firmware.compiler_version(emulated),
         "counts": {name: round(value) for name, value in counts.items()},

@@ -53,6 +53,7 @@ def tables() -> dict[str, tuple[str, list[int]]]:
         "ww_micro_split": ("int16_t", _rotations(split_points, 0.25, 1)),
         "ww_micro_ends": ("uint16_t", [end for _, end in segments]),
         "ww_micro_weights": ("uint16_t", _rising_weights(segments)),
+        "ww_micro_roots": ("uint8_t", [min(255, round(16 * math.sqrt(i + 0.5))) for i in range(64, 256)]),
         "ww_micro_gain": (
             "int16_t",
             [value for octave in range(OCTAVES) for value in _gain_parabola(octave)],

@@ -2,7 +2,7 @@
 #ifndef WW_SPEC_H
 #define WW_SPEC_H
 
-#define WW_SPEC_ID 0x8bd3ce2du
+#define WW_SPEC_ID 0x4c1e8564u
 #define WW_FRONTEND_ID 0xbb2128a4u
 #define WW_SAMPLE_RATE_HZ 16000
 #define WW_WINDOW_SAMPLES 512

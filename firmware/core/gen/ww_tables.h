@@ -17,6 +17,7 @@ extern const int16_t ww_micro_twiddles[384];
 extern const int16_t ww_micro_split[248];
 extern const uint16_t ww_micro_ends[41];
 extern const uint16_t ww_micro_weights[236];
+extern const uint8_t ww_micro_roots[192];
 extern const int16_t ww_micro_gain[96];
 extern const uint16_t ww_micro_log2[129];
 

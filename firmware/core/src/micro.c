@@ -10,20 +10,19 @@
 
 #if WW_WITH_MICRO
 
-/* One FFT bin: a complex value in the transform, its power afterwards. */
-typedef union {
-    struct {
-        int16_t re, im;
-    } z;
-    uint32_t power;
-} bin;
-
+/* A value of the definition's has 16 bits; in words of 32 there is nothing to pack. */
 typedef struct {
     int32_t re, im;
 } complex32;
 
+/* One FFT bin: a complex value in the transform, its power afterwards. */
+typedef union {
+    complex32 z;
+    uint32_t power;
+} bin;
+
 enum { POINTS = WW_MICRO_FFT_SAMPLES / 2, LOWEST = -32768 };
-enum { HALF = 1 << 14, QUARTER_Q15 = 32767 / 4 }; /* Q15 */
+enum { HALF = 1 << 14 }; /* Q15 */
 
 /* The largest magnitude under the window but for LOWEST, whose magnitude does not fit 16 bits: the
  * definition passes over it, and the shift that follows clears it. */
@@ -59,8 +58,8 @@ static inline void put_pair(bin *to, const int16_t *x, const int16_t *w, extent 
     if (re < e->least) e->least = re;
     if (im > e->most) e->most = im;
     if (im < e->least) e->least = im;
-    to->z.re = (int16_t)re;
-    to->z.im = (int16_t)im;
+    to->z.re = re;
+    to->z.im = im;
 }
 
 /* The window as complex values in base-4 digit-reversed order, zeros behind it. Returns the left
@@ -75,7 +74,7 @@ static int load_frame(const int16_t *samples, bin *bins) {
                 put_pair(bins, x, w, &e);
                 put_pair(bins + 1, x + QUARTER, w + QUARTER, &e);
                 put_pair(bins + 2, x + 2 * QUARTER, w + 2 * QUARTER, &e);
-                bins[3].power = 0;
+                bins[3].z.re = bins[3].z.im = 0;
                 if (i < LAST) put_pair(bins + 3, x + 3 * QUARTER, w + 3 * QUARTER, &e);
             }
         }
@@ -85,18 +84,17 @@ static int load_frame(const int16_t *samples, bin *bins) {
     return largest ? ww_leading_zeros((uint32_t)largest) - 17 : -1;
 }
 
-/* round(v / 4) and round(v / 2) as the definition has them: with 8191 and 16383 in Q15. */
-static inline int32_t quartered(int32_t v) {
-    return (v * QUARTER_Q15 + HALF) >> 15;
+/* The definition's round(v / 4) and round(v / 2) are products with these, in Q15. Compilers know
+ * shifts for them, which take longer than a product. */
+static inline int32_t share_of(int by) {
+    int32_t share = 32767 / by;
+    WW_OPAQUE(share);
+    return share;
 }
 
-static inline int32_t halved(int32_t v) {
-    return (v * (32767 / 2) + HALF) >> 15;
-}
-
-static inline complex32 quarter(const bin *x) {
-    complex32 v = {quartered(x->z.re), quartered(x->z.im)};
-    return v;
+static inline complex32 scaled(complex32 v, int32_t factor) {
+    complex32 r = {(v.re * factor + HALF) >> 15, (v.im * factor + HALF) >> 15};
+    return r;
 }
 
 static inline complex32 rotate(complex32 v, const int16_t *w) {
@@ -111,52 +109,44 @@ static inline complex32 rotate(complex32 v, const int16_t *w) {
 static inline void butterfly(bin *x, int step, complex32 a, complex32 b, complex32 c, complex32 d) {
     int32_t acr = a.re + c.re, aci = a.im + c.im, asr = a.re - c.re, asi = a.im - c.im;
     int32_t bdr = b.re + d.re, bdi = b.im + d.im, bsr = b.re - d.re, bsi = b.im - d.im;
-    x[0].z.re = (int16_t)(acr + bdr);
-    x[0].z.im = (int16_t)(aci + bdi);
-    x[step].z.re = (int16_t)(asr + bsi);
-    x[step].z.im = (int16_t)(asi - bsr);
-    x[2 * step].z.re = (int16_t)(acr - bdr);
-    x[2 * step].z.im = (int16_t)(aci - bdi);
-    x[3 * step].z.re = (int16_t)(asr - bsi);
-    x[3 * step].z.im = (int16_t)(asi + bsr);
+    x[0].z.re = acr + bdr;
+    x[0].z.im = aci + bdi;
+    x[step].z.re = asr + bsi;
+    x[step].z.im = asi - bsr;
+    x[2 * step].z.re = acr - bdr;
+    x[2 * step].z.im = aci - bdi;
+    x[3 * step].z.re = asr - bsi;
+    x[3 * step].z.im = asi + bsr;
 }
 
-/* The first pass takes the frame's scaling in: round(v * 2^shift / 4). */
-static inline complex32 scaled(const bin *x, int32_t factor) {
-    complex32 v = {(x->z.re * factor + HALF) >> 15, (x->z.im * factor + HALF) >> 15};
-    return v;
-}
-
-/* A factor of one rotates by 32767 in Q15, which leaves what is quartered as it is. */
-static void first_pass(bin *x, int shift) {
-    int32_t factor = QUARTER_Q15 << shift;
-    for (bin *end = x + POINTS; x < end; x += 4)
-        butterfly(x, 1, scaled(x, factor), scaled(x + 1, factor), scaled(x + 2, factor),
-                  scaled(x + 3, factor));
+/* Of each group the butterfly that rotates by nothing: a factor of one is 32767 in Q15, which
+ * leaves what is quartered as it is. */
+WW_INLINE void plain_butterflies(bin *x, const int step, int32_t factor) {
+    for (bin *end = x + POINTS; x < end; x += 4 * step)
+        butterfly(x, step, scaled(x[0].z, factor), scaled(x[step].z, factor),
+                  scaled(x[2 * step].z, factor), scaled(x[3 * step].z, factor));
 }
 
 /* One pass of butterflies over elements `step` apart. */
-WW_INLINE void fft_pass(bin *x, const int step) {
+WW_INLINE void fft_pass(bin *x, const int step, int32_t quarter) {
     const int groups = POINTS / (4 * step);
-    bin *g = x;
-    for (int i = 0; i < groups; i++, g += 4 * step)
-        butterfly(g, step, quarter(g), quarter(g + step), quarter(g + 2 * step),
-                  quarter(g + 3 * step));
     const int16_t *w1 = ww_micro_twiddles, *w2 = w1, *w3 = w1;
+    plain_butterflies(x, step, quarter);
     for (int j = 1; j < step; j++) {
         w1 += 2 * groups, w2 += 4 * groups, w3 += 6 * groups;
-        g = x + j;
-        for (int i = 0; i < groups; i++, g += 4 * step)
-            butterfly(g, step, quarter(g), rotate(quarter(g + step), w1),
-                      rotate(quarter(g + 2 * step), w2), rotate(quarter(g + 3 * step), w3));
+        for (bin *g = x + j, *end = g + POINTS; g < end; g += 4 * step)
+            butterfly(g, step, scaled(g[0].z, quarter), rotate(scaled(g[step].z, quarter), w1),
+                      rotate(scaled(g[2 * step].z, quarter), w2),
+                      rotate(scaled(g[3 * step].z, quarter), w3));
     }
 }
 
 static void fft(bin *x, int shift) {
-    first_pass(x, shift);
-    fft_pass(x, 4);
-    fft_pass(x, 16);
-    fft_pass(x, 64);
+    int32_t quarter = share_of(4);
+    plain_butterflies(x, 1, quarter << shift); /* takes the frame's scaling in */
+    fft_pass(x, 4, quarter);
+    fft_pass(x, 16, quarter);
+    fft_pass(x, 64, quarter);
 }
 
 static inline uint32_t power_of(int32_t re, int32_t im) {
@@ -166,9 +156,10 @@ static inline uint32_t power_of(int32_t re, int32_t im) {
 /* Complex half-length spectrum -> power of the real spectrum's bins, in place. All bins together
  * have less than 2^28: the mean square of a full-scale frame under the window, halved. */
 static void real_power(bin *x) {
+    const int32_t half = share_of(2);
     for (int k = WW_MICRO_FIRST_BIN; k <= POINTS / 2; k++) {
-        const bin *p = x + k, *q = x + POINTS - k;
-        complex32 a = {halved(p->z.re), halved(p->z.im)}, b = {halved(q->z.re), halved(-q->z.im)};
+        complex32 conjugate = {x[POINTS - k].z.re, -x[POINTS - k].z.im};
+        complex32 a = scaled(x[k].z, half), b = scaled(conjugate, half);
         complex32 sum = {a.re + b.re, a.im + b.im}, difference = {a.re - b.re, a.im - b.im};
         complex32 t = rotate(difference, ww_micro_split + 2 * (k - WW_MICRO_FIRST_BIN));
         x[k].power = power_of((sum.re + t.re) >> 1, (sum.im + t.im) >> 1);
@@ -176,18 +167,34 @@ static void real_power(bin *x) {
     }
 }
 
-/* round(sqrt(v)) of v < 2^40, but for v from 0xffff0000 to 2^32, which gives 0xffff. */
-static uint32_t root(uint64_t v) {
-    uint64_t rest = v, bit = 1ull << 38, r = 0;
-    for (; bit; bit >>= 2) {
-        if (rest >= r + bit) {
-            rest -= r + bit;
-            r = (r >> 1) + bit;
-        } else {
-            r >>= 1;
-        }
+/* floor(sqrt(v)) of v >= 2^30: a step of Newton's from a table's 8 bits is never too low and at
+ * most 1 too high. */
+static inline uint32_t floor_root(uint32_t v) {
+    uint32_t guess = ww_micro_roots[(v >> 24) - 64];
+    uint32_t r = (guess << 7) + (v / guess >> 9);
+    if (r > 0xffff) r = 0xffff;
+    return r - (r * r > v);
+}
+
+/* round(sqrt(v)) of v < 2^40, but for v from 0xffff0000 to 2^32, which gives 0xffff. More than 32
+ * bits: the root of the upper ones, then the rest by one division (Zimmermann, Karatsuba Square
+ * Root, 1999). */
+static inline uint32_t root(uint64_t v) {
+    uint32_t upper = (uint32_t)(v >> 32), lower = (uint32_t)v;
+    if (upper == 0) {
+        if (lower == 0) return 0;
+        int zeros = ww_leading_zeros(lower) & ~1;
+        uint32_t r = floor_root(lower << zeros) >> (zeros / 2);
+        return r + (lower - r * r > r && r != 0xffff);
     }
-    return (uint32_t)r + (rest > r && !(r == 0xffff && v >> 32 == 0));
+    int bits = (33 - ww_leading_zeros(upper)) / 2; /* of the root's that the upper word adds */
+    uint32_t top = upper << (32 - 2 * bits) | lower >> 2 * bits, r = floor_root(top);
+    uint32_t mask = (1u << bits) - 1, rest = (top - r * r) << bits | (lower >> bits & mask);
+    uint32_t more = rest / (2 * r);
+    r = (r << bits) + more;
+    rest = lower - r * r; /* modulo 2^32, as both are near */
+    if ((int32_t)rest < 0) r--, rest += 2 * r + 1;
+    return r + (rest > r);
 }
 
 /* The square root of the power under each triangle. Every bin lies on the rising side of one band
@@ -256,10 +263,19 @@ static inline int16_t logarithm(uint32_t v) {
     return (int16_t)((ln_q16 * (1 << WW_MICRO_LOG_BITS) + (1 << 15)) >> 16);
 }
 
+/* From the signal of each channel to the row. */
+static void levels(const uint32_t *signal, uint32_t *noise, int16_t *row) {
+    for (int c = 0; c < WW_MICRO_CHANNELS; c++) {
+        uint32_t left =
+            denoised(signal[c], noise + c, c % 2 ? WW_MICRO_ODD_Q32 : WW_MICRO_EVEN_Q32);
+        uint32_t level = left ? normalised(left, noise[c]) << WW_MICRO_LOG_RAISE : 0;
+        row[c] = level > 1 ? logarithm(level) : 0;
+    }
+}
+
 void ww_micro_row(ww_frontend *fe, int16_t *row) {
     bin bins[POINTS];
     uint32_t signal[WW_MICRO_CHANNELS];
-    uint32_t *noise = fe->window.micro.noise;
     int shift = load_frame(fe->window.micro.samples, bins);
     if (shift < 0) {
         memset(signal, 0, sizeof signal);
@@ -268,12 +284,7 @@ void ww_micro_row(ww_frontend *fe, int16_t *row) {
         real_power(bins);
         channels(bins, shift, signal);
     }
-    for (int c = 0; c < WW_MICRO_CHANNELS; c++) {
-        uint32_t left =
-            denoised(signal[c], noise + c, c % 2 ? WW_MICRO_ODD_Q32 : WW_MICRO_EVEN_Q32);
-        uint32_t level = left ? normalised(left, noise[c]) << WW_MICRO_LOG_RAISE : 0;
-        row[c] = level > 1 ? logarithm(level) : 0;
-    }
+    levels(signal, fe->window.micro.noise, row);
 }
 
 #endif

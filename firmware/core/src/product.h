@@ -7,6 +7,14 @@
 
 #include "watchword/types.h"
 
+/* Hides from the compiler what it knows of a value: one that recognises a long product in its
+ * halves would call a slow function for it. */
+#if defined(__GNUC__)
+#define WW_OPAQUE(value) __asm__("" : "+r"(value))
+#else
+#define WW_OPAQUE(value) (void)0
+#endif
+
 #ifndef WW_WITHOUT_MUL_HIGH
 
 /* floor(a * b / 2^32), for |a| + |b| < 2^32 - 2^17 */
@@ -41,13 +49,6 @@ static inline uint64_t ww_mul_long(uint64_t a, uint16_t b) {
 }
 
 #else
-
-/* A compiler that recognises a long product in its halves would call a slow function for it. */
-#if defined(__GNUC__)
-#define WW_OPAQUE(value) __asm__("" : "+r"(value))
-#else
-#define WW_OPAQUE(value) (void)0
-#endif
 
 /* x = upper half * 2^16 + lower half, where the lower one is a number from -2^15 on: so even the
  * sum of two products of halves fits 32 bits. */
