@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from watchword import audio, core, spec
 from watchword.core_build import CORE, ROOT
+from watchword.export.importing import import_image
 
 HERE = Path(__file__).parent
 MODELS = ROOT / "models"
@@ -60,10 +61,11 @@ def expected(word: str, preset: str | None, pcm: np.ndarray) -> core.PipelineRun
 
 
 def listen(programs: Path, sound: np.ndarray, *listeners: tuple[list[str], str, int]) -> list[str]:
-    """What the program prints for listeners of (words, preset, samples at a time)."""
+    """What the program prints for listeners of (words or images, preset, samples at a time)."""
     arguments = []
     for names, preset, chunk in listeners:
-        arguments += [",".join(str(MODELS / name / "model.bin") for name in names), preset, str(chunk)]
+        images = [name if name.endswith(".bin") else str(MODELS / name / "model.bin") for name in names]
+        arguments += [",".join(images), preset, str(chunk)]
     ran = subprocess.run([programs / "library", *arguments], input=sound.tobytes(), capture_output=True)
     assert ran.returncode == 0, ran.stderr.decode()
     return ran.stdout.decode().splitlines()
@@ -91,6 +93,27 @@ def test_two_words_of_a_listener_are_heard_as_each_alone(programs: Path, sound: 
         scores, heard = said(lines, 0, number)
         assert [scores[at] for at in alone.score_samples] == alone.smoothed_q15.tolist()
         assert heard == said(lines, 1, 1 - number)[1] == detections(alone) != []
+
+
+def test_a_community_model_listens_beside_our_own(programs: Path, sound: np.ndarray, tmp_path: Path) -> None:
+    """On other features, each with its own hop."""
+    peer = pytest.importorskip("pymicro_wakeword", reason="the package pymicro-wakeword is not installed")
+    image = import_image(Path(peer.__file__).parent / "models" / "hey_mycroft.json")
+    (tmp_path / "hey_mycroft.bin").write_bytes(image)
+    subprocess.run(["espeak-ng", "-v", "en-us", "-w", tmp_path / "word.wav", "hey mycroft"], check=True)
+    sound = np.concatenate([sound, audio.load(tmp_path / "word.wav"), np.zeros(16_000, np.int16)])
+    lines = listen(
+        programs,
+        sound,
+        (["hey_lighthouse", str(tmp_path / "hey_mycroft.bin")], "-", 160),
+        (["alexa"], "-", 999),
+    )
+    for number, alone in enumerate(
+        (expected("hey_lighthouse", None, sound), core.run_pipeline(image, sound))
+    ):
+        scores, heard = said(lines, 0, number)
+        assert [scores[at] for at in alone.score_samples] == alone.smoothed_q15.tolist()
+        assert heard == detections(alone) != []
 
 
 def test_misuse_gives_a_status_and_changes_nothing(programs: Path) -> None:
