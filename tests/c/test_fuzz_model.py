@@ -14,9 +14,12 @@ pytest.importorskip("tflite_micro", reason="builds the seed images: pip install 
 
 ROOT = Path(__file__).resolve().parents[2]
 from ds_tcn import settings  # noqa: E402
+from test_streaming import Graph, inception, mix_conv, scaled  # noqa: E402
 from tflite_builder import RELU, T, TfliteBuilder  # noqa: E402
 from watchword.export.graph import read_network  # noqa: E402
 from watchword.export.image import build_image  # noqa: E402
+from watchword.export.layers import Network  # noqa: E402
+from watchword.export.streaming import read_streaming_network  # noqa: E402
 
 CORE = ROOT / "firmware" / "core"
 MUTANTS = 200_000
@@ -45,21 +48,31 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
+def window_networks() -> list[Network]:
+    """Two that read whole windows."""
+    networks = []
+    for number, (make, rows) in enumerate(((residual_seed, 19), (pooling_seed, 8))):
+        b = TfliteBuilder(np.random.default_rng(number), rows, 13)
+        networks.append(read_network(b.build(b.score_head(make(b)))))
+    return networks
+
+
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Small images that together hold every op."""
-    folder, ops = tmp_path_factory.mktemp("seeds"), set()
-    paths = []
-    for number, make in enumerate((residual_seed, pooling_seed)):
-        b = TfliteBuilder(np.random.default_rng(number), (19, 8)[number], 13)
-        network = read_network(b.build(b.score_head(make(b))))
-        ops |= {layer.op for layer in network.layers}
-        paths.append(folder / f"{make.__name__}.bin")
-        chosen = settings(13, mode=("running", "running_mv")[number])
-        if number:  # one with presets, one without
+    """Small images that together hold every op and every way to read and write channels."""
+    folder, paths = tmp_path_factory.mktemp("seeds"), []
+    streams = [read_streaming_network(make(Graph(3))) for make in (inception, scaled, mix_conv)]
+    networks = [*window_networks(), *streams]
+    layers = [layer for network in networks for layer in network.layers]
+    assert {layer.op for layer in layers} == set(spec.MODEL_OPS)
+    assert any(layer.joins for layer in layers) and any(layer.in_first for layer in layers)
+    assert any(layer.op == "LUT" and layer.groups > 1 for layer in layers)
+    for number, network in enumerate(networks):
+        chosen = settings(network.coeffs, mode=("running", "running_mv")[number % 2])
+        if number % 2:  # some with presets, some without
             chosen = replace(chosen, presets=dict.fromkeys(spec.PRESETS, chosen.detector))
+        paths.append(folder / f"{number}.bin")
         paths[-1].write_bytes(build_image(network, chosen))
-    assert ops == set(spec.MODEL_OPS)
     return paths
 
 
@@ -82,7 +95,7 @@ def test_no_mutant_crashes(fuzzer: Path, seeds: list[Path]) -> None:
     assert counts["scores"] > 1000
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4])
 def test_every_damaged_byte_is_noticed(seeds: list[Path], seed: int) -> None:
     """Without a fixed-up CRC no change of any byte passes."""
     image = seeds[seed].read_bytes()
