@@ -80,6 +80,15 @@ def test_a_manifest_becomes_a_folder_as_export_makes_one(manifest: Path, tmp_pat
     assert (model.kind, model.header["word"], model.geometry.first_rows) == ("micro", "Okay House", 3)
 
 
+def test_an_imported_model_is_not_exported_again(manifest: Path, tmp_path: Path) -> None:
+    CliRunner().invoke(commands, ["import", str(manifest), "--out", str(tmp_path / "imported")])
+    for form in ("image", "esphome"):
+        args = [str(tmp_path / "imported"), "--format", form, "--out", str(tmp_path / "again")]
+        told = CliRunner().invoke(commands, ["export", *args])
+        assert isinstance(told.exception, WatchwordError) and "was imported" in told.exception.what
+        assert not (tmp_path / "again").exists()
+
+
 def test_golden_scores_go_far_up(manifest: Path, tmp_path: Path) -> None:
     """Random windows alone would say nothing of a model that hardly anything excites."""
     run(manifest, "--out", tmp_path / "model")

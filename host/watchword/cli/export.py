@@ -85,8 +85,10 @@ def command(
 
     trained, found = read_trained(source, settings), None
     if form == "esphome":
-        from watchword.export.esphome import require_micro
+        from watchword.export.folder import needing_tflm
 
+        with needing_tflm("export"):
+            from watchword.export.esphome import require_micro
         require_micro(trained.settings)
     if target_fah is not None:
         from watchword.train.recalibrate import calibration_config, recalibrated

@@ -44,7 +44,7 @@ def export_model(
     `card` holds what the training knows (metrics, data hashes), kept under "training" in
     card.json. `golden_rows`: real windows int8 [n, receptive_rows, coeffs] to add to the goldens.
     """
-    with _needing_tflm("export"):
+    with needing_tflm("export"):
         from watchword.export.affine import require_input
         from watchword.export.graph import read_network
 
@@ -77,7 +77,7 @@ def write_folder(
 
     image = build_image(model.network, model.settings)
     warnings = size_target.check(len(image), model.network.arena_bytes, f"model '{model.settings.word}'")
-    with _needing_tflm("comparing a model with TFLite Micro"):
+    with needing_tflm("comparing a model with TFLite Micro"):
         from watchword.export import golden
 
         if model.network.fill_rows:
@@ -99,7 +99,8 @@ def write_folder(
 
 
 @contextmanager
-def _needing_tflm(purpose: str) -> Iterator[None]:
+def needing_tflm(purpose: str) -> Iterator[None]:
+    """What is imported within may be missing: then the error says what to install."""
     try:
         yield
     except ImportError as error:

@@ -43,6 +43,9 @@ def read_trained(source: Path, settings_path: Path | None = None) -> TrainedMode
     chosen = settings_path or folder / "settings.json"
     if settings_path is None and not chosen.is_file() and (source / CARD).is_file():
         card = read_card(source)
+        if card.origin is not None:
+            what = f"was imported ({card.origin.format}): it is a model for other players already"
+            raise WatchwordError(what, source, "use its own files; import it again with another --cutoff")
         settings = ModelSettings.from_json(json.dumps(card.settings), source / CARD)
         return TrainedModel(tflite, settings, _with_licences(card))
     if not chosen.is_file():
