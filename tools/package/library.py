@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def project_url() -> str:
         return f"{server}/{repository}"
     command = ["git", "-C", str(library.ROOT), "remote", "get-url", "origin"]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    origin = asked.stdout.strip()
+    origin = re.sub(r"^(?:ssh://)?git@([\w.-]+)[:/]", r"https://\1/", asked.stdout.strip())
     return origin.removesuffix(".git") if origin.startswith("https://") else ""
 
 
@@ -130,7 +131,9 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if not arguments.url:
-        print("note: the project's page is not known (no origin at https); the Library Manager wants --url")
+        print(
+            "note: the project's page is not known (the checkout has no such origin); the Library Manager wants --url"
+        )
     print(f"wrote {archive.parent / library.NAME} and {archive}")
     return 0
 
