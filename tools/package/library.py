@@ -131,9 +131,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if not arguments.url:
-        print(
-            "note: the project's page is not known (the checkout has no such origin); the Library Manager wants --url"
-        )
+        print("note: the project's page is not known (no origin tells): the Library Manager wants --url")
     print(f"wrote {archive.parent / library.NAME} and {archive}")
     return 0
 
