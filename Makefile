@@ -17,8 +17,6 @@ COST ?= $(BENCH)
 # The phrase as one word of a shell, whatever it holds.
 WORD_QUOTED = '$(subst ','\'',$(WORD))'
 MODEL ?= models/$(shell PYTHONPATH=host $(PYTHON) -m watchword.words $(WORD_QUOTED))
-ESPHOME := esphome==2026.10.0
-ESPHOME_PYTHON ?= 3.13
 PYTHON_CODE := host tests tools esphome setup.py
 C_CODE := 'firmware/*.[ch]' 'tests/*.[ch]' 'examples/*.[ch]' 'esphome/*.h' 'esphome/*.cpp' 'tests/esphome/*.cpp'
 CORE_BUILT := $(VENV)/core.stamp
@@ -41,10 +39,6 @@ $(CORE_BUILT): $(VENV)/installed.stamp host/watchword/core_build.py $(CORE_SOURC
 	@touch $@
 
 setup: $(CORE_BUILT) ## Everything needed to run: packages, virtual environment, compiled core
-
-esphome: setup ## ESPHome itself, for the tests of its component, in .cache/esphome (ESPHOME_PYTHON=3.13: fetched if need be)
-	@$(BIN)/uv venv --quiet --clear --python $(ESPHOME_PYTHON) .cache/esphome
-	@$(BIN)/uv pip install --quiet --python .cache/esphome/bin/python $(ESPHOME)
 
 demo: setup ## Speech -> trained model -> firmware -> measured on an emulated ESP32-C3 (WORD="any phrase")
 	@$(BIN)/python -m tools.run.demo $(WORD_QUOTED)

@@ -118,7 +118,11 @@ FINAL_VALIDATE_SCHEMA = cv.Schema(
 
 async def to_code(config: ConfigType) -> None:
     cg.add_library("watchword", None, REPOSITORY.as_uri())
+    # These reach the library as well, whose structs depend on them.
     cg.add_build_flag(f"-DWW_MAX_WORDS={len(config[CONF_MODELS])}")
+    micro = {image_of(model).kind == "micro" for model in config[CONF_MODELS]}
+    cg.add_build_flag(f"-DWW_WITH_MICRO={int(True in micro)}")
+    cg.add_build_flag(f"-DWW_WITH_MFCC={int(False in micro)}")
 
     var = cg.new_Pvariable(config[CONF_ID])
     await cg.register_component(var, config)

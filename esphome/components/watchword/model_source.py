@@ -49,12 +49,14 @@ def _spec() -> ModuleType:
 
 
 spec = _spec()
+KINDS = {number: kind for kind, number in spec.FEATURE_KINDS.items()}
 
 
 @dataclass(frozen=True)
 class ModelImage:
     content: bytes
     word: str
+    kind: str  # of its features
     arena_bytes: int
     has_presets: bool
 
@@ -154,6 +156,7 @@ def _checked(content: bytes, source: str) -> ModelImage:
     return ModelImage(
         content,
         header["word"].split(b"\0")[0].decode(),
+        KINDS[header["feature_kind"]],
         header["arena_bytes"] + -header["arena_bytes"] % 4,
         header["presets_offset"] != 0,
     )
@@ -172,8 +175,8 @@ def _status(content: bytes) -> str:
         return "ERR_TRUNCATED"
     if header["crc32"] != zlib.crc32(content[spec.MODEL_CRC_FROM :]):
         return "ERR_CRC"
-    ids = {spec.FEATURE_KINDS[kind]: number for kind, number in spec.FRONTEND_IDS.items()}
-    return "OK" if ids.get(header["feature_kind"]) == header["frontend_id"] else "ERR_FRONTEND"
+    kind = KINDS.get(header["feature_kind"], "")
+    return "OK" if spec.FRONTEND_IDS.get(kind) == header["frontend_id"] else "ERR_FRONTEND"
 
 
 def _header(content: bytes) -> dict:
