@@ -85,6 +85,7 @@ static bool finish(session *s) {
     if (ww_link_send_room(s->link) < ANSWERS_PER_STEP) return false;
     ww_msg_listened listened = {
         .samples = p->samples, .overruns = listener_lost(), .clipped = listener_clipped()};
+    listener_stop();
     answer(s, WW_MSG_LISTENED, out, ww_msg_listened_encode(&listened, out));
     s->capture = (session_capture){.send = WW_LISTEN_STOP};
     return true;

@@ -116,6 +116,26 @@ void console_detections(const ww_pipeline *pipeline, const ww_step *step) {
             detection_line(&pipeline->words[w], step->sample_index, step->words[w].smoothed_q15);
 }
 
+static void put_decibels(text *l, int32_t db) {
+    if (db < 0) text_put(l, "-");
+    text_put_number(l, (uint32_t)(db < 0 ? -db : db), 10, 1);
+    text_put(l, " dBFS");
+}
+
+void console_level(const level *measured) {
+    text l = {.length = 0};
+    if (measured->peak <= LEVEL_NO_SIGNAL_PEAK) {
+        text_put(&l,
+                 "audio  no signal: check the microphone's SD (data) and L/R wires and its power");
+    } else {
+        text_put(&l, "audio  level ");
+        put_decibels(&l, level_rms_db(measured));
+        text_put(&l, ", peak ");
+        put_decibels(&l, level_peak_db(measured));
+    }
+    end_line(&l);
+}
+
 void console_microphone(uint32_t clipped, uint32_t lost) {
     text l = {.length = 0};
     text_put(&l, "audio  ");

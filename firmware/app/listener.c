@@ -15,28 +15,42 @@ static int16_t memory[MEMORY_SAMPLES]; /* a ring */
 static uint32_t memory_next;           /* where the next sample goes */
 static uint64_t heard;
 static uint32_t overruns_before, clipped_before;
-
-/* The first samples may have waited long, and others been lost meanwhile: those are not counted. */
-static void start_counting(void) {
-    overruns_before = board_microphone_overruns();
-    clipped_before = board_microphone_clipped();
-}
+static level loudness;
+static bool measured; /* and not yet told */
 
 void listener_reset(void) {
     heard = 0;
     part_count = part_used = 0;
-    start_counting();
+    board_microphone_listen(true);
+    overruns_before = board_microphone_overruns();
+    clipped_before = board_microphone_clipped();
+}
+
+void listener_stop(void) {
+    board_microphone_listen(false);
+    loudness.measuring = measured = false;
+}
+
+void listener_measure(void) {
+    level_begin(&loudness);
+    measured = false;
+}
+
+const level *listener_measured(void) {
+    if (!measured) return NULL;
+    measured = false;
+    return &loudness;
 }
 
 static bool refill(void) {
     part_count = board_microphone_read(part, LISTENER_PART_SAMPLES);
     part_used = 0;
-    if (heard == 0) start_counting();
     for (size_t i = 0; i < part_count; i++) {
         memory[memory_next] = part[i];
         if (++memory_next == MEMORY_SAMPLES) memory_next = 0;
     }
     heard += part_count;
+    if (level_add(&loudness, part, part_count)) measured = true;
     return part_count > 0;
 }
 

@@ -6,10 +6,20 @@
 #ifndef WATCHWORD_LISTENER_H
 #define WATCHWORD_LISTENER_H
 
+#include "level.h"
 #include "watchword/pipeline.h"
 
 /* Listen from here on: sample index 0 is the next sample. */
 void listener_reset(void);
+
+/* Nobody listens: what the microphone hears is dropped, and not counted as lost. */
+void listener_stop(void);
+
+/* Measure how loud it is, once, beginning now. */
+void listener_measure(void);
+
+/* The measurement, once it is complete; else NULL, and NULL again from then on. */
+const level *listener_measured(void);
 
 /* Feed the pipeline, up to the end of one hop; call again at once. False = no samples there now. */
 bool listener_push(ww_pipeline *pipeline, ww_step *step);

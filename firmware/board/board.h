@@ -39,8 +39,12 @@ size_t board_link_write(const uint8_t *bytes, size_t count);
 /* 16 kHz mono samples of the board's microphone, up to `capacity` of them. */
 bool board_has_microphone(void);
 size_t board_microphone_read(int16_t *samples, size_t capacity);
-uint32_t board_microphone_overruns(void); /* samples lost since boot: read too late */
-uint32_t board_microphone_clipped(void);  /* samples at full scale since boot: gain too high */
+
+/* On: hear what is said from now on, nothing that waited. Off, as at first: samples are neither
+ * kept nor counted. */
+void board_microphone_listen(bool on);
+uint32_t board_microphone_overruns(void); /* samples lost while it was on, since boot */
+uint32_t board_microphone_clipped(void);  /* samples at full scale likewise: gain too high */
 
 /* Amplification in 1/256 that takes effect at once; 0 = leave it. Returns what is now in force. */
 uint16_t board_microphone_gain(uint16_t gain_q8);

@@ -15,15 +15,25 @@ static int16_t amplified(int32_t raw, uint32_t gain_q8, uint32_t *clipped) {
     return value < 0 ? INT16_MIN : INT16_MAX;
 }
 
+/* The offset is followed all the time: whoever begins to listen hears no step. */
 void microphone_put(microphone *m, const int32_t *raw, size_t count) {
+    bool listening = LOAD(m->listening);
     uint32_t gain_q8 = LOAD(m->gain_q8), written = m->written, clipped = 0;
     uint32_t room = m->capacity - (written - LOAD(m->taken));
     uint32_t kept = count < room ? (uint32_t)count : room;
-    for (uint32_t i = 0; i < kept; i++)
-        m->samples[(written + i) % m->capacity] = amplified(raw[i], gain_q8, &clipped);
+    for (size_t i = 0; i < count; i++) {
+        int32_t sound = ww_dc_block(&m->offset, raw[i]);
+        if (!listening || i >= kept) continue;
+        m->samples[(written + i) % m->capacity] = amplified(sound, gain_q8, &clipped);
+    }
+    if (!listening) return;
     STORE(m->written, written + kept);
     STORE(m->clipped, m->clipped + clipped);
-    STORE(m->overruns, m->overruns + (uint32_t)(count - kept));
+    microphone_lost(m, (uint32_t)(count - kept));
+}
+
+void microphone_lost(microphone *m, uint32_t count) {
+    if (LOAD(m->listening)) STORE(m->overruns, m->overruns + count);
 }
 
 size_t microphone_take(microphone *m, int16_t *samples, size_t capacity) {
@@ -39,4 +49,33 @@ size_t microphone_take(microphone *m, int16_t *samples, size_t capacity) {
 uint16_t microphone_gain(microphone *m, uint16_t gain_q8) {
     if (gain_q8 != 0) STORE(m->gain_q8, gain_q8);
     return (uint16_t)m->gain_q8;
+}
+
+void microphone_listen(microphone *m, bool on) {
+    if (on) STORE(m->taken, LOAD(m->written));
+    STORE(m->listening, on);
+}
+
+void microphone_clock_start(microphone_clock *c, uint32_t part_us) {
+    *c = (microphone_clock){.part_us = part_us};
+}
+
+/* Delays count from the least of the window before: clocks that drift a little apart add up to
+ * nothing. */
+static uint32_t parts_lost(microphone_clock *c) {
+    int32_t rounded_us = c->least_us + (int32_t)c->part_us / 2;
+    bool known = c->settled;
+    c->delay_us -= c->least_us;
+    c->settled = true;
+    c->parts = 0;
+    return known && rounded_us > 0 ? (uint32_t)rounded_us / c->part_us : 0;
+}
+
+uint32_t microphone_clock_part(microphone_clock *c, uint32_t now_us) {
+    int32_t waited_us = (int32_t)(now_us - c->now_us);
+    c->now_us = now_us;
+    c->delay_us = c->started ? c->delay_us + waited_us - (int32_t)c->part_us : 0;
+    c->started = true;
+    if (c->parts == 0 || c->delay_us < c->least_us) c->least_us = c->delay_us;
+    return ++c->parts < MICROPHONE_CLOCK_PARTS ? 0 : parts_lost(c);
 }

@@ -28,7 +28,7 @@ typedef struct {
 } stored;
 
 static FILE *microphone;
-static bool microphone_waits;
+static bool microphone_waits, microphone_on;
 static stored *flash; /* NULL: none */
 static long power = -1;
 
@@ -98,8 +98,12 @@ bool board_has_microphone(void) {
 }
 
 size_t board_microphone_read(int16_t *samples, size_t capacity) {
-    return microphone && !microphone_waits ? fread(samples, sizeof *samples, capacity, microphone)
-                                           : 0;
+    bool there = microphone && microphone_on && !microphone_waits;
+    return there ? fread(samples, sizeof *samples, capacity, microphone) : 0;
+}
+
+void board_microphone_listen(bool on) {
+    microphone_on = on;
 }
 
 uint32_t board_microphone_overruns(void) {

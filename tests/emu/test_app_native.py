@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from board_model import WORD, noise, write_model
 from native_app import SocketTransport, compile_app, record, running
@@ -24,14 +25,45 @@ def test_detections_of_the_microphone_are_lines_of_text(
     expected = core.run_pipeline((model_dir / "model.bin").read_bytes(), pcm).detections
     assert len(expected) >= 5, "too few detections to compare"
     with running(program, microphone=record(pcm, tmp_path)) as transport:
-        lines = boot_text(transport, 5 + len(expected))
+        lines = boot_text(transport, 6 + len(expected))
         assert not list(monitor.lines(transport, 0.3)), "more detections than the host's pipeline"
     assert lines[3] == "audio  listening to the microphone"
     wanted = []
     for event in expected:
         ms, percent = event.sample_index // 16, int(event.smoothed_q15 / 32768 * 100 + 0.5)
         wanted.append(f"{ms / 1000:.3f} s  {WORD}  {percent / 100:.2f}")
-    assert lines[5:] == wanted
+    level = [line for line in lines[5:] if line.startswith("audio  level")]
+    assert [line for line in lines[5:] if line not in level] == wanted
+    assert level == [level_line(pcm)]
+
+
+def level_line(pcm: np.ndarray) -> str:
+    """What is said of the second that is measured."""
+    part = pcm[8192 : 8192 + 16384].astype(float) / 32768
+    rms_db, peak_db = (20 * np.log10(value) for value in (np.sqrt((part**2).mean()), abs(part).max()))
+    return f"audio  level {round(rms_db)} dBFS, peak {round(peak_db)} dBFS"
+
+
+@pytest.mark.parametrize("amplitude", [0, 2, 3, 1000, 32767])
+def test_the_level_of_the_microphone_is_said_or_that_there_is_none(
+    program: Path, tmp_path: Path, amplitude: int
+) -> None:
+    pcm = (amplitude * np.sin(np.arange(32_000) / 8)).round().astype(np.int16)
+    with running(program, microphone=record(pcm, tmp_path)) as transport:
+        line = boot_text(transport, 6)[5]
+    silent = "audio  no signal: check the microphone's SD (data) and L/R wires and its power"
+    assert line == (silent if amplitude <= 2 else level_line(pcm))
+
+
+def test_enter_brings_the_boot_text_again(program: Path) -> None:
+    """And bytes that are no text do not, nor many of them in a row."""
+    with running(program) as transport:
+        first = boot_text(transport)
+        transport.write(b"\x81\x02\n\x00")
+        assert not list(monitor.lines(transport, 3.0))
+        transport.write(b"\r\n" * 50)
+        assert boot_text(transport) == first
+        assert not list(monitor.lines(transport, 0.5))
 
 
 def test_the_boot_text_says_why_it_restarted(program: Path) -> None:

@@ -199,6 +199,10 @@ class FakeBoard:
         self.device.set_credits(self._room)
         self._print("watchword ready\r\n")
 
+    def crash(self, text: str) -> None:
+        """What the panic handler writes, past the link."""
+        self._to_host += text.encode()
+
     def _print(self, line: str) -> None:
         self.text_lines += 1
         self._to_host += line.encode()

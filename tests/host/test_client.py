@@ -154,12 +154,16 @@ def test_board_reset_in_mid_stream() -> None:
 
     def source() -> Iterator[np.ndarray]:
         yield recording(0, 0.2)
+        port.crash("\r\nGuru Meditation Error: Core  1 panic'ed (LoadProhibited)\r\nBack")
+        port.crash("trace: 0x400d1a2b:0x3ffb\r\n")
         port.boot()
         yield recording(1, 0.2)
 
-    with pytest.raises(WatchwordError, match="the board restarted"), Board(port) as board:
+    with pytest.raises(WatchwordError, match="the board restarted") as raised, Board(port) as board:
         list(board.stream_many(source()))
     assert port.closed
+    crash = ["Guru Meditation Error: Core  1 panic'ed (LoadProhibited)", "Backtrace: 0x400d1a2b:0x3ffb"]
+    assert "".join(f"\n  {line}" for line in [*crash, "watchword ready"]) in raised.value.what
 
 
 def test_board_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:

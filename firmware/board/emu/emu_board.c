@@ -23,6 +23,10 @@ size_t board_microphone_read(int16_t *samples, size_t capacity) {
     return 0;
 }
 
+void board_microphone_listen(bool on) {
+    (void)on;
+}
+
 uint32_t board_microphone_overruns(void) {
     return 0;
 }

@@ -26,7 +26,7 @@ void board_init(void) {
 }
 
 const char *board_name(void) {
-    return PIN_BOARD_NAME;
+    return BOARD_NAME;
 }
 
 uint32_t board_time_ms(void) {

@@ -4,6 +4,7 @@
 #include "driver/i2s_common.h"
 #include "driver/i2s_pdm.h"
 #include "driver/i2s_std.h"
+#include "esp_timer.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
 #include "soc/soc_caps.h"
@@ -13,8 +14,10 @@
 #include "pins.h"
 #include "ww_spec.h"
 
-#define PART_SAMPLES 160   /* 10 ms: a DMA buffer, and what the task moves at a time */
-#define DMA_BUFFERS 8      /* 80 ms: longer than a flash erase usually keeps the task away */
+#define PART_SAMPLES 160 /* 10 ms: a DMA buffer, and what the task moves at a time */
+#define DMA_BUFFERS                                                                             \
+    8                      /* 80 ms: longer than a flash erase usually keeps the task away; the \
+                            * driver's interrupt goes on meanwhile (CONFIG_I2S_ISR_IRAM_SAFE) */
 #define RING_SAMPLES 8192u /* half a second, a power of two */
 #define TASK_STACK_BYTES 3072
 #define TASK_PRIORITY 10 /* above the pipeline's: short work that must not be late */
@@ -36,26 +39,24 @@ static i2s_chan_handle_t channel;
 static TaskHandle_t listener;
 static microphone ring;
 static int16_t ring_samples[RING_SAMPLES];
-static volatile uint32_t dma_overruns; /* samples; written by the interrupt */
 static bool running;
 
-static bool on_overrun(i2s_chan_handle_t handle, i2s_event_data_t *event, void *context) {
-    (void)handle;
-    (void)context;
-    dma_overruns = dma_overruns + event->size / sizeof(slot);
-    return false;
-}
-
+/* What the driver drops, when the queue is full or one late interrupt stands for several buffers,
+ * it drops silently: the clock tells. */
 static void move_samples(void *unused) {
     static slot slots[PART_SAMPLES];
     static int32_t raw[PART_SAMPLES];
+    static microphone_clock clock;
     (void)unused;
+    microphone_clock_start(&clock, PART_SAMPLES * 1000u / (WW_SAMPLE_RATE_HZ / 1000u));
     for (;;) {
         size_t bytes = 0;
         (void)i2s_channel_read(channel, slots, sizeof slots, &bytes, portMAX_DELAY);
         size_t count = bytes / sizeof(slot);
         for (size_t i = 0; i < count; i++)
             raw[i] = (int32_t)slots[i] * SLOT_TO_FULL_SCALE;
+        uint32_t lost = microphone_clock_part(&clock, (uint32_t)esp_timer_get_time());
+        microphone_lost(&ring, lost * PART_SAMPLES);
         microphone_put(&ring, raw, count);
         xTaskNotifyGive(listener);
     }
@@ -69,6 +70,7 @@ static esp_err_t set_mode(void) {
         .slot_cfg = I2S_PDM_RX_SLOT_DEFAULT_CONFIG(I2S_DATA_BIT_WIDTH_16BIT, I2S_SLOT_MODE_MONO),
         .gpio_cfg = {.clk = PIN_MICROPHONE_BIT_CLOCK, .din = PIN_MICROPHONE_DATA},
     };
+    config.slot_cfg.slot_mask = PIN_MICROPHONE_IS_RIGHT ? I2S_PDM_SLOT_RIGHT : I2S_PDM_SLOT_LEFT;
     return i2s_channel_init_pdm_rx_mode(channel, &config);
 }
 
@@ -77,14 +79,16 @@ static esp_err_t set_mode(void) {
 static esp_err_t set_mode(void) {
     i2s_std_config_t config = {
         .clk_cfg = I2S_STD_CLK_DEFAULT_CONFIG(WW_SAMPLE_RATE_HZ),
-        .slot_cfg = /* left: the microphone's L/R pin is at ground */
-        I2S_STD_PHILIPS_SLOT_DEFAULT_CONFIG(I2S_DATA_BIT_WIDTH_32BIT, I2S_SLOT_MODE_MONO),
+        .slot_cfg =
+            I2S_STD_PHILIPS_SLOT_DEFAULT_CONFIG(I2S_DATA_BIT_WIDTH_32BIT, I2S_SLOT_MODE_MONO),
         .gpio_cfg = {.mclk = I2S_GPIO_UNUSED,
                      .bclk = PIN_MICROPHONE_BIT_CLOCK,
                      .ws = PIN_MICROPHONE_WORD_SELECT,
                      .dout = I2S_GPIO_UNUSED,
                      .din = PIN_MICROPHONE_DATA},
     };
+    /* The macro says left on the ESP32 only. */
+    config.slot_cfg.slot_mask = PIN_MICROPHONE_IS_RIGHT ? I2S_STD_SLOT_RIGHT : I2S_STD_SLOT_LEFT;
     return i2s_channel_init_std_mode(channel, &config);
 }
 
@@ -92,13 +96,11 @@ static esp_err_t set_mode(void) {
 
 bool microphone_start(void) {
     i2s_chan_config_t config = I2S_CHANNEL_DEFAULT_CONFIG(I2S_NUM_0, I2S_ROLE_MASTER);
-    i2s_event_callbacks_t callbacks = {.on_recv_q_ovf = on_overrun};
     config.dma_desc_num = DMA_BUFFERS;
     config.dma_frame_num = PART_SAMPLES;
     microphone_init(&ring, ring_samples, RING_SAMPLES, PIN_MICROPHONE_GAIN_Q8);
     listener = xTaskGetCurrentTaskHandle();
     running = i2s_new_channel(&config, NULL, &channel) == ESP_OK && set_mode() == ESP_OK &&
-              i2s_channel_register_event_callback(channel, &callbacks, NULL) == ESP_OK &&
               i2s_channel_enable(channel) == ESP_OK &&
               xTaskCreatePinnedToCore(move_samples, "microphone", TASK_STACK_BYTES, NULL,
                                       TASK_PRIORITY, NULL, TASK_CORE) == pdPASS;
@@ -113,8 +115,12 @@ size_t board_microphone_read(int16_t *samples, size_t capacity) {
     return microphone_take(&ring, samples, capacity);
 }
 
+void board_microphone_listen(bool on) {
+    microphone_listen(&ring, on);
+}
+
 uint32_t board_microphone_overruns(void) {
-    return ring.overruns + dma_overruns;
+    return ring.overruns;
 }
 
 uint32_t board_microphone_clipped(void) {

@@ -53,12 +53,13 @@ static void show(bool on) {
 
 bool led_start(void) {
     present = gpio_reset_pin(PIN_LED) == ESP_OK &&
+              gpio_set_level(PIN_LED, PIN_LED_IS_ACTIVE_LOW) == ESP_OK &&
               gpio_set_direction(PIN_LED, GPIO_MODE_OUTPUT) == ESP_OK;
     return present;
 }
 
 static void show(bool on) {
-    (void)gpio_set_level(PIN_LED, on);
+    (void)gpio_set_level(PIN_LED, on != PIN_LED_IS_ACTIVE_LOW);
 }
 
 #endif

@@ -188,6 +188,9 @@ def upload(env: str, port: str, model_dir: Path | None = None) -> None:
     if env not in environments():
         known = ", ".join(environments())
         raise WatchwordError("platformio.ini has no such environment", env, f"there are: {known}")
+    for folder in (ROOT, CACHE):
+        if any(character.isspace() for character in str(folder)):
+            raise WatchwordError("ESP-IDF cannot be built below a folder with a space", folder, "move it")
     model_dir = _checked_model(model_dir)
     arguments = ["run", "-e", env, "-t", "upload", "--upload-port", port]
     with _lock():

@@ -14,6 +14,7 @@ from watchword import spec
 from watchword.core import ffi, lib
 from watchword.device import messages
 from watchword.device.messages import Received, Value
+from watchword.device.stray_text import StrayText
 from watchword.device.transport import CONNECT_REMEDY, ConnectionLost, Transport, connection
 from watchword.errors import WatchwordError
 
@@ -62,6 +63,7 @@ class HostLink:
         self._used = ffi.new("size_t *")
         self._bytes_sent = self._bytes_received = 0
         self._open = self._restarted = False
+        self._stray = StrayText()
         self._descriptor = _descriptor(transport)
         with connection(self.name):
             transport.timeout = 0
@@ -85,6 +87,7 @@ class HostLink:
             if self.now() > deadline:
                 raise ConnectionLost(f"board not answering within {timeout_s:g} s", self.name, CONNECT_REMEDY)
         self._open = True
+        self._stray.clear()  # the boot text
 
     @property
     def connected(self) -> bool:
@@ -145,13 +148,17 @@ class HostLink:
             raise self._lost()
 
     def _lost(self) -> ConnectionLost:
+        said = self._stray.lines()
+        text = "".join(["; it said:", *(f"\n  {line}" for line in said), "\n"]) if said else ""
         if self._restarted:
-            return ConnectionLost("the board restarted", self.name, "see its text: `watchword monitor`")
-        return ConnectionLost("the board stopped answering", self.name, CONNECT_REMEDY)
+            remedy = "see its text: `watchword monitor`"
+            return ConnectionLost(f"the board restarted{text}", self.name, remedy)
+        return ConnectionLost(f"the board stopped answering{text}", self.name, CONNECT_REMEDY)
 
     def _take_in(self) -> bool:
         data = self.transport.read(READ_BYTES)
         self._bytes_received += len(data)
+        self._stray.add(data)
         rest = data
         while rest:
             count = lib.wwb_link_receive(

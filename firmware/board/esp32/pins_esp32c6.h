@@ -1,0 +1,13 @@
+/* ESP32-C6-DevKitC-1. Data only. */
+#define BOARD_NAME "esp32-c6-devkitc-1"
+
+#define BOARD_PIN_UART_TX 16 /* the connector marked UART */
+#define BOARD_PIN_UART_RX 17
+
+#define BOARD_PIN_MICROPHONE_BIT_CLOCK 21
+#define BOARD_PIN_MICROPHONE_WORD_SELECT 22
+#define BOARD_PIN_MICROPHONE_DATA 23
+#define BOARD_PIN_MICROPHONE_GAIN_Q8 4096
+
+#define BOARD_PIN_LED 8
+#define BOARD_PIN_LED_IS_ADDRESSABLE 1

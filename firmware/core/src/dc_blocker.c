@@ -1,0 +1,10 @@
+#include "watchword/dc_blocker.h"
+
+int32_t ww_dc_block(ww_dc_blocker *blocker, int32_t sample) {
+    /* Shifts of a negative sum round down, on every compiler that this is built with. */
+    int64_t out = sample - (blocker->sum >> WW_DC_BLOCKER_SHIFT);
+    blocker->sum += out;
+    if (out > INT32_MAX) return INT32_MAX;
+    if (out < INT32_MIN) return INT32_MIN;
+    return (int32_t)out;
+}
