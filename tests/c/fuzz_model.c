@@ -12,6 +12,7 @@
 
 #include "watchword/crc32.h"
 #include "watchword/model.h"
+#include "watchword/normaliser.h"
 
 #define PUSHES 48
 
@@ -109,6 +110,20 @@ static buffer make_mutant(const buffer *seed) {
     return exact;
 }
 
+/* All of the normalisation tables is read. */
+static void run_normaliser(const ww_model *m) {
+    const ww_model_header *h = m->header;
+    ww_normaliser_config config = {h->cmvn_mode, h->cmvn_alpha_q15, h->coeffs,
+                                   m->norm_mean, m->norm_gain,      m->norm_spread};
+    ww_normaliser normaliser;
+    int16_t row[WW_MAX_COEFFS];
+    int8_t out[WW_MAX_COEFFS];
+    if (ww_normaliser_init(&normaliser, &config) != WW_OK) abort();
+    for (uint32_t c = 0; c < WW_MAX_COEFFS; c++)
+        row[c] = (int16_t)next_random();
+    ww_normaliser_push(&normaliser, row, out);
+}
+
 /* Streams random rows; returns how many scores came out. */
 static uint32_t run_model(const buffer *image) {
     const ww_model_header *h = (const ww_model_header *)(const void *)image->bytes;
@@ -122,6 +137,7 @@ static uint32_t run_model(const buffer *image) {
         abort();
     }
     if (ww_model_init(&model, image->bytes, image->size, arena, arena_bytes) != WW_OK) abort();
+    run_normaliser(&model);
     for (int push = 0; push < PUSHES; push++) {
         uint8_t score;
         for (uint32_t c = 0; c < h->coeffs; c++) {

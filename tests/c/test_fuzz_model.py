@@ -68,7 +68,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     assert any(layer.joins for layer in layers) and any(layer.in_first for layer in layers)
     assert any(layer.op == "LUT" and layer.groups > 1 for layer in layers)
     for number, network in enumerate(networks):
-        chosen = settings(network.coeffs, mode=("running", "running_mv")[number % 2])
+        chosen = settings(network.coeffs, mode=("running", "running_mv", "affine")[number % 3])
         if number % 2:  # some with presets, some without
             chosen = replace(chosen, presets=dict.fromkeys(spec.PRESETS, chosen.detector))
         paths.append(folder / f"{number}.bin")

@@ -41,7 +41,7 @@ def feature_like_rows(rng: np.random.Generator, count: int, coeffs: int) -> np.n
 
 
 def settings(coeffs: int = 40, word: str = "random word", mode: str = "running") -> ModelSettings:
-    mean, gain = np.arange(coeffs, dtype=np.int16), np.full(coeffs, 900, np.uint16)
+    mean, gain = np.arange(coeffs, dtype=np.int16), np.full(coeffs, 900, core.gain_type(mode))
     spread = np.full(coeffs, 300, np.uint16) if mode == "running_mv" else None
     normalisation = core.Normalisation(mode, 164, mean, gain, spread)
     return ModelSettings(word, 320, coeffs, normalisation, core.DetectorConfig())

@@ -148,7 +148,7 @@ def mel_tables() -> dict[str, tuple[str, list[int]]]:
 
 
 def dct_table() -> list[int]:
-    """Orthonormal DCT-II for the folding in frontend.c: rows 0, 4, 8.., then 1, 5, 9.., 2.., 3...
+    """Orthonormal DCT-II for the folding in mfcc.c: rows 0, 4, 8.., then 1, 5, 9.., 2.., 3...
 
     Of an odd row the left half (the right half mirrors it with the sign changed), of an even one the
     left quarter; the rows of a set are interleaved, [column][row].
