@@ -21,6 +21,7 @@ static int before_a_word(size_t bytes) {
     EXPECT(watchword_open(NULL, memory, sizeof memory) == WW_ERR_ARGUMENT);
     EXPECT(watchword_open(&ears, NULL, 4) == WW_ERR_ARGUMENT);
     EXPECT(watchword_open(&ears, (uint8_t *)memory + 1, 8) == WW_ERR_ARGUMENT);
+    EXPECT(watchword_open_sized(&ears, sizeof ears - 8, memory, sizeof memory) == WW_ERR_ARGUMENT);
     EXPECT(watchword_add(&never_opened, image.bytes, bytes) == WW_ERR_ARGUMENT);
     EXPECT(watchword_push(&never_opened, &sample, 1) == WW_ERR_ARGUMENT);
     EXPECT(!watchword_heard(&never_opened, &event));

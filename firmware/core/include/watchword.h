@@ -43,8 +43,11 @@ typedef enum { WATCHWORD_STRICT, WATCHWORD_NORMAL, WATCHWORD_EAGER } watchword_p
 
 /* Start without words. memory: for the models to work in, 4-byte aligned, kept by reference; the
  * sum of what watchword_needs says for each (model.h: WW_MODEL_ARENA_BYTES). A `watchword` that
- * is open can be opened anew: it then has no words. */
-ww_status watchword_open(watchword *w, void *memory, size_t memory_bytes) WW_CHECKED;
+ * is open can be opened anew: it then has no words. WW_ERR_ARGUMENT also where the caller was
+ * compiled with another WW_MAX_WORDS, WW_MAX_FRONTENDS or WW_WITH_... than the library. */
+static inline ww_status watchword_open(watchword *w, void *memory, size_t memory_bytes) WW_CHECKED;
+ww_status watchword_open_sized(watchword *w, size_t caller_bytes, void *memory,
+                               size_t memory_bytes) WW_CHECKED; /* what that calls */
 
 /* How much memory this model takes. Fails as watchword_add does for a damaged image. */
 ww_status watchword_needs(const void *image, size_t image_bytes, size_t *memory_bytes) WW_CHECKED;
@@ -96,6 +99,10 @@ struct watchword {
     ww_step step;  /* of the latest hop */
     unsigned told; /* its words that were asked about already */
 };
+
+static inline ww_status watchword_open(watchword *w, void *memory, size_t memory_bytes) {
+    return watchword_open_sized(w, sizeof *w, memory, memory_bytes);
+}
 
 WW_END_DECLS
 

@@ -8,7 +8,9 @@ static bool is_word(const watchword *w, unsigned word) {
     return w != NULL && word < w->pipeline.word_count;
 }
 
-ww_status watchword_open(watchword *w, void *memory, size_t memory_bytes) {
+ww_status watchword_open_sized(watchword *w, size_t caller_bytes, void *memory,
+                               size_t memory_bytes) {
+    if (caller_bytes != sizeof *w) return WW_ERR_ARGUMENT; /* its layout is not ours */
     if (w == NULL || memory == NULL || (uintptr_t)memory % 4 != 0) return WW_ERR_ARGUMENT;
     memset(w, 0, sizeof *w);
     ww_pipeline_init(&w->pipeline, NULL);
