@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,11 @@ api:
 config:
 onboarding:
 automation: !include automations.yaml
+template:
+  - light:
+      - name: Desk
+        turn_on: []
+        turn_off: []
 """
 
 
@@ -88,11 +93,11 @@ class Events:
 class HomeAssistant:
     """A running core whose owner is logged in; ends with `close`, and with the process that started it."""
 
-    def __init__(self, home: Path, folder: Path, automations: Json = ()) -> None:
+    def __init__(self, home: Path, folder: Path, automations: Sequence[str] = ()) -> None:
         self.port = free_port()
         folder.mkdir(parents=True)
         (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=self.port))
-        (folder / "automations.yaml").write_text(json.dumps(list(automations)))  # JSON is YAML
+        (folder / "automations.yaml").write_text("".join(_item(text) for text in automations))
         self.log = folder / "home-assistant.log"
         command = ["setpriv", "--pdeathsig", "TERM", str(home / "bin" / "hass"), "--skip-pip"]
         self._output = (folder / "output.txt").open("w+")
@@ -179,3 +184,8 @@ class HomeAssistant:
 
 def _is(state: Json, platform: str) -> bool:
     return str(state["entity_id"]).startswith(platform + ".")
+
+
+def _item(text: str) -> str:
+    """What is pasted into the editor of automations, as an item of their file."""
+    return "- " + text.strip().replace("\n", "\n  ") + "\n"

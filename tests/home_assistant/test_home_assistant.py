@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from guide import blocks
 from satellite import LIMIT_S, ROOT, Satellite, esphome_python
 from server import Event, Events, HomeAssistant
 from spoken import RATE, by_the_host, spoken
@@ -23,13 +24,6 @@ HEARD, SENSITIVITY, PRESET = (
     "number.satellite_alexa_sensitivity",
     "select.satellite_alexa_preset",
 )
-# As docs/guide/home-assistant.md shows it.
-AUTOMATION = {
-    "alias": "Alexa was said",
-    "triggers": [{"trigger": "event", "event_type": "esphome.wake_word", "event_data": {"word": "alexa"}}],
-    "conditions": ["{{ trigger.event.data.score | float > 0.5 }}"],
-    "actions": [{"event": "lamp_lit", "event_data": {"score": "{{ trigger.event.data.score }}"}}],
-}
 
 
 class House:
@@ -94,7 +88,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     satellite = Satellite(tmp_path_factory.mktemp("satellite"))
     version = subprocess.run([esphome_python(), "-m", "esphome", "version"], capture_output=True, text=True)
     log.tell(f"ESPHome has compiled the satellite ({version.stdout.strip()})")
-    core = HomeAssistant(home, tmp_path_factory.mktemp("core") / "config", [AUTOMATION])
+    core = HomeAssistant(home, tmp_path_factory.mktemp("core") / "config", blocks("alias"))
     try:
         log.tell(f"Home Assistant {core.call('GET', '/api/config')['version']} is up, its owner logged in")
         with satellite.started(), closing(core.events()) as events:
@@ -124,8 +118,10 @@ def test_a_wake_word_reaches_home_assistant_and_runs_an_automation(house: House,
     data = house.wake().data
     assert (data["word"], float(data["score"])) == ("alexa", pytest.approx(expected.score, abs=1e-4))
     assert data["device_id"]
-    lit = house.seen(lambda event: event.kind == "lamp_lit", "what the automation does")
-    assert lit.data["score"] == pytest.approx(expected.score, abs=1e-4)
+    # The guide's two automations, in the order in which they find out.
+    told = house.seen(lambda event: event.data.get("service") == "create", "the message")
+    assert float(told.data["service_data"]["message"].rpartition(" ")[2]) == float(data["score"])
+    house.changed("light.desk", "on")
     assert house.core.state(HEARD)["attributes"]["event_type"] == "alexa"
 
 

@@ -23,7 +23,7 @@ from tools.setup.environment import Pythons
 
 FOLDER = Path(__file__).resolve().parents[2] / ".cache" / "home_assistant"
 # What the tests' configuration starts, apart from what every core starts; hassio is imported by others.
-INTEGRATIONS = ("api", "automation", "config", "esphome", "frontend", "hassio", "onboarding")
+INTEGRATIONS = ("api", "automation", "config", "esphome", "frontend", "hassio", "onboarding", "template")
 VARIABLE = "HOME_ASSISTANT_PYTHON"
 
 
