@@ -23,7 +23,7 @@ CORE_BUILT := $(VENV)/core.stamp
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  Settings: WORD="hey lighthouse"  BOARD=emu-c3  PORT=emu:c3  MODEL=models/<word>  EXTRAS=tts,search'
 
 system: ## Debian packages (compilers, QEMU, voices); uses sudo where needed
