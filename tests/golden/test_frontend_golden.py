@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from watchword import core
+from watchword.export.affine import esphome_normalisation
 
 GOLDEN = Path(__file__).with_name("frontend.npz")
 
@@ -34,7 +35,9 @@ def rows() -> dict[str, np.ndarray]:
         spread = np.arange(100, 500, 10, dtype=np.uint16) if mode == "running_mv" else None
         normalisation = core.Normalisation(mode, 436, mean, gain, spread)
         made[f"{mode}_hop160"] = core.normalise(logmel["logmel_hop160"], normalisation)
-    return made | logmel
+    micro = {f"micro_hop{hop}": core.frontend_rows(signal(), hop, 40, "micro") for hop in (160, 320)}
+    made["affine_hop160"] = core.normalise(micro["micro_hop160"], esphome_normalisation())
+    return made | logmel | micro
 
 
 def test_rows_are_the_committed_integers() -> None:

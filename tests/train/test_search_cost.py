@@ -39,6 +39,12 @@ def test_single_layers_come_out_as_measured(rates: InstructionModel) -> None:
             assert rates.layer(Work(**layer)) == pytest.approx(count, rel=0.1)
 
 
+def test_micro_rows_cost_what_they_were_measured_at(rates: InstructionModel) -> None:
+    network, rows = read_network(MODEL.read_bytes()), rates.row
+    more = rates.per_second(network, 160, "micro") - rates.per_second(network, 160, "logmel")
+    assert more == pytest.approx(100 * (rows["micro"][160] - rows["mfcc"][160])) and more > 0
+
+
 @given(
     st.sampled_from(["CONV", "DEPTHWISE", "ADD", "AVERAGE", "MEAN"]), st.integers(1, 512), st.integers(1, 64)
 )
@@ -50,10 +56,10 @@ def test_more_work_never_costs_less(op: str, inputs: int, outputs: int) -> None:
 
 LAYER = {"op": "CONV", "first": True, "inputs": 20, "products": 80, "instructions": 100}
 TABLE = {
-    "schema": 1,
+    "schema": 2,
     "board": "emu-c3",
     "model": {},
-    "front_end_per_row": {"160": 5, "320": 6},
+    "front_end_per_row": {"mfcc": {"160": 5, "320": 6}, "micro": {"160": 7, "320": 8}},
     "rest_per_row": 7,
     "layers": [LAYER],
 }
@@ -61,7 +67,7 @@ TABLE = {
 
 def test_a_table_of_one_layer_is_enough(tmp_path: Path) -> None:
     (path := tmp_path / "rates.json").write_text(json.dumps(TABLE))
-    assert load_instruction_model(path).row == {160: 5.0, 320: 6.0}
+    assert load_instruction_model(path).row["micro"] == {160: 7.0, 320: 8.0}
 
 
 @pytest.mark.parametrize(
@@ -69,10 +75,11 @@ def test_a_table_of_one_layer_is_enough(tmp_path: Path) -> None:
     [
         {},
         [],
-        TABLE | {"schema": 2},
+        TABLE | {"schema": 1},
         TABLE | {"more": 1},
         TABLE | {"layers": []},
-        TABLE | {"front_end_per_row": {"160": 5}},
+        TABLE | {"front_end_per_row": {"mfcc": {"160": 5, "320": 6}}},
+        TABLE | {"front_end_per_row": {"mfcc": {"160": 5, "320": 6}, "micro": {"160": 5}}},
         TABLE | {"rest_per_row": -1},
         TABLE | {"layers": [LAYER | {"op": "SPLINE"}]},
         TABLE | {"layers": [LAYER | {"inputs": "many"}]},

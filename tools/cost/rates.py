@@ -26,14 +26,17 @@ def document(model: Path, results: dict[str, Any]) -> dict[str, Any]:
         instructions = counts[f"layer {index} {shape.title}"]
         layers.append({**asdict(work_of(layer)), "instructions": instructions})
         per_row += instructions / layer.row_step
-    front_end = {str(16 * ms): counts[f"frontend row, hop {ms} ms"] for ms in (10, 20)}
+    front_end = {
+        name: {str(16 * ms): counts[f"frontend {row}, hop {ms} ms"] for ms in (10, 20)}
+        for name, row in (("mfcc", "row"), ("micro", "micro row"))
+    }
     whole = counts["pipeline per second"] * geometry.hop_s
     return {
         "schema": SCHEMA,
         "board": BOARD,
         "model": results["model"],
         "front_end_per_row": front_end,
-        "rest_per_row": round(max(0.0, whole - per_row - front_end[str(geometry.hop_samples)])),
+        "rest_per_row": round(max(0.0, whole - per_row - front_end["mfcc"][str(geometry.hop_samples)])),
         "layers": layers,
     }
 

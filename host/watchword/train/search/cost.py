@@ -23,8 +23,9 @@ from watchword.errors import WatchwordError
 from watchword.export.layers import Layer, Network
 
 RATES = Path(__file__).with_name("rates.json")
-SCHEMA = 1
+SCHEMA = 2
 BOARD = "emu-c3"
+FRONT_ENDS = ("mfcc", "micro")  # log-mel rows cost as MFCC ones but for the DCT
 _KEYS = {"schema", "board", "model", "front_end_per_row", "rest_per_row", "layers"}
 _REMEDY = "measure with `make cost COST=--update`"
 
@@ -45,7 +46,7 @@ class InstructionModel:
 
     rates: dict[str, tuple[float, float]]
     dense_factor: float  # the first layer against a later one of the same shape
-    row: dict[int, float]  # instructions of the front end for a row, by hop in samples
+    row: dict[str, dict[int, float]]  # instructions of a front end for a row, by its name and hop in samples
     rest_per_row: float  # normaliser, ring buffers, detector
 
     def layer(self, work: Work) -> float:
@@ -55,11 +56,12 @@ class InstructionModel:
         count = rates[0] * work.inputs + rates[1] * work.products
         return count * (self.dense_factor if work.op == "CONV" and work.first else 1.0)
 
-    def per_second(self, network: Network, hop_samples: int) -> float:
-        """Estimated instructions of the whole pipeline for a second of audio."""
+    def per_second(self, network: Network, hop_samples: int, kind: str = "mfcc") -> float:
+        """Estimated instructions of the whole pipeline for a second of audio, on features of this kind."""
+        front_end = self.row["micro" if kind == "micro" else "mfcc"]
         rows = spec.SAMPLE_RATE_HZ / hop_samples
         layers = sum(self.layer(work_of(layer)) / layer.row_step for layer in network.layers)
-        return rows * (layers + self.row[hop_samples] + self.rest_per_row)
+        return rows * (layers + front_end[hop_samples] + self.rest_per_row)
 
 
 def load_instruction_model(path: Path = RATES) -> InstructionModel:
@@ -69,9 +71,12 @@ def load_instruction_model(path: Path = RATES) -> InstructionModel:
         if set(content) != _KEYS or content["schema"] != SCHEMA:
             raise ValueError(f"its keys must be {', '.join(sorted(_KEYS))}, its schema {SCHEMA}")
         measured = [_measured(entry) for entry in content["layers"]]
-        rows = {int(hop): _count(count) for hop, count in content["front_end_per_row"].items()}
-        if not measured or set(rows) != set(spec.HOP_CHOICES_SAMPLES):
-            raise ValueError("it needs layers, and the front end at every hop")
+        rows = {
+            name: {int(hop): _count(count) for hop, count in content["front_end_per_row"][name].items()}
+            for name in FRONT_ENDS
+        }
+        if not measured or any(set(hops) != set(spec.HOP_CHOICES_SAMPLES) for hops in rows.values()):
+            raise ValueError("it needs layers, and each front end at every hop")
         rest = _count(content["rest_per_row"])
     except OSError as error:
         raise WatchwordError(f"no measured costs: {error.strerror}", path, _REMEDY) from error

@@ -57,7 +57,7 @@ def measure_footprint(config: RunConfig) -> Footprint:
     presets = dict.fromkeys(spec.PRESETS, detector) if config.detector.target_fah > 0 else {}
     settings = ModelSettings("any", hop, coeffs, plain, detector, config.features.kind, presets)
     image = build_image(network, settings)
-    instructions = load_instruction_model().per_second(network, hop)
+    instructions = load_instruction_model().per_second(network, hop, config.features.kind)
     return Footprint(len(image), network.arena_bytes, instructions)
 
 
