@@ -112,6 +112,9 @@ gen-check: ## Fail when a generated file does not match its source
 library: ## The C library as a folder and a zip for Arduino, PlatformIO and ESP-IDF, in build/
 	@PYTHONPATH=host $(PYTHON) -m tools.package.library $(LIBRARY)
 
+example: setup ## The C library's example for a PC hears the recording WAV, or MODEL's word said by espeak-ng
+	@$(BIN)/python -m tools.run.library_example --model $(MODEL) $(WAV)
+
 flash: setup ## Build the firmware with MODEL and write it to BOARD at PORT
 	@$(BIN)/watchword flash --board $(BOARD) --port $(PORT) --model $(MODEL)
 
