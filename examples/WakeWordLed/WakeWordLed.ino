@@ -5,15 +5,16 @@
 #include "model.h"
 
 const int BCLK = 26, WS = 25, DATA = 33, LED = 2;  // the microphone's L/R pin: to ground
-I2SClass microphone;
+I2SClass i2s;
+watchword_microphone microphone;
 watchword ears;
 uint32_t memory[WW_MODEL_ARENA_BYTES / 4];
 
 void setup() {
   Serial.begin(115200);
   pinMode(LED, OUTPUT);
-  microphone.setPins(BCLK, WS, -1, DATA);
-  bool hears = microphone.begin(I2S_MODE_STD, WATCHWORD_RATE_HZ, I2S_DATA_BIT_WIDTH_32BIT, I2S_SLOT_MODE_MONO, I2S_STD_SLOT_LEFT);
+  i2s.setPins(BCLK, WS, -1, DATA);
+  bool hears = i2s.begin(I2S_MODE_STD, WATCHWORD_RATE_HZ, I2S_DATA_BIT_WIDTH_32BIT, I2S_SLOT_MODE_MONO, I2S_STD_SLOT_LEFT);
   ww_status status = watchword_open(&ears, memory, sizeof memory);
   if (status == WW_OK) status = watchword_add(&ears, ww_model_image, sizeof ww_model_image);
   Serial.println(hears ? watchword_status_text(status) : "the microphone does not start");
@@ -23,8 +24,8 @@ void loop() {
   static int32_t raw[160];  // 10 ms
   static int16_t samples[160];
   static unsigned long lit_at = 0;
-  size_t count = microphone.readBytes((char *)raw, sizeof raw) / sizeof raw[0];
-  for (size_t i = 0; i < count; i++) samples[i] = constrain(raw[i] >> 12, -32768, 32767);  // 24 dB of gain
+  size_t count = i2s.readBytes((char *)raw, sizeof raw) / sizeof raw[0];
+  watchword_amplify(&microphone, raw, count, 16, samples);
   if (watchword_push(&ears, samples, count) != WW_OK) return;
   watchword_event event;
   while (watchword_heard(&ears, &event)) {

@@ -7,14 +7,6 @@ void microphone_init(microphone *m, int16_t *samples, uint32_t capacity, uint16_
     *m = (microphone){.samples = samples, .capacity = capacity, .gain_q8 = gain_q8};
 }
 
-/* Amplified before it is cut to 16 bits, so that a quiet microphone keeps its resolution. */
-static int16_t amplified(int32_t raw, uint32_t gain_q8, uint32_t *clipped) {
-    int64_t value = ((int64_t)raw * gain_q8 + (1 << 23)) >> 24;
-    if (value >= INT16_MIN && value <= INT16_MAX) return (int16_t)value;
-    ++*clipped;
-    return value < 0 ? INT16_MIN : INT16_MAX;
-}
-
 /* The offset is followed all the time: whoever begins to listen hears no step. */
 void microphone_put(microphone *m, const int32_t *raw, size_t count) {
     bool listening = LOAD(m->listening);
@@ -24,7 +16,7 @@ void microphone_put(microphone *m, const int32_t *raw, size_t count) {
     for (size_t i = 0; i < count; i++) {
         int32_t sound = ww_dc_block(&m->offset, raw[i]);
         if (!listening || i >= kept) continue;
-        m->samples[(written + i) % m->capacity] = amplified(sound, gain_q8, &clipped);
+        m->samples[(written + i) % m->capacity] = ww_amplify(sound, gain_q8, &clipped);
     }
     if (!listening) return;
     STORE(m->written, written + kept);

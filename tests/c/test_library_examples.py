@@ -22,6 +22,7 @@ from tools.generate.library import sources as library_sources
 HERE = Path(__file__).parent
 MODEL = ROOT / "models" / "hey_lighthouse"
 INCLUDES = [f"-I{folder}" for folder in (MODEL, CORE / "include", CORE / "gen")]
+OFFSET = 40_000_000  # of a microphone: 2 % of full scale
 SILENCE = np.zeros(2 * spec.SAMPLE_RATE_HZ, np.int16)
 
 
@@ -80,9 +81,20 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, np.ndarray]
     wav = tmp_path_factory.mktemp("spoken") / "word.wav"
     subprocess.run(["espeak-ng", "-v", "en-us", "-w", wav, "hey lighthouse"], check=True)
     word = audio.load(wav).astype(np.int64)
-    raw = np.concatenate([SILENCE, word * 2, SILENCE]) << 12
-    assert np.abs(raw >> 12).max() > 32_767  # louder than 16 bits hold
-    return raw.astype(np.int32).tobytes(), (raw >> 12).clip(-32_768, 32_767).astype(np.int16)
+    raw = (np.concatenate([SILENCE, word * 2, SILENCE]) << 12) + OFFSET
+    pcm = np.array(amplified(raw.tolist(), 16))
+    assert abs(pcm).max() > 32_767  # louder than 16 bits hold
+    return raw.astype(np.int32).tobytes(), pcm.clip(-32_768, 32_767).astype(np.int16)
+
+
+def amplified(raw: list[int], gain: int) -> list[int]:
+    """Less the mean of the last 256 samples or so, `gain` times as loud, in 16 bits."""
+    total, samples = 0, []
+    for sample in raw:
+        sound = sample - (total >> 8)
+        total += sound
+        samples.append((sound * gain + (1 << 15)) >> 16)
+    return samples
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,13 @@
 
 static const char *TAG = "wake word";
 static watchword ears;
+static watchword_microphone microphone;
 static uint32_t memory[WW_MODEL_ARENA_BYTES / 4];
 static int32_t raw[160]; /* 10 ms */
 static int16_t samples[160];
 
-static i2s_chan_handle_t start_microphone(void) {
-    i2s_chan_handle_t microphone;
+static i2s_chan_handle_t start_i2s(void) {
+    i2s_chan_handle_t i2s;
     i2s_chan_config_t channel = I2S_CHANNEL_DEFAULT_CONFIG(I2S_NUM_0, I2S_ROLE_MASTER);
     i2s_std_config_t config = {
         .clk_cfg = I2S_STD_CLK_DEFAULT_CONFIG(WATCHWORD_RATE_HZ),
@@ -26,30 +27,27 @@ static i2s_chan_handle_t start_microphone(void) {
         .gpio_cfg =
             {.mclk = I2S_GPIO_UNUSED, .bclk = BCLK, .ws = WS, .dout = I2S_GPIO_UNUSED, .din = DATA},
     };
-    ESP_ERROR_CHECK(i2s_new_channel(&channel, NULL, &microphone));
-    ESP_ERROR_CHECK(i2s_channel_init_std_mode(microphone, &config));
-    ESP_ERROR_CHECK(i2s_channel_enable(microphone));
-    return microphone;
+    ESP_ERROR_CHECK(i2s_new_channel(&channel, NULL, &i2s));
+    ESP_ERROR_CHECK(i2s_channel_init_std_mode(i2s, &config));
+    ESP_ERROR_CHECK(i2s_channel_enable(i2s));
+    return i2s;
 }
 
-static size_t listen(i2s_chan_handle_t microphone) {
+static size_t listen(i2s_chan_handle_t i2s) {
     size_t bytes = 0;
-    ESP_ERROR_CHECK(i2s_channel_read(microphone, raw, sizeof raw, &bytes, portMAX_DELAY));
+    ESP_ERROR_CHECK(i2s_channel_read(i2s, raw, sizeof raw, &bytes, portMAX_DELAY));
     size_t count = bytes / sizeof raw[0];
-    for (size_t i = 0; i < count; i++) {
-        int32_t louder = raw[i] >> 12; /* to 16 bits, with 24 dB of gain */
-        samples[i] = (int16_t)(louder > 32767 ? 32767 : louder < -32768 ? -32768 : louder);
-    }
+    watchword_amplify(&microphone, raw, count, 16, samples);
     return count;
 }
 
 void app_main(void) {
     ww_status status = watchword_open(&ears, memory, sizeof memory);
     if (status == WW_OK) status = watchword_add(&ears, ww_model_image, sizeof ww_model_image);
-    i2s_chan_handle_t microphone = start_microphone();
+    i2s_chan_handle_t i2s = start_i2s();
     while (status == WW_OK) {
         watchword_event event;
-        status = watchword_push(&ears, samples, listen(microphone));
+        status = watchword_push(&ears, samples, listen(i2s));
         while (watchword_heard(&ears, &event)) {
             ESP_LOGI(TAG, "%s, score %.2f", event.name, WATCHWORD_UNIT(event.score_q15));
         }

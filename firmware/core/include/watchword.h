@@ -18,6 +18,7 @@
 #ifndef WATCHWORD_LIBRARY_H
 #define WATCHWORD_LIBRARY_H
 
+#include "watchword/dc_blocker.h"
 #include "watchword/pipeline.h"
 
 WW_BEGIN_DECLS
@@ -84,6 +85,17 @@ ww_status watchword_set_detector(watchword *w, unsigned word,
                                  const ww_detector_config *config) WW_CHECKED;
 ww_status watchword_get_detector(const watchword *w, unsigned word,
                                  ww_detector_config *config) WW_CHECKED;
+
+/* A microphone of 32-bit samples (I2S), between its driver and watchword_push; zeros at first. */
+typedef struct {
+    ww_dc_blocker offset;
+    uint32_t clipped; /* samples too loud for 16 bits, so far */
+} watchword_microphone;
+
+/* Its samples as the 16 bits that are pushed: without the constant offset that such microphones
+ * have, `gain` times as loud (16 suits an INMP441 in a room), saturated. */
+void watchword_amplify(watchword_microphone *microphone, const int32_t *raw, size_t count,
+                       uint16_t gain, int16_t *samples);
 
 /* What a status means and what to do about it, in one line of English. Never NULL. */
 const char *watchword_status_text(ww_status status);

@@ -117,6 +117,15 @@ ww_status watchword_get_detector(const watchword *w, unsigned word, ww_detector_
     return WW_OK;
 }
 
+void watchword_amplify(watchword_microphone *microphone, const int32_t *raw, size_t count,
+                       uint16_t gain, int16_t *samples) {
+    if (microphone == NULL || raw == NULL || samples == NULL) return;
+    for (size_t i = 0; i < count; i++) {
+        int32_t sound = ww_dc_block(&microphone->offset, raw[i]);
+        samples[i] = ww_amplify(sound, gain * 256u, &microphone->clipped);
+    }
+}
+
 const char *watchword_status_text(ww_status status) {
     static const char *const texts[] = WW_STATUS_TEXTS;
     size_t number = (size_t)status;

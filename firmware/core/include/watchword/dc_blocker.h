@@ -17,6 +17,11 @@ typedef struct {
     int64_t sum; /* the running mean of the samples, times 2^WW_DC_BLOCKER_SHIFT; starts at 0 */
 } ww_dc_blocker;
 
+/* A sample of full-scale 32 bits as 16 bits, gain_q8 / 256 times as loud: amplified before it is
+ * cut, so that a quiet microphone keeps its resolution. Saturates, and then adds one to *clipped.
+ */
+int16_t ww_amplify(int32_t sample, uint32_t gain_q8, uint32_t *clipped);
+
 /* One sample of full-scale 32 bits without the mean of those before it; saturated. */
 int32_t ww_dc_block(ww_dc_blocker *blocker, int32_t sample);
 
