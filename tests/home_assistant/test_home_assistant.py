@@ -118,10 +118,11 @@ def test_a_wake_word_reaches_home_assistant_and_runs_an_automation(house: House,
     data = house.wake().data
     assert (data["word"], float(data["score"])) == ("alexa", pytest.approx(expected.score, abs=1e-4))
     assert data["device_id"]
-    # The guide's two automations, in the order in which they find out.
+    # The guide's two automations, whichever is first.
     told = house.seen(lambda event: event.data.get("service") == "create", "the message")
     assert float(told.data["service_data"]["message"].rpartition(" ")[2]) == float(data["score"])
-    house.changed("light.desk", "on")
+    if house.core.state("light.desk")["state"] != "on":
+        house.changed("light.desk", "on")
     assert house.core.state(HEARD)["attributes"]["event_type"] == "alexa"
 
 
