@@ -31,9 +31,9 @@ def build(model: Path) -> Path:
     program = BUILD / "wav"
     includes = [f"-I{folder}" for folder in (model, *(library.CORE / part for part in library.PUBLIC))]
     sources = [library.EXAMPLES / "wav" / "wav.c", model / "model.c", *library.sources()]
-    command = ["cc", "-O2", *includes, "-o", program, *sources]
+    command = ["cc", "-O2", *includes, "-o", str(program), *map(str, sources)]
     if subprocess.run(command, check=False).returncode:
-        raise WatchwordError("does not compile", shlex.join(map(str, command)), "export the model again")
+        raise WatchwordError("does not compile", shlex.join(command), "export the model again")
     return program
 
 
