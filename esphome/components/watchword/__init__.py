@@ -6,15 +6,21 @@ entities and to automations.
 
 from __future__ import annotations
 
+import json
+import shlex
+from pathlib import Path
+
 import esphome.codegen as cg
 import esphome.config_validation as cv
 from esphome import automation
 from esphome.components import microphone
 from esphome.const import CONF_ID, CONF_MICROPHONE, CONF_MODEL, CONF_RAW_DATA_ID
+from esphome.core import CORE
 from esphome.cpp_generator import RawStatement
+from esphome.helpers import write_file_if_changed
 from esphome.types import ConfigType
 
-from .model_source import CONF_SHA256, REPOSITORY, image_of, spec, validate_source
+from .model_source import CONF_SHA256, DOMAIN, REPOSITORY, image_of, spec, validate_source
 
 CODEOWNERS: list[str] = []
 DEPENDENCIES = ["microphone"]
@@ -116,8 +122,32 @@ FINAL_VALIDATE_SCHEMA = cv.Schema(
 )
 
 
+def _library() -> Path:
+    """library.json of the repository as one of a folder of its own, the sources where they are.
+
+    Less its optimisation: ESP-IDF would hand that on to all of ESPHome, which is built for size.
+    """
+    manifest = json.loads((REPOSITORY / "library.json").read_text(encoding="utf-8"))
+    build = manifest["build"]
+    include, other = [], []
+    for flag in build["flags"]:
+        if flag.startswith("-I"):
+            include.append(shlex.quote(f"-I{(REPOSITORY / flag[2:]).as_posix()}"))
+        else:
+            other.append(flag)
+    build["flags"] = [*include, *(other if CORE.is_host else [])]
+    for folder in ("srcDir", "includeDir"):
+        build[folder] = str(REPOSITORY / build[folder])
+    home = Path(CORE.data_dir).resolve() / DOMAIN / "library"
+    write_file_if_changed(home / "library.json", json.dumps(manifest, indent=2))
+    # A folder without code is refused.
+    header = REPOSITORY / "firmware/core/include/watchword.h"
+    write_file_if_changed(home / header.name, header.read_text(encoding="utf-8"))
+    return home
+
+
 async def to_code(config: ConfigType) -> None:
-    cg.add_library("watchword", None, REPOSITORY.as_uri())
+    cg.add_library("watchword", None, _library().as_uri())
     # These reach the library as well, whose structs depend on them.
     cg.add_build_flag(f"-DWW_MAX_WORDS={len(config[CONF_MODELS])}")
     micro = {image_of(model).kind == "micro" for model in config[CONF_MODELS]}
