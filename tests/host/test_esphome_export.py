@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from watchword import core, spec
+from watchword import audio, core, spec
 from watchword.cli.export import command
 from watchword.errors import WatchwordError
 from watchword.evaluate.players import esphome_detects, sums
@@ -201,6 +201,7 @@ def random_scores(seed: int) -> tuple[np.ndarray, int, int, int]:
     return scores, int(rng.integers(0, 255)), int(rng.integers(1, 11)), int(rng.integers(1, 6))
 
 
+@pytest.mark.slow
 def test_our_rule_is_that_of_esphomes_own_code(tmp_path: Path) -> None:
     program, events = players.build_esphome_player(tmp_path), 0
     for seed in range(60):
@@ -271,3 +272,25 @@ def test_esphome_accepts_it(folder: Path, tmp_path: Path) -> None:
     )
     told = players.esphome_config(tmp_path / "device.yaml")
     assert "hey_lighthouse.json" in told and "Configuration is valid" in told
+
+
+@pytest.mark.real
+def test_pymicro_wakeword_hears_the_shipped_model_as_we_do(real_data: Path) -> None:
+    """Real words, a second of silence around: its own rounding moves scores a little, detections hardly."""
+    manifest = Path(__file__).parents[2] / "models" / "alexa-esphome" / "alexa.json"
+    model, silence = read_import(manifest), np.zeros(spec.SAMPLE_RATE_HZ, np.int16)
+    clips = real_data / "clips"
+    files = sorted([*(clips / "dev" / "alexa").iterdir(), *(clips / "test" / "alexa").iterdir()])
+    recordings = [np.concatenate([silence, audio.load(f), silence]) for f in files]
+    rule = replace(model.settings.detector, cooldown_ms=0)
+    equal, steps, heard = [], 0, [0, 0]
+    for pcm, played in zip(recordings, players.pymicro_plays(manifest, recordings), strict=True):
+        ours = core.run_pipeline(model.image(), pcm, rule)
+        assert played["ends"] == ours.score_samples.tolist()
+        equal += (np.array(played["scores"]) == ours.scores).tolist()
+        detected = np.array([False, *played["detected"]])
+        theirs = ours.score_samples[np.flatnonzero(detected[1:] & ~detected[:-1])].tolist()
+        steps += theirs == [event.sample_index for event in ours.detections]
+        heard = [heard[0] + bool(ours.detections), heard[1] + bool(theirs)]
+    assert np.mean(equal) > 0.95 and steps >= len(files) - 3
+    assert abs(heard[0] - heard[1]) <= 1 and heard[0] > 0.85 * len(files)

@@ -228,7 +228,7 @@ def summary(folder: Path) -> str:
         f"{card.scores_equal_to_engine} scores, call by call: every one equal to our engine's",
         *(f"{player}: {_told(figures)}" for player, figures in card.players.items()),
         *(f"not carried over: {text}" for text in card.lost),
-        *licences(card.attribution),
+        *licences(card.attribution, CARD),
         f"wrote {folder}",
     ]
     return "\n".join(lines)

@@ -135,7 +135,7 @@ def _imported(origin: Origin | None) -> list[str]:
     ]
 
 
-def licences(attribution: Sequence[Source]) -> list[str]:
+def licences(attribution: Sequence[Source], card: str = CARD) -> list[str]:
     """One line: the licences of what the model learnt from, and how many sources tell none."""
     trained = [entry for entry in attribution if entry.trained]
     told = sorted({entry.licence for entry in trained} - {_NO_LICENCE})
@@ -143,9 +143,7 @@ def licences(attribution: Sequence[Source]) -> list[str]:
     parts = [", ".join(told)] if told else []
     parts += [f"{silent} sources tell none (column licence of a manifest)"] if silent else []
     return (
-        [f"licences of its training material: {'; '.join(parts)}; card.json names every source"]
-        if parts
-        else []
+        [f"licences of its training material: {'; '.join(parts)}; {card} names every source"] if parts else []
     )
 
 
