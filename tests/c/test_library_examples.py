@@ -130,6 +130,25 @@ def test_the_sketch_lights_its_led_for_the_word(
     assert (lit, dark) == (f"pin 2 is 1 at {at} ms", f"pin 2 is 0 at {at + 1_000} ms")
 
 
+def test_the_guides_meter_fits_into_the_sketch(
+    spoken: tuple[bytes, np.ndarray], objects: list[Path], tmp_path: Path
+) -> None:
+    raw, pcm = spoken
+    page = (ROOT / "docs" / "guide" / "arduino.md").read_text()
+    meter = page.split("```cpp\n")[1].split("```")[0]
+    before, amplify, after = (
+        (EXAMPLES / "WakeWordLed" / "WakeWordLed.ino")
+        .read_text()
+        .partition("  watchword_amplify(&microphone, raw, count, 16, samples);\n")
+    )
+    (tmp_path / "sketch.cpp").write_text(f'#include "Arduino.h"\n{before}{amplify}{meter}{after}')
+    sources = [tmp_path / "sketch.cpp", HERE / "arduino" / "main.cpp"]
+    lines = run_example(["g++", "-std=c++20", f"-I{HERE / 'arduino'}", *sources, *objects], tmp_path, raw)
+    peaks = [int(line.split()[1].rstrip(",")) for line in lines if line.startswith("peak ")]
+    assert len(peaks) == len(pcm) // 8_000
+    assert max(peaks) == 32_768 and min(peaks) < 10
+
+
 def test_the_esp_idf_example_logs_the_word(
     spoken: tuple[bytes, np.ndarray], objects: list[Path], tmp_path: Path
 ) -> None:
