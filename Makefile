@@ -17,6 +17,7 @@ COST ?= $(BENCH)
 # The phrase as one word of a shell, whatever it holds.
 WORD_QUOTED = '$(subst ','\'',$(WORD))'
 MODEL ?= models/$(shell PYTHONPATH=host $(PYTHON) -m watchword.words $(WORD_QUOTED))
+MANIFEST ?= models/alexa-esphome/alexa.json
 PYTHON_CODE := host tests tools esphome setup.py
 C_CODE := 'firmware/*.[ch]' 'tests/*.[ch]' 'examples/*.[ch]' 'esphome/*.h' 'esphome/*.cpp' 'tests/esphome/*.cpp'
 CORE_BUILT := $(VENV)/core.stamp
@@ -114,6 +115,9 @@ library: ## The C library as a folder and a zip for Arduino, PlatformIO and ESP-
 
 example: setup ## The C library's example for a PC hears the recording WAV, or MODEL's word said by espeak-ng
 	@$(BIN)/python -m tools.run.library_example --model $(MODEL) $(WAV)
+
+micro-wake-word: setup ## PyPI's pymicro-wakeword hears WAV, or the word said by espeak-ng, with MANIFEST, beside our engine
+	@$(BIN)/python -m tools.run.micro_wake_word --manifest $(MANIFEST) $(WAV)
 
 flash: setup ## Build the firmware with MODEL and write it to BOARD at PORT
 	@$(BIN)/watchword flash --board $(BOARD) --port $(PORT) --model $(MODEL)

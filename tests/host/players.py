@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import struct
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +13,8 @@ from satellite import esphome_python
 from watchword.errors import WatchwordError
 
 from tools.accuracy import benchmark, peer
+from tools.run import micro_wake_word
+from tools.run.micro_wake_word import Heard
 
 HERE = Path(__file__).with_name("esphome_player")
 
@@ -70,16 +69,10 @@ def esphome_plays(program: Path, scores: np.ndarray, level: int, window: int, st
     return [int(line) for line in done.stdout.split()]
 
 
-def pymicro_plays(manifest: Path, recordings: list[np.ndarray]) -> list[dict[str, Any]]:
+def pymicro_hears(manifest: Path, recordings: list[np.ndarray]) -> list[Heard]:
     """What pymicro-wakeword says of each recording; skips the test where it cannot be installed."""
     try:
-        python = peer.install(peer.PYMICRO, benchmark.CACHE)
+        peer.install(peer.PYMICRO, benchmark.CACHE)
     except WatchwordError as error:
         pytest.skip(str(error))
-    sound = b"".join(
-        struct.pack("<I", 2 * len(pcm)) + np.ascontiguousarray(pcm, "<i2").tobytes() for pcm in recordings
-    )
-    command = [str(python), str(HERE / "pymicro_player.py"), str(manifest)]
-    done = subprocess.run(command, input=sound, capture_output=True, timeout=400, check=False)
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return micro_wake_word.pymicro_hears(manifest, recordings)

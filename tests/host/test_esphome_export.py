@@ -40,6 +40,8 @@ from watchword.export.importing import detector_of, read_import
 from watchword.export.input_steps import with_input
 from watchword.export.streaming import read_streaming_network
 
+from tools.run.micro_wake_word import we_hear
+
 ABOUT = About("Ada", "https://example.org/ada", ("en", "de"))
 
 
@@ -249,14 +251,13 @@ def test_pymicro_wakeword_calls_and_detects_when_we_think(tflite: bytes, tmp_pat
     rule = detector_of(manifest["probability_cutoff"], manifest["sliding_window_size"], 0)
     model, events = streamed(folder, settings), 0
     recordings = [speech_like(seed) for seed in range(4)]
-    answers = players.pymicro_plays(folder / "hey_lighthouse.json", recordings)
+    answers = players.pymicro_hears(folder / "hey_lighthouse.json", recordings)
     for pcm, played in zip(recordings, answers, strict=True):
         rows = len(core.frontend_rows(pcm, 160, 40, "micro"))
-        assert played["ends"] == model.geometry.score_samples(model.geometry.scores(rows)).tolist()
-        detected, scores = np.array([False, *played["detected"]]), np.array(played["scores"], np.uint8)
-        rises = np.flatnonzero(detected[1:] & ~detected[:-1])
-        np.testing.assert_array_equal(rises, core.detect(scores, np.arange(len(scores)), rule)[1])
-        events += len(rises)
+        assert played.ends == model.geometry.score_samples(model.geometry.scores(rows)).tolist()
+        fired = core.detect(played.scores, np.array(played.ends), rule)[1]
+        assert played.events == [played.ends[i] for i in fired]
+        events += len(fired)
     assert events > 3
 
 
@@ -278,19 +279,16 @@ def test_esphome_accepts_it(folder: Path, tmp_path: Path) -> None:
 def test_pymicro_wakeword_hears_the_shipped_model_as_we_do(real_data: Path) -> None:
     """Real words, a second of silence around: its own rounding moves scores a little, detections hardly."""
     manifest = Path(__file__).parents[2] / "models" / "alexa-esphome" / "alexa.json"
-    model, silence = read_import(manifest), np.zeros(spec.SAMPLE_RATE_HZ, np.int16)
+    silence = np.zeros(spec.SAMPLE_RATE_HZ, np.int16)
     clips = real_data / "clips"
     files = sorted([*(clips / "dev" / "alexa").iterdir(), *(clips / "test" / "alexa").iterdir()])
     recordings = [np.concatenate([silence, audio.load(f), silence]) for f in files]
-    rule = replace(model.settings.detector, cooldown_ms=0)
     equal, steps, heard = [], 0, [0, 0]
-    for pcm, played in zip(recordings, players.pymicro_plays(manifest, recordings), strict=True):
-        ours = core.run_pipeline(model.image(), pcm, rule)
-        assert played["ends"] == ours.score_samples.tolist()
-        equal += (np.array(played["scores"]) == ours.scores).tolist()
-        detected = np.array([False, *played["detected"]])
-        theirs = ours.score_samples[np.flatnonzero(detected[1:] & ~detected[:-1])].tolist()
-        steps += theirs == [event.sample_index for event in ours.detections]
-        heard = [heard[0] + bool(ours.detections), heard[1] + bool(theirs)]
+    for pcm, theirs in zip(recordings, players.pymicro_hears(manifest, recordings), strict=True):
+        ours = we_hear(manifest, pcm)
+        assert theirs.ends == ours.ends
+        equal += (theirs.scores == ours.scores).tolist()
+        steps += theirs.events == ours.events
+        heard = [heard[0] + bool(ours.events), heard[1] + bool(theirs.events)]
     assert np.mean(equal) > 0.95 and steps >= len(files) - 3
     assert abs(heard[0] - heard[1]) <= 1 and heard[0] > 0.85 * len(files)
