@@ -1,4 +1,4 @@
-// An LED that lights up when the word is said: an I2S microphone (INMP441, ICS-43434, SPH0645) on an ESP32.
+// An LED that lights up when the word is said: an I2S microphone (INMP441, ICS-43434) on an ESP32.
 // Needs "esp32 by Espressif Systems" 3.x. model.h and model.c, in this folder, are an exported model.
 #include <ESP_I2S.h>
 #include <watchword.h>

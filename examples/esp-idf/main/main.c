@@ -1,4 +1,4 @@
-/* Says when the word is heard by an I2S microphone (INMP441, ICS-43434, SPH0645). ESP-IDF 5.1 or
+/* Says when the word is heard by an I2S microphone (INMP441, ICS-43434). ESP-IDF 5.1 or
  * later. */
 #include "driver/i2s_std.h"
 #include "esp_log.h"
