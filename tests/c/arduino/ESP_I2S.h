@@ -11,7 +11,7 @@ enum i2s_slot_mode_t { I2S_SLOT_MODE_MONO = 1 };
 enum { I2S_STD_SLOT_LEFT = 1 };
 
 class I2SClass {
-   public:
+public:
     void setPins(int8_t, int8_t, int8_t, int8_t) {}
     bool begin(i2s_mode_t, uint32_t rate, i2s_data_bit_width_t, i2s_slot_mode_t, int8_t) {
         per_ms = rate / 1000 * sizeof(int32_t);
@@ -24,6 +24,6 @@ class I2SClass {
         return got;
     }
 
-   private:
+private:
     size_t per_ms = 1;
 };
