@@ -82,7 +82,12 @@ def write_folder(folder: Path, files: Mapping[str, bytes | str]) -> Path:
                 write_atomic(new / name, content)
             if folder.exists():
                 folder.rename(old)
-            new.rename(folder)
+            try:
+                new.rename(folder)
+            except BaseException:
+                if old.exists():
+                    old.rename(folder)
+                raise
         _sync_folder(folder.parent)
     return folder
 

@@ -147,6 +147,11 @@ def test_a_model_whose_input_is_not_of_micro_rows_is_refused(tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_website_is_an_address() -> None:
+    with pytest.raises(WatchwordError, match="is no address"):
+        About("Ada", "example.org")
+
+
 def test_the_command_takes_a_preset(tflite: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.tflite").write_bytes(tflite)
     micro_settings().save(tmp_path / "settings.json")

@@ -27,6 +27,7 @@ from watchword.files import (
     numbered,
     with_suffixes,
     write_atomic,
+    write_folder,
     write_new,
 )
 
@@ -126,6 +127,23 @@ class TestNewNames:
         with file_size_limit(10), pytest.raises(WatchwordError, match="cannot write here"):
             write_new(with_suffixes(tmp_path / "a"), bytes(100))
         assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(tmp_path / "model", {"a": "1", "b": b"2"})
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    for place in (folder, tmp_path / "other"):
+        with pytest.raises(WatchwordError, match="cannot write here"):
+            write_folder(place, {"a": "3", "b": b"4"})
+    assert {f.name: f.read_bytes() for f in folder.iterdir()} == {"a": b"1", "b": b"2"}
+    assert [f.name for f in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_folder_is_tried_before_the_work(tmp_path: Path) -> None:

@@ -51,6 +51,10 @@ class About:
     website: str = ""  # empty: the manifest has none
     languages: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.website and not self.website.startswith(("http://", "https://")):
+            raise WatchwordError(f"'{self.website}' is no address", "website", "begin it with https://")
+
 
 def least_level(detector: core.DetectorConfig) -> int:
     """The lowest cutoff of ESPHome's, 0..254, that nothing passes which our detector would not.

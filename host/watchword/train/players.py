@@ -67,12 +67,12 @@ def safe_level(
     model = core.ModelImage(build_image(network, settings))
     scores = [model.scores(rows) for rows in validation.rows]
     heard = replace(validation, geometry=model.geometry)
-    level = least_level(settings.detector)
-    while True:
+    for level in range(least_level(settings.detector), LEVELS):
         found = _players(heard, scores, settings.detector.smoothing, level)
-        if level + 1 == LEVELS or found["ESPHome"].false_alarms <= allowed:
+        if found["ESPHome"].false_alarms <= allowed:
             return level, found
-        level += 1
+    what = f"by ESPHome's rule no cutoff keeps to the {allowed} false alarms of validation that are allowed"
+    raise WatchwordError(what, f"model '{settings.word}'", "allow more: --preset eager, --target-fah")
 
 
 def _players(
