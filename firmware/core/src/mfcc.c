@@ -244,20 +244,25 @@ static void bands(const int32_t *logmel, int16_t *row) {
         row[band] = (int16_t)((logmel[band] + (1 << (SHIFT - 1))) >> SHIFT);
 }
 
-void ww_mfcc_row(const ww_frontend *fe, int16_t *row) {
+/* Of a frame that is not silent. Its arrays are gone before the DCT's come: the stack is deepest
+ * here. */
+static void log_mel_of(const ww_frontend *fe, int shift, int32_t *logmel) {
     bin bins[WW_FFT_POINTS];
     uint64_t energies[WW_MEL_BANDS];
+    load_frame(fe->window.samples, shift, bins);
+    fft(bins);
+    real_power(bins);
+    mel_energies(bins, energies);
+    log_mel(energies, shift, logmel);
+}
+
+void ww_mfcc_row(const ww_frontend *fe, int16_t *row) {
     int32_t logmel[WW_MEL_BANDS];
     int shift = frame_shift(fe->window.pairs);
-    if (shift == SILENT) {
+    if (shift == SILENT)
         memset(logmel, 0, sizeof logmel);
-    } else {
-        load_frame(fe->window.samples, shift, bins);
-        fft(bins);
-        real_power(bins);
-        mel_energies(bins, energies);
-        log_mel(energies, shift, logmel);
-    }
+    else
+        log_mel_of(fe, shift, logmel);
     if (fe->kind == WW_FEATURES_LOGMEL)
         bands(logmel, row);
     else
