@@ -83,7 +83,7 @@ def _short(event: Event) -> str:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     home = home_assistant.installed()
     if home is None:
-        pytest.skip("no Home Assistant: make home-assistant (Python 3.13.2 or newer)")
+        pytest.skip("no Home Assistant: `make test-home-assistant` installs it (Python 3.13.2 or newer)")
     log = Transcript()
     satellite = Satellite(tmp_path_factory.mktemp("satellite"))
     version = subprocess.run([esphome_python(), "-m", "esphome", "version"], capture_output=True, text=True)

@@ -67,5 +67,7 @@ def _uv(*arguments: str, where: Path) -> None:
     uv = Path(sys.executable).with_name("uv")
     done = subprocess.run([uv, "--quiet", *arguments], capture_output=True, text=True)
     if done.returncode:
-        said = " ".join(line.strip() for line in done.stderr.strip().splitlines()[:3])
-        raise WatchwordError(said or f"uv ended with {done.returncode}", where, "")
+        lines = [line.strip() for line in done.stderr.strip().splitlines()] or [f"uv: {done.returncode}"]
+        causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")]
+        what = ": ".join([lines[0].removeprefix("error: "), *causes[-1:]])  # between them: long addresses
+        raise WatchwordError(what, where, "")
