@@ -119,10 +119,16 @@ example: setup ## The C library's example for a PC hears the recording WAV, or M
 micro-wake-word: setup ## PyPI's pymicro-wakeword hears WAV, or the word said by espeak-ng, with MANIFEST, beside our engine
 	@$(BIN)/python -m tools.run.micro_wake_word --manifest $(MANIFEST) $(WAV)
 
-flash: setup ## Build the firmware with MODEL and write it to BOARD at PORT
+# What boards need, without what training does (TensorFlow); the whole set-up, where there is one, has it too.
+DEVICE := $(if $(wildcard $(VENV)/installed.stamp),$(CORE_BUILT),$(VENV)/device.stamp)
+$(VENV)/device.stamp: pyproject.toml setup.py tools/setup/install_python.sh requirements/device.txt $(CORE_SOURCES)
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" PART=device EXTRAS= tools/setup/install_python.sh
+	@touch $@
+
+flash: $(DEVICE) ## Build the firmware with MODEL and write it to BOARD at PORT
 	@$(BIN)/watchword flash --board $(BOARD) --port $(PORT) --model $(MODEL)
 
-monitor: setup ## Plain-text detections of the board at PORT
+monitor: $(DEVICE) ## Plain-text detections of the board at PORT
 	@$(BIN)/watchword monitor --port $(PORT) --model $(MODEL)
 
 doctor: setup ## What is installed and what is missing

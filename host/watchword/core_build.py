@@ -15,6 +15,7 @@ import cffi
 # Of the sources: this file runs by path, before the package can be imported.
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "firmware" / "core"
+GCC_FLAGS = ["-std=c99", "-O3", "-Wall", "-Wextra"]
 
 
 def declarations(header: Path) -> str:
@@ -35,7 +36,7 @@ def make_builder() -> cffi.FFI:
         "\n".join(f'#include "{header.name}"' for header in headers),
         sources=[str(source.relative_to(ROOT)) for source in sources],
         include_dirs=[str(CORE / part) for part in ("include", "gen", "bind", "src")],
-        extra_compile_args=["-std=c99", "-O3", "-Wall", "-Wextra"],
+        extra_compile_args=["/std:c11", "/O2"] if sys.platform == "win32" else GCC_FLAGS,
     )
     return builder
 

@@ -9,13 +9,17 @@ import errno
 import os
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
+from typing import IO, Any
 
 from watchword.errors import WatchwordError
 
+_LOCKED_BYTE = 1 << 40
+_LOCK_POLL_S = 0.1
 _OTHER_PLACE = "choose a writable folder"
 _REMEDIES = {
     errno.ENOSPC: "free some space, or choose a folder on another disk",
@@ -129,6 +133,35 @@ def numbered(folder: Path, pattern: str, name: Callable[[int], str]) -> Iterator
 def with_suffixes(path: Path) -> Iterator[Path]:
     """Candidates for write_new and new_folder: `path`, then with -2, -3 ... before its suffix."""
     return chain([path], (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(2)))
+
+
+def lock(handle: IO[Any], wait: bool) -> None:
+    """Hold an open file until it is closed; BlockingIOError if another program does, and not `wait`."""
+    try:
+        import fcntl
+    except ImportError:
+        return _lock_on_windows(handle, wait)
+    fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return None
+
+
+def _lock_on_windows(handle: IO[Any], wait: bool) -> None:
+    """A byte far behind the end: others can read the rest meanwhile."""
+    import msvcrt
+
+    windows: Any = msvcrt  # of another system than mypy is told
+    place = handle.tell()
+    while True:
+        handle.seek(_LOCKED_BYTE)
+        try:
+            windows.locking(handle.fileno(), windows.LK_NBLCK, 1)
+            break
+        except OSError as error:
+            if not wait:
+                raise BlockingIOError(error.errno, "held by another program") from error
+            time.sleep(_LOCK_POLL_S)
+        finally:
+            handle.seek(place)
 
 
 def check_file(path: Path) -> None:

@@ -26,7 +26,10 @@ from watchword.errors import WatchwordError
 
 T = TypeVar("T")
 _TERMINATE_S = 5.0  # for a worker to remove its temporary files
-_HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+# Windows has neither SIGHUP nor a mask of signals.
+_HANG_UP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
+_HELD_BACK = {signal.SIGINT, signal.SIGTERM, *_HANG_UP}
+_HAS_MASK = hasattr(signal, "pthread_sigmask")
 
 
 class _Worker(SpawnProcess):
@@ -41,6 +44,13 @@ class _Worker(SpawnProcess):
 
 class _Context(SpawnContext):
     Process = _Worker
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux; the others do not tell
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def spread(
@@ -90,9 +100,10 @@ def end_with_parent() -> None:
 def _start(prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """What a worker does first. The parent decides: only it hears of Ctrl-C and of a closed terminal."""
     end_with_parent()
-    for ignored in (signal.SIGINT, signal.SIGHUP):
+    for ignored in (signal.SIGINT, *_HANG_UP):
         signal.signal(ignored, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+    if _HAS_MASK:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
     prepare(*arguments)
     signal.signal(signal.SIGTERM, _unwind)
 
@@ -118,7 +129,7 @@ def _signals_later() -> Iterator[None]:
     """
     noted: list[int] = []
     handlers = {}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK) if _HAS_MASK else set()
     try:
         if threading.current_thread() is threading.main_thread():  # handlers are its affair alone
             for number in _HELD_BACK:
@@ -130,7 +141,8 @@ def _signals_later() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if _HAS_MASK:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for caught in dict.fromkeys(noted):
             signal.raise_signal(caught)
 

@@ -126,7 +126,7 @@ def test_the_reference_names_every_function_and_status() -> None:
 
 def test_platformio_packs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`pio pkg pack`, with the one licence it uses in place of the list it would fetch from spdx.org."""
-    pytest.importorskip("platformio", reason="pip install -e .[build]")
+    pytest.importorskip("platformio", reason="pip install -e .[device]")
     from platformio.package.manifest.schema import ManifestSchema
     from platformio.package.pack import PackagePacker
 
@@ -143,7 +143,7 @@ def test_platformio_packs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(scope="module")
 def platformio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PlatformIO core folder with SCons, and beside it a platform of this computer's gcc."""
-    pytest.importorskip("platformio", reason="pip install -e .[build]")
+    pytest.importorskip("platformio", reason="pip install -e .[device]")
     from watchword.device.platformio import seed
 
     core = tmp_path_factory.mktemp("platformio")

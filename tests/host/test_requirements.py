@@ -28,12 +28,18 @@ def test_what_set_up_installs_is_locked_as_pinned() -> None:
     assert wanted <= set(locked("default")), "run `make lock`"
 
 
+@pytest.mark.parametrize("extra", lock.ALONE)
+def test_what_installs_alone_is_locked_as_pinned_and_light(extra: str) -> None:
+    assert pins("") | pins(extra) <= set(locked(extra)), "run `make lock`"
+    assert not [entry for entry in locked(extra) if re.match("tensorflow|keras|torch|librosa", entry)]
+
+
 @pytest.mark.parametrize("extra", lock.OPTIONAL)
 def test_each_optional_part_is_locked_as_pinned(extra: str) -> None:
     assert pins(extra) <= set(locked("default")) | set(locked(extra)), "run `make lock`"
 
 
-@pytest.mark.parametrize("name", ("default", *lock.OPTIONAL))
+@pytest.mark.parametrize("name", ("default", *lock.ALONE, *lock.OPTIONAL))
 def test_every_package_has_hashes_and_no_registry(name: str) -> None:
     text = (lock.FOLDER / f"{name}.txt").read_text()
     assert locked(name) and "://" not in text and "--index" not in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from watchword.device.client import Board
 from watchword.errors import WatchwordError
 from watchword.evaluate.equal_alarms import Scores, Trace, Word, pooled, separated_peaks, word_peak
 from watchword.evaluate.progress import AudioProgress
+from watchword.processes import cores
 
 from tools.accuracy.peer import Peer
 from tools.accuracy.trials import POOLS, Plan, Trial
@@ -36,7 +36,7 @@ class ScoredTrial:
 def listen(plan: Plan, image: bytes, peers: Sequence[Peer]) -> list[ScoredTrial]:
     """Every trial through all detectors, the very same samples, over all cores; in the plan's order."""
     # Threads suffice: the C core releases the interpreter lock and the peers are processes of their own.
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    pool = ThreadPoolExecutor(cores())
     bar = AudioProgress("all detectors" if peers else "our detector", sum(_seconds(t) for t in plan.trials))
     results = []
     try:

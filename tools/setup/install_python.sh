@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Creates the virtual environment $VENV with $PYTHON and installs Watchword with all it needs, and the
 # optional parts (pyproject.toml) that $EXTRAS names, with commas: the very files of requirements/*.txt.
+# PART=device installs what boards alone need.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -11,8 +12,18 @@ cd "$(dirname "$0")/../.."
 }
 # pip is the last thing that creating an environment adds: without it, an earlier attempt was cut off.
 [ -x "$VENV/bin/pip" ] || "$PYTHON" -m venv --clear "$VENV"
-echo "== installing Python packages into $VENV (TensorFlow is large: a few minutes the first time)"
-requirements=(--requirement requirements/default.txt)
+PART="${PART:-default}"
+case "$PART" in
+default)
+    echo "== installing Python packages into $VENV (TensorFlow is large: a few minutes the first time)"
+    package=(--no-build-isolation --no-deps --editable .)
+    ;;
+*) # setuptools, which compiles the C core, is among the packages of the default alone
+    echo "== installing Python packages into $VENV"
+    package=(--no-deps --editable .)
+    ;;
+esac
+requirements=(--requirement "requirements/$PART.txt")
 unlocked=
 for extra in ${EXTRAS//,/ }; do
     if [ -f "requirements/$extra.txt" ]; then
@@ -23,5 +34,5 @@ for extra in ${EXTRAS//,/ }; do
 done
 pip=("$VENV/bin/pip" install --quiet --disable-pip-version-check)
 "${pip[@]}" --require-hashes "${requirements[@]}"
-"${pip[@]}" --no-build-isolation --no-deps --editable .
+"${pip[@]}" "${package[@]}"
 [ -z "$unlocked" ] || "${pip[@]}" --no-build-isolation --editable ".[${unlocked#,}]"

@@ -11,7 +11,14 @@ void ww_mfcc_row(const ww_frontend *fe, int16_t *row);
 void ww_micro_row(ww_frontend *fe, int16_t *row);
 
 static inline int ww_leading_zeros(uint32_t v) {
+#if defined(__GNUC__)
     return v ? __builtin_clz(v) : 32;
+#else
+    int zeros = 32;
+    for (; v != 0; v >>= 1)
+        zeros--;
+    return zeros;
+#endif
 }
 
 #endif

@@ -81,8 +81,8 @@ CHECKS = (
             ("qemu-system-xtensa", "runs it", "qemu-system-misc"),
         )
     ),
-    Check("PlatformIO", "builds all firmware", program("pio"), _pip("build")),
-    Check("SCons", "PlatformIO without its registry", modules("SCons"), _pip("build")),
+    Check("PlatformIO", "builds all firmware", program("pio"), _pip("device")),
+    Check("SCons", "PlatformIO without its registry", modules("SCons"), _pip("device")),
     Check("TensorFlow", "training", modules("tensorflow", "tf_keras"), _pip("train")),
     Check(
         "model optimization",
@@ -101,7 +101,6 @@ CHECKS = (
         needed=False,
     ),
     Check("sounddevice", "watchword record", modules("sounddevice"), _pip("record"), needed=False),
-    Check("esptool", "writes to a real board", modules("esptool"), _pip("build"), needed=False),
     Check("clang-format", "make lint", program("clang-format"), _pip("dev"), needed=False),
     Check(
         "WATCHWORD_DATA",

@@ -7,7 +7,6 @@ neither padding nor level moves it.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import numpy as np
 from watchword import audio
 from watchword.data.corpus import SPLITS, Clip
 from watchword.errors import WatchwordError
+from watchword.processes import cores
 from watchword.progress import track
 
 _SNIPPET = 128  # samples on either side of the loudest one
@@ -149,7 +149,7 @@ def _speaker_leaks(clips: Sequence[Clip]) -> list[Leak]:
 
 
 def _fingerprints(clips: Sequence[Clip], progress: bool) -> np.ndarray:
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         prints = pool.map(lambda clip: fingerprint(audio.load(clip.path)), clips)
         found = [*track(prints, "leak check", len(clips), "clips", progress)]
         return np.stack(found) if clips else np.zeros((0, 2 * _SNIPPET), np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from watchword.data.split import NOWHERE, Places, assign, require_splits
 from watchword.data.split_warnings import split_warnings
 from watchword.data.word_places import REMEDY, place_words, unsure_places
 from watchword.errors import WatchwordError
+from watchword.processes import cores
 from watchword.progress import track
 
 _SHOWN = 5  # of things that are alike
@@ -152,7 +152,7 @@ def _with_places(
 
 def _parallel(clips: Sequence[Clip], progress: bool) -> Iterable[Checked | Skipped]:
     # Decoding and FFTs release the interpreter lock.
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    pool = ThreadPoolExecutor(cores())
     try:
         items = pool.map(check_clip, clips)
         yield from track(items, "scan", len(clips), "clips", progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -11,7 +10,7 @@ from dataclasses import replace
 from watchword import audio, spec
 from watchword.data.corpus import FOUND, UNSURE, Clip
 from watchword.data.word_place import WordPlace, odd_lengths, place_word
-from watchword.processes import spread
+from watchword.processes import cores, spread
 from watchword.progress import Progress
 
 _INLINE_CLIPS = 256  # fewer are not worth starting processes for
@@ -52,7 +51,7 @@ def unsure_places(clips: Sequence[Clip]) -> str:
 
 def _found(clips: Sequence[Clip]) -> Iterator[tuple[int, WordPlace | None]]:
     """(index, place) of every clip, in any order."""
-    workers = len(os.sched_getaffinity(0))
+    workers = cores()
     if workers == 1 or len(clips) < _INLINE_CLIPS:
         yield from enumerate(map(_place, clips))
         return

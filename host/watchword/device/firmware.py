@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import csv
-import fcntl
 import hashlib
 import importlib.util
 import json
@@ -21,7 +20,7 @@ from typing import Any
 
 from watchword import project
 from watchword.errors import WatchwordError
-from watchword.files import write_atomic, writing
+from watchword.files import lock, write_atomic, writing
 
 ROOT = project.root()
 CACHE = project.cache() / "firmware"
@@ -284,7 +283,7 @@ def _lock() -> Iterator[None]:
         CACHE.mkdir(parents=True, exist_ok=True)
         handle = (CACHE / "lock").open("w")
     with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        lock(handle, wait=True)
         yield
 
 
@@ -302,7 +301,7 @@ def _run_platformio(
 ) -> None:
     for package in ("platformio", "SCons"):
         if importlib.util.find_spec(package) is None:
-            remedy = project.pip_install("build")
+            remedy = project.pip_install("device")
             raise WatchwordError(f"the Python package {package} is missing", env, remedy)
     sources = _writable_project()
     seeded = subprocess.run(

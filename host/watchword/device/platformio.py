@@ -92,11 +92,11 @@ def main() -> None:
     try:
         done = seed(core_dir)
     except importlib.metadata.PackageNotFoundError:
-        sys.exit("the Python package scons is not installed here: pip install 'watchword[build]'")
+        sys.exit("the Python package scons is not installed here: pip install 'watchword[device]'")
     except OSError as error:
         sys.exit(f"{error.filename or core_dir}: {error.strerror}")
     except ModuleNotFoundError as error:
-        sys.exit(f"the Python package {error.name} is not installed here: pip install 'watchword[build]'")
+        sys.exit(f"the Python package {error.name} is not installed here: pip install 'watchword[device]'")
     print(f"{core_dir}: {PACKAGE} {'installed' if done else 'was there already'}")
 
 

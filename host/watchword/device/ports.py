@@ -171,6 +171,8 @@ def start_emulator(board: firmware.BoardEnv, link: str, elf: Path) -> Emulator:
     program = shutil.which(board.emulator)
     if program is None:
         raise WatchwordError("not installed", board.emulator, f"apt install {board.emulator_debian}")
+    if not hasattr(socket, "AF_UNIX"):
+        raise WatchwordError("emulated boards run on Linux and macOS", board.env, "on Windows: in WSL")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     chardev = ["-chardev", f"socket,id=link,fd={theirs.fileno()}"]
     command = [program, *board.arguments, "-kernel", str(elf), *chardev, *board.links[link]]

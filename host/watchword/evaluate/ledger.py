@@ -6,7 +6,6 @@ again. Scores belong to a model and a sound, by their digests: what changed sinc
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import time
@@ -26,7 +25,7 @@ from watchword.data.recordings import Recording
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import ScoredStream
 from watchword.evaluate.results import LinkFigures
-from watchword.files import writing
+from watchword.files import lock, writing
 
 FILE = "scores.jsonl"
 _SYNC_S = 2.0  # a power cut costs at most this much
@@ -172,7 +171,7 @@ class Ledger:
         with writing(path):
             self._file = path.open("a+b", buffering=0)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._file, wait=False)
         except OSError as error:
             raise WatchwordError("another run is writing here", path, "choose another --out") from error
         self._file.seek(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from watchword.errors import WatchwordError
 from watchword.evaluate.ledger import Ledger
 from watchword.evaluate.metrics import Detect, ScoredStream
 from watchword.evaluate.progress import AudioProgress
-from watchword.processes import spread
+from watchword.processes import cores, spread
 
 _Results = Generator[tuple[int, ScoredStream | Skipped], None, None]
 _INLINE_S = 120.0  # less audio than this is not worth starting processes for
@@ -49,7 +48,7 @@ def run_host(
 
     What the ledger holds already is taken from there, the rest is added to it.
     """
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or cores()
     ledger = Ledger() if ledger is None else ledger
     known = ledger.host_streams(image, selection.recordings)
     # Longest first, so that no long recording is left for the end.
