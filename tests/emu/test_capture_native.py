@@ -166,7 +166,7 @@ def test_a_slow_host_gets_every_sample(
 def port_of(program: Path, pcm: np.ndarray, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A port name behind which the board is."""
     with hearing(program, pcm, folder) as transport:
-        monkeypatch.setattr(ports, "open_serial", lambda port: transport)
+        monkeypatch.setattr(ports, "open_serial", lambda port, control_lines: transport)
         yield "/dev/board"
 
 
@@ -237,7 +237,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_listening(
 ) -> None:
     (tmp_path / "folder.wav").mkdir()
     kept = audio.save(tmp_path / "kept.wav", noise(0.1, 1)).read_bytes()
-    monkeypatch.setattr(ports, "open_serial", lambda port: pytest.fail("the port was opened"))
+    monkeypatch.setattr(ports, "open_serial", lambda port, control_lines: pytest.fail("the port was opened"))
     done = CliRunner().invoke(command, ["--port", "/dev/board", "--out", str(tmp_path / name), *more])
     assert done.exit_code and isinstance(done.exception, WatchwordError) and says in str(done.exception)
     assert (tmp_path / "kept.wav").read_bytes() == kept

@@ -47,7 +47,16 @@ from fake_board import FakeBoard
 from watchword.cli.main import commands
 from watchword.errors import WatchwordError
 
-serial.Serial = lambda *arguments, **options: FakeBoard()
+
+class Port(FakeBoard):
+    def __init__(self, *arguments, **options):
+        super().__init__()
+
+    def open(self):
+        pass
+
+
+serial.Serial = Port
 for arguments in {runs!r}:
     result = CliRunner().invoke(commands, [*arguments, "--port", "COM7"])
     if not isinstance(result.exception, (type(None), SystemExit, WatchwordError)):

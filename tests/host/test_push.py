@@ -71,7 +71,7 @@ def test_gain_and_saved_settings() -> None:
 def plugged_in(monkeypatch: pytest.MonkeyPatch) -> FakeBoard:
     """A FakeBoard that every serial port name leads to."""
     board = FakeBoard()
-    monkeypatch.setattr(ports, "open_serial", lambda port: board)
+    monkeypatch.setattr(ports, "open_serial", lambda port, control_lines: board)
     return board
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 EMULATED = "emu:"
 UART_ONLY = "-uart"
+CONTROL_LINES = "WATCHWORD_CONTROL_LINES"  # off: for every verb as --no-control-lines for monitor
 READ_TIMEOUT_S = 0.05
 WRITE_TIMEOUT_S = 10.0  # a healthy board drains the socket in milliseconds
 EXIT_WAIT_S = 2.0
@@ -179,19 +180,49 @@ def start_emulator(board: firmware.BoardEnv, link: str, elf: Path) -> Emulator:
     return Emulator(f"{board.env} ({link})", command, ours, theirs)
 
 
-def open_serial(port: str) -> serial.Serial:
-    """A real board's serial port."""
+class CannotOpen(ConnectionLost):
+    """There is no such port, or it may not be used."""
+
+
+def open_serial(port: str, control_lines: bool = True) -> serial.Serial:
+    """A real board's serial port. Without control lines DTR and RTS stay off: where they are wired straight
+    to the chip's reset and boot pins, they would hold it there.
+    """
     try:
-        return serial.Serial(port, spec.LINK_BAUD, timeout=READ_TIMEOUT_S, exclusive=True)
+        board = serial.Serial(None, spec.LINK_BAUD, timeout=READ_TIMEOUT_S, exclusive=True)
+        board.port = port
+        if not control_lines:
+            board.dtr = board.rts = False
+        board.open()
+        return board
     except (serial.SerialException, OSError, ValueError) as error:
         present = ", ".join(sorted(p.device for p in list_ports.comports())) or "none"
         remedy = f"ports here: {present}; no permission: add yourself to the group dialout"
-        raise ConnectionLost(f"cannot open the port: {error}", port, f"{remedy}; or use emu:c3") from error
+        raise CannotOpen(f"cannot open the port: {error}", port, f"{remedy}; or use emu:c3") from error
+
+
+def identity(port: str) -> tuple[int, int, str] | None:
+    """What a USB device at this port is known by, whatever name it gets next time; None if it has no such."""
+    for found in list_ports.comports():
+        if found.device == port and found.vid is not None and found.serial_number:
+            return found.vid, found.pid, found.serial_number
+    return None
+
+
+def where_is(wanted: tuple[int, int, str] | None) -> str | None:
+    """The port that this device has now."""
+    for found in list_ports.comports() if wanted else ():
+        if (found.vid, found.pid, found.serial_number) == wanted:
+            return str(found.device)
+    return None
 
 
 @contextmanager
 def open_port(
-    port: str, model_dir: Path | None = None, built: firmware.FirmwareImage | None = None
+    port: str,
+    model_dir: Path | None = None,
+    built: firmware.FirmwareImage | None = None,
+    control_lines: bool = True,
 ) -> Iterator[Transport]:
     """The link to the board at `port`, closed (and an emulator ended) on the way out.
 
@@ -203,7 +234,7 @@ def open_port(
         board, link = _emulated(port)
         transport = start_emulator(board, link, (built or firmware.build(board.env, model_dir)).elf)
     else:
-        transport = open_serial(port)
+        transport = open_serial(port, control_lines and os.environ.get(CONTROL_LINES, "on") != "off")
     try:
         yield transport
     finally:
