@@ -19,7 +19,7 @@ extern "C" {
 
 namespace {
 
-constexpr int kOps = 17;  // what `watchword export` lets pass (host/watchword/export/ops.py)
+constexpr int kOps = 21;  // what `watchword export` lets pass (host/watchword/export/ops.py)
 constexpr int kRows = WW_MODEL_RECEPTIVE_ROWS, kCoeffs = WW_MODEL_COEFFS;
 
 tflite::MicroMutableOpResolver<kOps> ops;
@@ -38,7 +38,9 @@ bool add_ops() {
            ops.AddRelu() == kTfLiteOk && ops.AddRelu6() == kTfLiteOk &&
            ops.AddTanh() == kTfLiteOk && ops.AddHardSwish() == kTfLiteOk &&
            ops.AddReshape() == kTfLiteOk && ops.AddExpandDims() == kTfLiteOk &&
-           ops.AddSqueeze() == kTfLiteOk;
+           ops.AddSqueeze() == kTfLiteOk && ops.AddConcatenation() == kTfLiteOk &&
+           ops.AddMul() == kTfLiteOk && ops.AddSplit() == kTfLiteOk &&
+           ops.AddSplitV() == kTfLiteOk;
 }
 
 ww_status start(void *arena, size_t arena_bytes) {

@@ -14,12 +14,12 @@ import click
 )
 @click.option("--seconds", type=click.FloatRange(min=0), help="Stop after this long (default: at Ctrl-C).")
 @click.option(
-    "--control-lines/--no-control-lines",
-    default=True,
+    "--no-control-lines",
+    is_flag=True,
     help="Leave DTR and RTS off: for boards that they would hold in reset (WATCHWORD_CONTROL_LINES=off, for "
     "every verb).",
 )
-def command(port: str, model: Path | None, seconds: float | None, control_lines: bool) -> None:
+def command(port: str, model: Path | None, seconds: float | None, no_control_lines: bool) -> None:
     """Watch a board's plain text: who it is, how loud its microphone is, a line for every detection.
 
     A board that says nothing is asked for its boot text. When it is unplugged or restarts, this waits for it.
@@ -32,5 +32,5 @@ def command(port: str, model: Path | None, seconds: float | None, control_lines:
     """
     from watchword.device import monitor
 
-    for line in monitor.watch(port, model, seconds, control_lines):
+    for line in monitor.watch(port, model, seconds, not no_control_lines):
         click.echo(line)
