@@ -216,8 +216,8 @@ def test_a_board_that_stays_away_is_given_up_and_what_there_was_is_reported(
         lost_samples = 0
         streams = 0
 
-        def stats(self, reset: bool = False, word: int = 0) -> dict[str, int]:
-            return {**stats(samples=16_000 + ADDED_SAMPLES, hops=10, frontend_total=1000), "heap_bytes": 0}
+        def stats_of_words(self, reset: bool = False) -> list[dict[str, int]]:
+            return [{**stats(samples=16_000 + ADDED_SAMPLES, hops=10, frontend_total=1000), "heap_bytes": 0}]
 
         def stream(self, pcm: np.ndarray) -> None:
             pass
@@ -247,7 +247,7 @@ def test_a_board_that_stays_away_is_given_up_and_what_there_was_is_reported(
         )
 
     monkeypatch.setattr(bench, "connect", connect)
-    monkeypatch.setattr(bench, "_build", lambda *_: None)
+    monkeypatch.setattr(bench, "build_firmware", lambda *_: None)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     monkeypatch.setattr(streaming, "BATCH_S", 1.0)
     with pytest.raises(ConnectionLost), open_session(tmp_path / "s") as session:

@@ -28,6 +28,9 @@ def command(port: str, push: bool, request: Request) -> None:
     audio, and with a truth.csv so does all sound outside the words it lists. Each recording is
     a stream of its own, with silence around it. Every score is compared with the host pipeline.
 
+    With several models the board runs them all at once: an emulated one is built with the first and gets the
+    others pushed, on another one they are pushed with --push, to the slots 0, 1, 2 …
+
     Exit status: 0 all budgets kept, 2 a budget exceeded, 3 board and host differ or audio was
     lost, 1 any other error, 130 interrupted.
 
@@ -36,9 +39,20 @@ def command(port: str, push: bool, request: Request) -> None:
       watchword bench --port emu:c3 --model models/hey_lighthouse --positives wakes/ --negatives talk/
       watchword bench --port emu:c3 --model models/alexa --data corpus/manifest.csv --split test
       watchword bench --port /dev/ttyUSB0 --model models/alexa --data evening/ --push --preset strict
+      watchword bench --port emu:c3 --model models/alexa --model models/computer --data corpus/manifest.csv
     """
     from watchword.device.bench import bench
     from watchword.evaluate.session import exit_status
+
+    if len(request.models) > 1:
+        from watchword.device.bench_several import bench_several
+
+        results = request.run_several(
+            lambda session, models, selection, limits: bench_several(
+                port, models, selection, session, limits, push
+            )
+        )
+        sys.exit(max(map(exit_status, results)))
 
     def measure(session: Session, selection: Selection, limits: Path) -> Results:
         return bench(port, request.model, selection, session, limits, push, request.preset)

@@ -40,6 +40,10 @@ def command(request: Request, conditions: bool, draws: int, seed: int, workers: 
     files as bench; cost and RAM are left to a board. Budgets are shown, but only bench fails on
     them.
 
+    With several models, which recording holds which word is told by the manifest's column phrase, or by
+    one --positives for each. Each word gets a folder of its own, and all of them the false alarms of any and
+    how often one word is taken for another.
+
     With --conditions everything is heard again with reverberation, at 10 and 5 dB of noise, and
     with both, in the rooms (label rir) and noises (label noise) of the evaluated split alone.
 
@@ -49,12 +53,29 @@ def command(request: Request, conditions: bool, draws: int, seed: int, workers: 
       watchword evaluate --model models/alexa --data corpus/manifest.csv --split test --conditions
       watchword evaluate --model models/alexa --data evening/ --out sessions/evening   # with truth.csv
       watchword evaluate --model models/alexa --data evening/ --preset eager
+      watchword evaluate --model models/alexa --model models/computer --data corpus/manifest.csv --split test
     """
     from watchword.evaluate.conditions import read_scenes
     from watchword.evaluate.host import evaluate_on_host
+
+    if len(request.models) > 1:
+        if conditions:
+            raise click.UsageError("--conditions is for one --model")
+        _evaluate_several(request, workers)
+        return
 
     def measure(session: Session, selection: Selection, limits: Path) -> Results:
         scenes = read_scenes(selection, draws, seed) if conditions else None
         return evaluate_on_host(request.model, selection, session, limits, workers, scenes, request.preset)
 
     request.run(measure)
+
+
+def _evaluate_several(request: Request, workers: int | None) -> None:
+    from watchword.evaluate.several import evaluate_several
+
+    request.run_several(
+        lambda session, models, selection, limits: evaluate_several(
+            models, selection, session, limits, workers
+        )
+    )

@@ -29,6 +29,7 @@ LEAD_SAMPLES = spec.SAMPLE_RATE_HZ * 3 // 2
 TAIL_SAMPLES = spec.SAMPLE_RATE_HZ
 ADDED_SAMPLES = LEAD_SAMPLES + TAIL_SAMPLES
 
+EXCLUDE_EACH_OTHER = "--data and --positives/--negatives exclude each other"
 PLACES = {
     LISTED: "as listed",
     FOUND: "anywhere in the recording (shown where its energy stands out of the noise)",
@@ -66,6 +67,7 @@ class Recording:
     sound: Sound | None = None  # what is heard in place of the file itself
     placed: str = LISTED  # how the place of its words is known: a key of PLACES
     likely: tuple[float, float] | None = None  # where the one word of such a clip seems to be, to show it
+    phrase: str = ""  # which word it holds, where there are several
 
     @property
     def timed(self) -> bool:
@@ -124,9 +126,7 @@ def select(
 ) -> Selection:
     """Recordings named on the command line: folders, or a data set with a truth file or manifest."""
     if data is not None and (positives is not None or negatives is not None):
-        raise WatchwordError(
-            "--data and --positives/--negatives exclude each other", "", "give one of the two"
-        )
+        raise WatchwordError(EXCLUDE_EACH_OTHER, "", "give one of the two")
     if data is not None:
         selection = from_data(data, split)
     elif positives is not None or negatives is not None:
@@ -145,29 +145,35 @@ def from_folders(positives: Path | None, negatives: Path | None) -> Selection:
     for folder, label in ((positives, "positive"), (negatives, "negative")):
         if folder is None:
             continue
-        left_out.append(found := audio_files(folder, label))
-        for path in found.sounds:
-            name = str(path.relative_to(folder))
-            group = Path(name).parts[0] if len(Path(name).parts) > 1 else folder.name
-            rows.append((Recording(path, (), label, name, source=group), label == "positive"))
-    _refuse_overlap([recording for recording, _ in rows])
+        found, of_folder = folder_rows(folder, label)
+        left_out.append(found)
+        rows += of_folder
+    refuse_overlap([recording for recording, _ in rows])
     origin = {"positives": str(positives or ""), "negatives": str(negatives or "")}
     return probe(rows, origin, left_out)
 
 
-def _refuse_overlap(recordings: list[Recording]) -> None:
+def folder_rows(folder: Path, label: str) -> tuple[Found, list[tuple[Recording, bool]]]:
+    """The sound files of a folder, each with whether its word is to be found."""
+    found, rows = audio_files(folder, label), []
+    for path in found.sounds:
+        name = str(path.relative_to(folder))
+        group = Path(name).parts[0] if len(Path(name).parts) > 1 else folder.name
+        rows.append((Recording(path, (), label, name, source=group), label == "positive"))
+    return found, rows
+
+
+def refuse_overlap(recordings: list[Recording]) -> None:
     """One folder inside the other would count every word as a false alarm."""
     positive = {r.path.resolve() for r in recordings if r.label == "positive"}
-    both = [r.path for r in recordings if r.label == "negative" and r.path.resolve() in positive]
-    if both:
-        raise WatchwordError(
-            f"{len(both)} recordings are given as positive and as negative", both[0], "keep the folders apart"
-        )
+    if both := [r.path for r in recordings if r.label == "negative" and r.path.resolve() in positive]:
+        what = f"{len(both)} recordings are given as positive and as negative"
+        raise WatchwordError(what, both[0], "keep the folders apart")
 
 
 def from_data(data: Path, split: str | None = None) -> Selection:
     """A folder with truth.csv or manifest.csv in it, or one of those files itself."""
-    path = _find_table(data)
+    path = data_table(data)
     header, table = read_table(path)
     left_out: list[Found] = []
     notes: tuple[str, ...] = ()
@@ -178,7 +184,7 @@ def from_data(data: Path, split: str | None = None) -> Selection:
         rows = _truth_rows(path, table, found.sounds)
     else:
         chosen = recordings_of(path, split)
-        rows, notes = [_manifest_row(clip, path.parent) for clip in chosen], about_voices(chosen)
+        rows, notes = [manifest_row(clip, path.parent) for clip in chosen], about_voices(chosen)
     selection = probe(rows, {"data": str(path), "split": split or ""}, left_out)
     return replace(selection, notes=(*notes, *selection.notes))
 
@@ -235,7 +241,8 @@ def _spread_key(recording: Recording) -> bytes:
     return hashlib.sha256(os.fsencode(recording.name or recording.path.name)).digest()
 
 
-def _find_table(data: Path) -> Path:
+def data_table(data: Path) -> Path:
+    """The truth file or manifest that a folder, or the path itself, names."""
     if data.is_file():
         return data
     if not data.is_dir():
@@ -243,11 +250,8 @@ def _find_table(data: Path) -> Path:
     for name in (TRUTH, MANIFEST):
         if (data / name).is_file():
             return data / name
-    raise WatchwordError(
-        f"holds neither {TRUTH} nor {MANIFEST}",
-        data,
-        "write a truth.csv with path,start_s,end_s, or use --positives and --negatives",
-    )
+    remedy = "write a truth.csv with path,start_s,end_s, or use --positives and --negatives"
+    raise WatchwordError(f"holds neither {TRUTH} nor {MANIFEST}", data, remedy)
 
 
 def _truth_rows(path: Path, table: list[Row], beside: Sequence[Path]) -> list[tuple[Recording, bool]]:
@@ -276,17 +280,16 @@ def _truth_rows(path: Path, table: list[Row], beside: Sequence[Path]) -> list[tu
     return rows
 
 
-def _manifest_row(clip: Clip, folder: Path) -> tuple[Recording, bool]:
+def manifest_row(clip: Clip, folder: Path) -> tuple[Recording, bool]:
+    """A clip as a recording, and whether its word is to be found."""
     words: tuple[tuple[float, float], ...] = ()
-    if clip.label != "positive":
-        label, find_word = "negative", False
-    elif clip.word_start_s is None or clip.word_end_s is None or not clip.has_listed_times:
-        label, find_word = "positive", True
-    else:
-        label, find_word = "positive", False
+    positive = clip.label == "positive"
+    if positive and clip.has_listed_times and clip.word_start_s is not None and clip.word_end_s is not None:
         words = ((clip.word_start_s, clip.word_end_s),)
+    label, phrase = ("positive", clip.phrase) if positive else ("negative", "")
     name = os.path.relpath(clip.path, folder)
-    return Recording(Path(clip.path), words, label, name, clip.speaker, clip.source), find_word
+    recording = Recording(Path(clip.path), words, label, name, clip.speaker, clip.source, phrase=phrase)
+    return recording, positive and not words
 
 
 def probe(

@@ -57,7 +57,8 @@ def bench(
     starting_with(image, preset)  # which a model may not have
     budgets.read_tables(limits)  # what is wrong with the file is said before the long work
     announce(selection, session)
-    run = _Run(port, model, image, selection, session, limits, push, _build(port, model, session), preset)
+    built = build_firmware(port, model, session)
+    run = _Run(port, model, image, selection, session, limits, push, built, preset)
     with session.keeping(run.partial):
         run.stream()
     return run.results()
@@ -110,8 +111,7 @@ class _Run:
             self.host = run_host(running, self.selection, ledger=self.session.ledger)
             for unreadable in self.host.skipped:
                 self.session.log(f"skipped {unreadable.path}: {unreadable.reason}")
-            parts = (self.info["board"], self.info["firmware"], self.built.sha256 if self.built else "")
-            identity = " ".join(str(part) for part in parts)
+            identity = identity_of(self.info, self.built)
             self.board = BoardStreams(running, identity, self.host.streams, self.session.ledger, word)
         return self.board
 
@@ -131,12 +131,7 @@ class _Run:
                 f"streamed {streamed_s:,.0f} s (with the silence around each recording) in "
                 f"{seconds:,.0f} s: {speed:.1f} x real time"
             )
-        reference = [self.host.streams[place] for place in done.places]
-        geometry, clock_hz = core.ModelImage(self.image).geometry, int(self.info["clock_hz"])
-        streams = [
-            scored_stream(stream.recording, geometry, result, clock_hz)
-            for stream, result in zip(reference, done.results, strict=True)
-        ]
+        streams, figures = heard_by_board(self.port, self.image, self.host, self.info, done, self.built)
         heard = Heard(
             self.model,
             self.image,
@@ -148,10 +143,25 @@ class _Run:
             partial,
             self.preset,
         )
-        figures = board_figures(
-            self.port, BoardRun(self.info, done), self.built, parity(reference, done.results)
-        )
         return build_results(heard, Limits(self.limits, self.values), figures)
+
+
+def heard_by_board(
+    port: str,
+    image: bytes,
+    host: HostRun,
+    info: dict[str, int | str],
+    done: Streamed,
+    built: FirmwareImage | None,
+) -> tuple[list[ScoredStream], BoardFigures]:
+    """What a board made of the recordings for one word, and what it alone tells."""
+    reference = [host.streams[place] for place in done.places]
+    geometry, clock_hz = core.ModelImage(image).geometry, int(info["clock_hz"])
+    streams = [
+        scored_stream(stream.recording, geometry, result, clock_hz)
+        for stream, result in zip(reference, done.results, strict=True)
+    ]
+    return streams, board_figures(port, BoardRun(info, done), built, parity(reference, done.results))
 
 
 @contextmanager
@@ -238,13 +248,19 @@ def parity(reference: Sequence[ScoredStream], results: Sequence[StreamResult]) -
     return Parity(scores, differing, detections, only_one)
 
 
-def _build(port: str, model: Path, session: Session) -> FirmwareImage | None:
+def build_firmware(port: str, model: Path, session: Session) -> FirmwareImage | None:
     """The firmware of an emulated board, so that its sizes are known; a real board has its own."""
     env = emulated_env(port)
     if env is None:
         return None
     session.log(f"firmware {env} with {model}")
     return firmware.build(env, model)
+
+
+def identity_of(info: dict[str, int | str], built: FirmwareImage | None) -> str:
+    """What a board's scores are kept under: those of other firmware are others."""
+    parts = (info["board"], info["firmware"], built.sha256 if built else "")
+    return " ".join(str(part) for part in parts)
 
 
 def check_board(

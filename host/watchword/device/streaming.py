@@ -68,66 +68,91 @@ class BoardStreams:
         link = _summed([batch.link for batch in batches])
         return Streamed(tuple(places), tuple(results), stats, batches[0].silence, link)
 
+    def missing(self) -> set[int]:
+        """The places of the recordings that are still to be streamed."""
+        done = self.done()
+        return set(range(len(self.wanted))) - set(done.places if done else ())
+
     def stream(self, board: Board, session: Session, on_batch: Callable[[], None] = lambda: None) -> None:
         """Give the board what is missing."""
-        done = self.done()
-        missing = sorted(set(range(len(self.wanted))) - set(done.places if done else ()))
-        if not missing:
-            return
-        batcher = _Batcher(board, self.word)
-        total_s = sum(_seconds(self.wanted[place]) for place in missing)
-        bar = AudioProgress(str(board.info["board"]), total_s)
-        before = board.link_counters.bytes_sent
-        board.link.on_sent = lambda count: bar.reach(min((count - before) / BYTES_PER_SECOND, total_s))
-        try:
-            for places in self._batches(missing):
-                streams = [self.wanted[place] for place in places]
-                batch = batcher.run(self._identity, streams, session)
-                self._ledger.add_batch(self._image, batch)
-                self.streamed_s += sum(map(_seconds, streams))
-                on_batch()
-        finally:
-            bar.close()
-            self.seconds += bar.elapsed_s
+        stream_words(board, [self], session, on_batch)
 
-    def _batches(self, places: Sequence[int]) -> Iterator[list[int]]:
-        batch: list[int] = []
-        for place in places:
-            batch.append(place)
-            if sum(_seconds(self.wanted[p]) for p in batch) >= BATCH_S:
-                yield batch
-                batch = []
-        if batch:
+    def keep(
+        self, scores: Sequence[BoardScores], stats: dict[str, int], silence: dict[str, int], link: LinkFigures
+    ) -> None:
+        """What the board made of some recordings for this word."""
+        self._ledger.add_batch(self._image, Batch(self._identity, tuple(scores), stats, silence, link))
+
+
+def stream_words(
+    board: Board,
+    words: Sequence[BoardStreams],
+    session: Session,
+    on_batch: Callable[[], None] = lambda: None,
+) -> None:
+    """Give the board what is missing for any of these words, which want the same recordings."""
+    wanted = words[0].wanted
+    missing = sorted(set[int]().union(*(one.missing() for one in words)))
+    if not missing:
+        return
+    batcher = _Batcher(board, words)
+    total_s = sum(_seconds(wanted[place]) for place in missing)
+    bar = AudioProgress(str(board.info["board"]), total_s)
+    before = board.link_counters.bytes_sent
+    board.link.on_sent = lambda count: bar.reach(min((count - before) / BYTES_PER_SECOND, total_s))
+    try:
+        for places in _batches(wanted, missing):
+            streams = [wanted[place] for place in places]
+            batcher.run(streams, session)
+            for one in words:
+                one.streamed_s += sum(map(_seconds, streams))
+            on_batch()
+    finally:
+        bar.close()
+        for one in words:
+            one.seconds += bar.elapsed_s
+
+
+def _batches(wanted: Sequence[ScoredStream], places: Sequence[int]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for place in places:
+        batch.append(place)
+        if sum(_seconds(wanted[p]) for p in batch) >= BATCH_S:
             yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 class _Batcher:
     """Runs batches on a connected board, and counts for each alone."""
 
-    def __init__(self, board: Board, word: int) -> None:
-        self._board, self._word = board, word
-        board.stats(reset=True)
+    def __init__(self, board: Board, words: Sequence[BoardStreams]) -> None:
+        self._board, self._words = board, words
+        board.stats_of_words(reset=True)
         board.stream(np.zeros(ADDED_SAMPLES, np.int16))
-        self._silence = board.stats(reset=True, word=word)
+        self._silence = board.stats_of_words(reset=True)
         self._link = [0] * 5  # what came before the first batch counts with it
 
-    def run(self, identity: str, streams: Sequence[ScoredStream], session: Session) -> Batch:
-        """What the board made of these streams, with its counters and the link's for them."""
-        kept = []
+    def run(self, streams: Sequence[ScoredStream], session: Session) -> None:
+        """Keep what the board made of these for every word, with its counters and the link's for them."""
         pcm = (stream_blocks(stream.recording) for stream in streams)
+        kept: list[list[BoardScores]] = [[] for _ in self._words]
         for stream, result in zip(streams, self._board.stream_many(pcm), strict=True):
-            gave = result.words[self._word]
-            session.log(_line(stream, gave), show=False)
-            kept.append(_scores(stream, result, gave))
-        stats = self._board.stats(reset=True, word=self._word)
-        before, self._link = self._link, self._counters(stats)
+            for one, scores in zip(self._words, kept, strict=True):
+                gave = result.words[one.word]
+                session.log(_line(stream, gave), show=False)
+                scores.append(_scores(stream, result, gave))
+        stats = self._board.stats_of_words(reset=True)
+        before, self._link = self._link, self._counters(stats[0])
         link = LinkFigures(*(now - then for now, then in zip(self._link, before, strict=True)))
-        return Batch(identity, tuple(kept), stats, self._silence, link)
+        for one, scores in zip(self._words, kept, strict=True):
+            one.keep(scores, stats[one.word], self._silence[one.word], link)
 
     def _counters(self, stats: dict[str, int]) -> list[int]:
         """The fields of LinkFigures for this connection: both ends together."""
         ours = self._board.link_counters
-        theirs = {name: stats[name] - self._silence[name] for name in _LINK_COUNTERS}
+        theirs = {name: stats[name] - self._silence[0][name] for name in _LINK_COUNTERS}
         return [
             ours.bytes_sent + ours.bytes_received,
             ours.retransmissions + theirs["retransmissions"],

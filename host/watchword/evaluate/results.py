@@ -12,6 +12,7 @@ from pathlib import Path
 from watchword.core import DetectorConfig
 from watchword.errors import WatchwordError
 from watchword.evaluate.metrics import CurvePoint, GroupFigures
+from watchword.evaluate.together import Together
 from watchword.typed_json import read_json, to_json
 
 __all__ = ["SCHEMA", "Results", "read_results", "to_json"]
@@ -329,6 +330,7 @@ class Results:
     # is heard anywhere in its recording; null in older files
     word_places: dict[str, int] | None = None
     partial: bool = False  # true: the run was interrupted, and all figures are of `recordings` alone
+    together: Together | None = None  # this word beside others that were heard at once; null for one alone
 
 
 def read_results(folder: Path) -> Results:

@@ -133,7 +133,7 @@ def table(results: Results) -> str:
         if line.value is not None or line.budget is not None
     ]
     heading = (f"{results.word} on {results.board}", "value", "budget", "")
-    lines = _aligned([heading, *rows])
+    lines = aligned([heading, *rows])
     text = [lines[0], "-" * max(map(len, lines)), *lines[1:], *_remarks(results)]
     return "\n".join(line.rstrip() for line in text)
 
@@ -189,7 +189,7 @@ def _source_table(sources: dict[str, GroupFigures]) -> list[str]:
         ]
         for name, found in worst_first(sources)
     ]
-    return ["", *_aligned([heading, *rows]), '"at least", "at most": one-sided bounds at 95 %']
+    return ["", *aligned([heading, *rows]), '"at least", "at most": one-sided bounds at 95 %']
 
 
 def _voice_table(kind: str, groups: dict[str, GroupFigures] | None) -> list[str]:
@@ -208,7 +208,7 @@ def _voice_table(kind: str, groups: dict[str, GroupFigures] | None) -> list[str]
         ]
         for name, found in groups.items()
     ]
-    return ["", *_aligned([heading, *rows])]
+    return ["", *aligned([heading, *rows])]
 
 
 def _condition_table(conditions: Conditions | None) -> list[str]:
@@ -239,14 +239,14 @@ def _condition_table(conditions: Conditions | None) -> list[str]:
     ]
     return [
         "",
-        *_aligned([heading, *rows]),
+        *aligned([heading, *rows]),
         f"draws of a word: {conditions.draws}, seed {conditions.seed}; {conditions.rooms} rooms and "
         f"{conditions.noises} noises of the split;",
         '"at k f.a.": at the threshold that allows k false alarms in all other audio as it is',
     ]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a table: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
