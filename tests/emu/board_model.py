@@ -53,9 +53,9 @@ def _network(seed: int, channels: int) -> Network:
     )
 
 
-def _settings(detector: core.DetectorConfig, kind: str, cmvn: str) -> ModelSettings:
+def _settings(detector: core.DetectorConfig, kind: str, cmvn: str, word: str) -> ModelSettings:
     if kind == "micro":
-        return ModelSettings(WORD, spec.MICRO_HOP_SAMPLES, COEFFS, esphome_normalisation(), detector, kind)
+        return ModelSettings(word, spec.MICRO_HOP_SAMPLES, COEFFS, esphome_normalisation(), detector, kind)
     rows = core.frontend_rows(noise(20, 0), HOP_SAMPLES, COEFFS, kind)
     one = 1 << 14
     gain = np.clip(one * ROW_SPREAD / rows.std(0), 1, 65_535).astype(np.uint16)
@@ -65,15 +65,20 @@ def _settings(detector: core.DetectorConfig, kind: str, cmvn: str) -> ModelSetti
         deviation = np.abs(rows - mean).mean(0)
         spread = np.clip(deviation, spec.CMVN_MIN_SPREAD, spec.CMVN_MAX_SPREAD).astype(np.uint16)
     normalisation = core.Normalisation(cmvn, 436, mean, gain, spread)
-    return ModelSettings(WORD, HOP_SAMPLES, COEFFS, normalisation, detector, kind)
+    return ModelSettings(word, HOP_SAMPLES, COEFFS, normalisation, detector, kind)
 
 
 def write_model(
-    folder: Path, seed: int = SEED, channels: int = CHANNELS, kind: str = "mfcc", cmvn: str = "global"
+    folder: Path,
+    seed: int = SEED,
+    channels: int = CHANNELS,
+    kind: str = "mfcc",
+    cmvn: str = "global",
+    word: str = WORD,
 ) -> Path:
     """model.bin, model.c and model.h; the detector fires where scores are above their usual."""
     network = _network(seed, channels)
-    untuned = build_image(network, _settings(core.DetectorConfig(), kind, cmvn))
+    untuned = build_image(network, _settings(core.DetectorConfig(), kind, cmvn, word))
     scores = core.run_pipeline(untuned, noise(20, 0)).scores
     low, high = np.percentile(scores, [40, 60]) / 256
     detector = core.DetectorConfig(2, float(high), float(low), 200)
@@ -81,9 +86,9 @@ def write_model(
     presets = dict(
         zip(spec.PRESETS, (top, detector, core.DetectorConfig(1, float(low), 0.0, 0)), strict=True)
     )
-    image = build_image(network, dataclasses.replace(_settings(detector, kind, cmvn), presets=presets))
+    image = build_image(network, dataclasses.replace(_settings(detector, kind, cmvn, word), presets=presets))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.bin").write_bytes(image)
-    (folder / "model.h").write_text(c_writer.render_header(image, network, WORD))
-    (folder / "model.c").write_text(c_writer.render_source(image, "of no file: random weights", WORD))
+    (folder / "model.h").write_text(c_writer.render_header(image, network, word))
+    (folder / "model.c").write_text(c_writer.render_source(image, "of no file: random weights", word))
     return folder
