@@ -39,9 +39,7 @@ struct TfLiteTensor {
 namespace tflite {
 
 struct Model {
-    int version() const {
-        return TFLITE_SCHEMA_VERSION;
-    }
+    int version() const { return TFLITE_SCHEMA_VERSION; }
 };
 inline const Model *GetModel(const void *bytes) {
     return static_cast<const Model *>(bytes);
@@ -52,14 +50,10 @@ T *GetTensorData(TfLiteTensor *tensor) {
 }
 
 struct MicroAllocator {
-    static MicroAllocator *Create(uint8_t *, size_t) {
-        return nullptr;
-    }
+    static MicroAllocator *Create(uint8_t *, size_t) { return nullptr; }
 };
 struct MicroResourceVariables {
-    static MicroResourceVariables *Create(MicroAllocator *, int) {
-        return nullptr;
-    }
+    static MicroResourceVariables *Create(MicroAllocator *, int) { return nullptr; }
 };
 
 template <int N>
@@ -92,31 +86,23 @@ struct MicroMutableOpResolver {
 };
 
 class MicroInterpreter {
-   public:
+public:
     template <typename Resolver>
     MicroInterpreter(const Model *, const Resolver &, uint8_t *, size_t, MicroResourceVariables *)
         : rows_(3 * 40 * 16), in_dims_{3, {1, fake_stride, 40, 0}}, out_dims_{2, {1, 1, 0, 0}} {
         in_ = {&in_dims_, kTfLiteInt8, {rows_.data()}};
         out_ = {&out_dims_, kTfLiteUInt8, {&score_}};
     }
-    TfLiteStatus AllocateTensors() {
-        return kTfLiteOk;
-    }
-    size_t arena_used_bytes() const {
-        return 1024;
-    }
-    TfLiteTensor *input(int) {
-        return &in_;
-    }
-    TfLiteTensor *output(int) {
-        return &out_;
-    }
+    TfLiteStatus AllocateTensors() { return kTfLiteOk; }
+    size_t arena_used_bytes() const { return 1024; }
+    TfLiteTensor *input(int) { return &in_; }
+    TfLiteTensor *output(int) { return &out_; }
     TfLiteStatus Invoke() {
         score_ = fake_scores.at(fake_calls++);
         return kTfLiteOk;
     }
 
-   private:
+private:
     std::vector<uint8_t> rows_;
     TfLiteIntArray in_dims_, out_dims_;
     TfLiteTensor in_, out_;
@@ -133,15 +119,9 @@ template <typename T>
 struct RAMAllocator {
     enum Flags { NONE };
     RAMAllocator(Flags = NONE) {}
-    T *allocate(size_t count) {
-        return static_cast<T *>(malloc(count));
-    }
-    T *reallocate(T *pointer, size_t count) {
-        return static_cast<T *>(realloc(pointer, count));
-    }
-    void deallocate(T *pointer, size_t) {
-        free(pointer);
-    }
+    T *allocate(size_t count) { return static_cast<T *>(malloc(count)); }
+    T *reallocate(T *pointer, size_t count) { return static_cast<T *>(realloc(pointer, count)); }
+    void deallocate(T *pointer, size_t) { free(pointer); }
 };
 
 struct ESPPreferenceObject {
