@@ -95,22 +95,33 @@ def config_from_dict(content: dict[str, Any], where: str | Path = "configuration
     return config
 
 
-def kind_changes(kind: str) -> dict[tuple[str, str], Any]:
+def kind_changes(kind: str, arch: str = ModelConfig.arch) -> dict[tuple[str, str], Any]:
     """The settings that `adjusted` takes to go over to another kind of features."""
     changes = {
         (section, key): value
-        for section, values in KIND_DEFAULTS.get(kind, {}).items()
+        for section, values in _kind_defaults(kind, arch).items()
         for key, value in values.items()
     }
     return {("features", "kind"): kind, **changes}
 
 
+def _kind_defaults(kind: Any, arch: Any) -> dict[str, dict[str, Any]]:
+    """By section; of [model] what the architecture reads."""
+    defaults = KIND_DEFAULTS.get(kind, {}) if isinstance(kind, str) else {}
+    read = MODEL_KEYS.get(arch, ()) if isinstance(arch, str) else ()
+    return {
+        section: {key: value for key, value in values.items() if section != "model" or key in read}
+        for section, values in defaults.items()
+    }
+
+
 def _with_kind_defaults(content: dict[str, Any]) -> dict[str, Any]:
     """The content with what its kind of features defaults to, where it says nothing else."""
-    features = content.get("features")
+    features, model = (content.get(name, {}) for name in ("features", "model"))
     kind = features.get("kind") if isinstance(features, dict) else None
+    arch = model.get("arch", ModelConfig.arch) if isinstance(model, dict) else None
     filled = dict(content)
-    for section, values in (KIND_DEFAULTS.get(kind, {}) if isinstance(kind, str) else {}).items():
+    for section, values in _kind_defaults(kind, arch).items():
         given = content.get(section, {})
         if isinstance(given, dict):
             filled[section] = {**values, **given}

@@ -59,7 +59,7 @@ class DataConfig:
 class FeaturesConfig:
     # Kind of features in a row: "mfcc" takes MFCC, "logmel" the logarithmic mel bands before the DCT, "micro"
     # what microWakeWord's players compute; it goes with settings of its own, which a file may leave out:
-    # hop_samples 160, coeffs 40, cmvn "affine", and [model] stem_kernel 8 and stem_stride 4.
+    # hop_samples 160, coeffs 40, cmvn "affine", and [model] stem_kernel 8, stem_stride 4, window_rows 136.
     kind: str = _choice("mfcc", tuple(spec.FEATURE_KINDS))
     # Samples from one row to the next at 16 kHz: 160 gives a row every 10 ms, 320 one every 20 ms.
     hop_samples: int = _choice(320, spec.HOP_CHOICES_SAMPLES)
@@ -143,7 +143,8 @@ class AugmentConfig:
 
 
 # What other settings default to with some kinds of features. Those of kind "micro" are what microWakeWord's
-# players compute; its rows come every 10 ms, so the first layer strides twice as far.
+# players compute; its rows come every 10 ms, so the first layer strides twice as far and windows
+# hold twice as many.
 KIND_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "logmel": {"features": {"coeffs": spec.MEL_BANDS}},
     "micro": {
@@ -152,7 +153,7 @@ KIND_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
             "coeffs": spec.MICRO_CHANNELS,
             "cmvn": "affine",
         },
-        "model": {"stem_kernel": 8, "stem_stride": 4},
+        "model": {"stem_kernel": 8, "stem_stride": 4, "window_rows": 136},
     },
 }
 

@@ -42,6 +42,8 @@ def test_a_kind_of_features_brings_what_goes_with_it(tmp_path: Path, kind: str) 
         assert loaded.model.stem_kernel % loaded.model.stem_stride == 0
         chosen = load_text(tmp_path, "[features]\nkind = 'micro'\n[model]\nstem_stride = 2")
         assert (chosen.model.stem_stride, chosen.model.stem_kernel) == (2, 8)
+        windowed = load_text(tmp_path, "[features]\nkind = 'micro'\n[model]\narch = 'tiny_conv'")
+        assert windowed.model.window_rows == 136
 
 
 @pytest.mark.parametrize(

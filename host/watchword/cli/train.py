@@ -73,7 +73,7 @@ def command(
     settings = adjusted(
         base,
         {
-            **(kind_changes(features) if features else {}),
+            **(kind_changes(features, base.model.arch) if features else {}),
             ("data", "manifest"): str(manifest.resolve()) if manifest else None,
             ("data", "cache"): str(cache) if cache else None,
             ("word", "phrase"): word,
