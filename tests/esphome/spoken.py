@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import watchword
 from satellite import ROOT
-from watchword import audio
+from watchword import audio, core
 
 VOICES = {"alexa": "kal", "computer": "rms"}  # flite's
 WORDS = tuple(VOICES)
@@ -24,6 +25,8 @@ def spoken(word: str, folder: Path, quieter: int = 2, noise: float = 16) -> np.n
 
 
 def by_the_host(sound: np.ndarray) -> list[watchword.Detection]:
-    """From the first sample on."""
+    """From the first sample on, with the settings that satellite.yaml starts with."""
     models = [watchword.load(ROOT / "models" / word) for word in WORDS]
-    return watchword.Words(*models).stream().feed(sound)
+    own = core.ModelImage(models[1].image).detector
+    settings = [None, replace(own, high=0.93)]
+    return watchword.Words(*models).stream(settings).feed(sound)

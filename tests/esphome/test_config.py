@@ -91,6 +91,14 @@ BAD_SETTINGS = {
     "too little memory": ("  models: ROOT/models/alexa\n  max_memory: 1kB", "max_memory allows 1,000"),
     "no model": ("  models: []", "length of value must be at least 1"),
     "no such preset": ("  models: [{model: ROOT/models/alexa, preset: loud}]", "strict"),
+    "preset and sensitivity": (
+        "  models: [{model: ROOT/models/alexa, preset: strict, sensitivity: 5}]",
+        "more than one of",
+    ),
+    "a sensitivity that hears nothing": (
+        "  models: [{model: ROOT/models/alexa, sensitivity: 0.1}]",
+        "value must be at least 0.39",
+    ),
     "no manifest": ("  models: other.json", "not the manifest of a microWakeWord"),
     "a manifest that names another folder's file": ("  models: away.json", "not a file beside it"),
     "a manifest without its model": ("  models: lone.json", "not beside it"),

@@ -58,6 +58,7 @@ def test_sensitivity_and_presets_are_the_models_and_move_each_other(session: Ses
     presets = core.ModelImage(watchword.load(ROOT / "models/alexa").image).presets
     percent = {name: 100 * (1 - core.unit(preset.high_q15)) for name, preset in presets.items()}
     session.state("Alexa preset", "normal")
+    assert session.states["Computer sensitivity"] == pytest.approx(7.0, abs=1e-3)  # as configured
     for name in ("strict", "eager", "normal"):
         session.set("Alexa preset", name)
         session.state("Alexa preset", name)

@@ -31,12 +31,16 @@ CONF_MODEL_ID = "model_id"
 CONF_MODELS = "models"
 CONF_ON_WAKE_WORD_DETECTED = "on_wake_word_detected"
 CONF_PRESET = "preset"
+CONF_SENSITIVITY = "sensitivity"
 CONF_START_ON_BOOT = "start_on_boot"
 CONF_STOP_AFTER_DETECTION = "stop_after_detection"
 
 # Of the models together, unless the configuration allows more: what an ESP32 without PSRAM has left beside
 # Wi-Fi, Home Assistant's connection and this component's own buffers.
 DEFAULT_MAX_MEMORY = 64 * 1024
+
+# In per cent; more than this is asked for by no threshold that a score can reach.
+LEAST_SENSITIVITY = 100.0 * (1.0 - spec.DETECTOR_MAX_HIGH)
 
 # Not `watchword`, which is the library's own type.
 watchword_ns = cg.esphome_ns.namespace("watchword_")
@@ -65,8 +69,10 @@ MODEL_SCHEMA = cv.All(
             cv.Required(CONF_MODEL): cv.string_strict,
             cv.Optional(CONF_SHA256): _sha256,
             cv.Optional(CONF_PRESET): cv.one_of(*spec.PRESETS, lower=True),
+            cv.Optional(CONF_SENSITIVITY): cv.float_range(min=LEAST_SENSITIVITY, max=100.0),
         }
     ),
+    cv.has_at_most_one_key(CONF_PRESET, CONF_SENSITIVITY),
     validate_source,
     _has_the_preset,
 )
@@ -179,6 +185,8 @@ def _model_to_code(config: ConfigType) -> cg.MockObj:
     model = cg.new_Pvariable(config[CONF_ID], str(config[CONF_ID]), cg.RawExpression(str(name)), len(content))
     if preset := config.get(CONF_PRESET):
         cg.add(model.set_start_preset(cg.RawExpression(f"WATCHWORD_{preset.upper()}")))
+    if CONF_SENSITIVITY in config:
+        cg.add(model.set_start_sensitivity(config[CONF_SENSITIVITY]))
     return model
 
 

@@ -12,10 +12,7 @@ ww_status Model::open(Watchword *parent, unsigned word) {
     this->parent_ = parent;
     this->word_ = word;
     ww_status status = watchword_add(&parent->ears_, this->image_, this->image_bytes_);
-    if (status == WW_OK && this->has_start_preset_)
-        status = watchword_use_preset(&parent->ears_, word, this->start_preset_);
-    if (status == WW_OK)
-        status = watchword_get_detector(&parent->ears_, word, &this->settings_.detector);
+    if (status == WW_OK) status = this->start_settings_();
     if (status != WW_OK) {
         ESP_LOGE(TAG, "Model %s was refused", this->id_);
         return status;
@@ -26,6 +23,21 @@ ww_status Model::open(Watchword *parent, unsigned word) {
     this->open_ = true;
     this->restore_();
     return WW_OK;
+}
+
+/// What the configuration says of the detector, in place of the image's own settings.
+ww_status Model::start_settings_() {
+    ::watchword *ears = &this->parent_->ears_;
+    ww_detector_config *now = &this->settings_.detector;
+    ww_status status = WW_OK;
+    if (this->has_start_preset_)
+        status = watchword_use_preset(ears, this->word_, this->start_preset_);
+    if (status == WW_OK) status = watchword_get_detector(ears, this->word_, now);
+    if (status == WW_OK && !std::isnan(this->start_sensitivity_)) {
+        *now = this->with_sensitivity_(this->start_sensitivity_);
+        status = watchword_set_detector(ears, this->word_, now);
+    }
+    return status;
 }
 
 void Model::restore_() {
@@ -70,13 +82,18 @@ float Model::get_sensitivity() const {
     return 100.0f * (1.0f - WATCHWORD_UNIT(this->settings_.detector.high_q15));
 }
 
-bool Model::set_sensitivity(float percent) {
-    if (!this->open_ || !(percent >= 0.0f && percent <= 100.0f))
-        return this->report_(WW_ERR_ARGUMENT);
+ww_detector_config Model::with_sensitivity_(float percent) const {
     ww_detector_config config = this->settings_.detector;
     config.high_q15 =
         static_cast<uint16_t>(std::lround((1.0f - percent / 100.0f) / WATCHWORD_UNIT(1)));
     config.low_q15 = std::min(ww_model_detector(this->header_()).low_q15, config.high_q15);
+    return config;
+}
+
+bool Model::set_sensitivity(float percent) {
+    if (!this->open_ || !(percent >= 0.0f && percent <= 100.0f))
+        return this->report_(WW_ERR_ARGUMENT);
+    const ww_detector_config config = this->with_sensitivity_(percent);
     return this->report_(this->change_([this, &config]() {
         return watchword_set_detector(&this->parent_->ears_, this->word_, &config);
     }));

@@ -2,6 +2,7 @@
 
 #include <cinttypes>
 
+#include "esphome/core/hal.h"
 #include "esphome/core/log.h"
 
 namespace esphome::watchword_ {
@@ -17,6 +18,7 @@ void Watchword::setup() {
         this->mark_failed(LOG_STR("a model cannot be used"));
         return;
     }
+    this->check_speed_();
     this->source_->add_data_callback([this](const std::vector<uint8_t> &data) {
         if (!this->running_.load()) return;
         this->ring_.write(data.data(), data.size() / sizeof(int16_t));
@@ -29,6 +31,15 @@ void Watchword::setup() {
                                     this->stack_, &this->task_memory_);
 #endif
     if (this->start_on_boot_) this->start();
+}
+
+/// The estimate is an upper one, and something else may be going on: a warning, no refusal.
+void Watchword::check_speed_() const {
+    uint64_t instructions = 0;
+    for (const Model *model : this->models_)
+        instructions += ww_model_instructions(model->image_);
+    const ww_status status = ww_models_keep_up(instructions, arch_get_cpu_freq_hz());
+    if (status != WW_OK) ESP_LOGW(TAG, "%s", watchword_status_text(status));
 }
 
 #ifdef USE_ESP32

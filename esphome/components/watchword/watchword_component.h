@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <functional>
 #include <string>
 #include <vector>
@@ -31,6 +32,8 @@ public:
         this->start_preset_ = preset;
         this->has_start_preset_ = true;
     }
+
+    void set_start_sensitivity(float percent) { this->start_sensitivity_ = percent; }
 
     void enable() { this->set_enabled(true); }
     void disable() { this->set_enabled(false); }
@@ -69,6 +72,8 @@ protected:
         return reinterpret_cast<const ww_model_header *>(this->image_);
     }
     void restore_();
+    ww_detector_config with_sensitivity_(float percent) const;
+    ww_status start_settings_();
     ww_status change_(const std::function<ww_status()> &change);
     bool report_(ww_status status);
 
@@ -80,6 +85,7 @@ protected:
     bool open_{false};  // the image was taken; until then nothing in it is read
     watchword_preset start_preset_{WATCHWORD_NORMAL};
     bool has_start_preset_{false};
+    float start_sensitivity_{NAN};
     Settings settings_{};
     ESPPreferenceObject saved_;
     CallbackManager<void()> changed_{};
@@ -122,6 +128,7 @@ protected:
     void hear_(const int16_t *samples, size_t count);
     void tell_(const watchword_event &event);
     void report_losses_();
+    void check_speed_() const;
 
     microphone::MicrophoneSource *source_{nullptr};
     uint32_t *memory_{nullptr};

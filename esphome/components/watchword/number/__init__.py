@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import esphome.codegen as cg
 import esphome.config_validation as cv
 from esphome.components import number
 from esphome.const import ENTITY_CATEGORY_CONFIG, UNIT_PERCENT
 from esphome.types import ConfigType
 
-from .. import CONF_MODEL_ID, Model, watchword_ns
-from ..model_source import spec
+from .. import CONF_MODEL_ID, LEAST_SENSITIVITY, Model, watchword_ns
 
 SensitivityNumber = watchword_ns.class_("SensitivityNumber", number.Number, cg.Component)
 
@@ -28,9 +29,7 @@ CONFIG_SCHEMA = (
 
 
 async def to_code(config: ConfigType) -> None:
-    lowest = 100.0 * (1.0 - spec.DETECTOR_MAX_HIGH)
-    var = await number.new_number(
-        config, min_value=-(-lowest // STEP) * STEP, max_value=100.0 - STEP, step=STEP
-    )
+    lowest = math.ceil(LEAST_SENSITIVITY / STEP) * STEP
+    var = await number.new_number(config, min_value=lowest, max_value=100.0 - STEP, step=STEP)
     await cg.register_component(var, config)
     await cg.register_parented(var, config[CONF_MODEL_ID])
