@@ -71,9 +71,12 @@ def write_atomic(path: Path, content: bytes | str, durable: bool = True) -> Path
 def write_folder(folder: Path, files: Mapping[str, bytes | str]) -> Path:
     """Write a folder of these files in one step: a reader sees all of them, or what was there before.
 
-    It may take the place of a folder that holds such files only.
+    It may take the place of a folder that holds such files only. Returns it as it was named.
     """
-    with writing(folder):
+    named, folder = folder, folder.resolve()
+    if folder == Path.cwd():
+        raise WatchwordError("is the folder that you are in", folder, "name a folder in it")
+    with writing(named):
         others = sorted({entry.name for entry in folder.iterdir()} - set(files)) if folder.exists() else []
         if others:
             what = f"holds other files ({others[0]})"
@@ -93,7 +96,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes | str]) -> Path:
                     old.rename(folder)
                 raise
         _sync_folder(folder.parent)
-    return folder
+    return named
 
 
 def write_new(names: Iterable[Path], content: bytes | str) -> Path:

@@ -146,6 +146,19 @@ def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pyt
     assert [f.name for f in tmp_path.iterdir()] == ["model"]
 
 
+def test_a_folder_is_replaced_behind_its_link_and_not_under_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, link = write_folder(tmp_path / "model", {"a": "1"}), tmp_path / "link"
+    link.symlink_to(folder)
+    assert write_folder(link, {"a": "2"}) == link
+    assert link.is_symlink() and (folder / "a").read_text() == "2"
+    monkeypatch.chdir(folder)
+    with pytest.raises(WatchwordError, match="is the folder that you are in"):
+        write_folder(Path(), {"a": "3"})
+    assert (folder / "a").read_text() == "2"
+
+
 def test_a_folder_is_tried_before_the_work(tmp_path: Path) -> None:
     assert check_folder(tmp_path / "new") and not check_folder(tmp_path / "new")
     with pytest.raises(WatchwordError, match="cannot write here"):
