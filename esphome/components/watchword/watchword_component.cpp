@@ -39,28 +39,37 @@ void Watchword::check_speed_() const {
     for (const Model *model : this->models_)
         instructions += ww_model_instructions(model->image_);
     const ww_status status = ww_models_keep_up(instructions, arch_get_cpu_freq_hz());
-    if (status != WW_OK) ESP_LOGW(TAG, "%s", watchword_status_text(status));
+    if (status != WW_OK) {
+        ESP_LOGW(TAG, "%s", watchword_status_text(status));
+    }
 }
 
 #ifdef USE_ESP32
 void Watchword::task(void *component) {
+    auto *self = static_cast<Watchword *>(component);
     while (true) {
+        // The main loop has a lower priority: it stays alive where the models are too much work.
+        while (self->listen_())
+            vTaskDelay(pdMS_TO_TICKS(PAUSE_MS));
         ulTaskNotifyTake(pdTRUE, portMAX_DELAY);
-        static_cast<Watchword *>(component)->listen_();
     }
 }
 #endif
 
-void Watchword::listen_() {
+/// Works through what the ring holds, but no more than half of it at a time: true = there was more.
+bool Watchword::listen_() {
     const int16_t *samples;
-    size_t count;
+    size_t count, heard = 0;
     while ((count = this->ring_.peek(&samples)) > 0) {
+        if (heard >= SampleRing::CAPACITY / 2) return true;
         LockGuard guard(this->mutex_);
-        if (!this->running_.load()) return;  // start() empties the ring
+        if (!this->running_.load()) return false;  // start() empties the ring
         count = std::min(count, SAMPLES_AT_ONCE);
         this->hear_(samples, count);
         this->ring_.skip(count);
+        heard += count;
     }
+    return false;
 }
 
 void Watchword::hear_(const int16_t *samples, size_t count) {
@@ -78,7 +87,8 @@ void Watchword::hear_(const int16_t *samples, size_t count) {
 
 void Watchword::loop() {
 #ifndef USE_ESP32
-    this->listen_();
+    while (this->listen_()) {
+    }
 #endif
     this->report_losses_();
     watchword_event events[EVENTS];
@@ -105,12 +115,14 @@ void Watchword::tell_(const watchword_event &event) {
 }
 
 void Watchword::report_losses_() {
-    if (const uint32_t lost = this->ring_.take_lost())
+    if (const uint32_t lost = this->ring_.take_lost()) {
         ESP_LOGW(TAG, "%" PRIu32 " samples of the microphone lost: the processor does not keep up",
                  lost);
+    }
     LockGuard guard(this->mutex_);
-    if (this->events_lost_ > 0)
+    if (this->events_lost_ > 0) {
         ESP_LOGW(TAG, "%" PRIu32 " detections lost: the main loop was held up", this->events_lost_);
+    }
     this->events_lost_ = 0;
 }
 

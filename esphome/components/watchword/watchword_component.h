@@ -124,7 +124,7 @@ protected:
     static constexpr size_t SAMPLES_AT_ONCE = WATCHWORD_RATE_HZ / 100;
     static constexpr size_t EVENTS = 8;
 
-    void listen_();
+    bool listen_();
     void hear_(const int16_t *samples, size_t count);
     void tell_(const watchword_event &event);
     void report_losses_();
@@ -149,6 +149,7 @@ protected:
 #ifdef USE_ESP32
     static constexpr size_t STACK_BYTES = 6144;  // the front end takes half of it
     static constexpr UBaseType_t PRIORITY = 3;   // below the microphone's and the network's tasks
+    static constexpr uint32_t PAUSE_MS = 20;
     static void task(void *component);
     StackType_t stack_[STACK_BYTES / sizeof(StackType_t)];
     StaticTask_t task_memory_;
