@@ -36,3 +36,13 @@ def test_the_voice_assistant_in_place_of_the_events(tmp_path: Path) -> None:
     before, events = whole.split("  on_wake_word_detected:", 1)
     entities = events[events.index("\nevent:") :]
     valid(before + listener + "\n" + assistant + entities, tmp_path)
+
+
+def test_the_stock_component_in_place_of_ours(tmp_path: Path) -> None:
+    (whole,), (stock,) = blocks("esphome"), blocks("micro_wake_word")
+    before, rest = whole.split("external_components:", 1)
+    microphone = rest[rest.index("i2s_audio:") : rest.index("watchword:\n")]
+    text = (before + microphone + stock).replace("board: esp32dev", "board: esp32-s3-devkitc-1")
+    for pin, other in PINS.items():
+        text = text.replace(pin, other)
+    valid(text, tmp_path)
