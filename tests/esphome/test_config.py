@@ -164,11 +164,3 @@ def test_a_microwakeword_manifest_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "house.tflite").write_bytes(model[:-1000])
     text = said(tmp_path, CONFIG + "  models: house.json")
     assert text.startswith("failed") and "house.tflite" in text
-
-
-def test_the_guides_configuration_is_valid(tmp_path: Path) -> None:
-    page = (ROOT / "docs/guide/home-assistant.md").read_text()
-    whole = next(block for block in page.split("```yaml\n")[1:] if block.startswith("esphome:"))
-    (tmp_path / "watchword").symlink_to(ROOT)
-    (tmp_path / "secrets.yaml").write_text("wifi_ssid: x\nwifi_password: longenough\n")
-    assert said(tmp_path, whole.split("```")[0]).startswith("ok")
