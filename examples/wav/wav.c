@@ -3,6 +3,9 @@
 //   folders="-Imodels/alexa -Ifirmware/core/include -Ifirmware/core/gen"
 //   gcc -O2 $folders -o wav examples/wav/wav.c models/alexa/model.c firmware/core/{src,gen}/*.c
 //   ./wav kitchen.wav
+//
+// A model must have heard about two seconds before it can tell its word: a file that begins with
+// the word needs silence in front (`make example` adds it).
 #include <stdio.h>
 #include <string.h>
 
@@ -46,16 +49,19 @@ int main(int count, char **arguments) {
     ww_status status = watchword_open(&ears, memory, sizeof memory);
     if (status == WW_OK) status = watchword_add(&ears, ww_model_image, sizeof ww_model_image);
     int16_t samples[160]; /* any number will do */
+    bool heard = false;
     while (status == WW_OK && left > 0) {
         size_t got = fread(samples, sizeof samples[0], left < 160 ? left : 160, wav);
         left = got > 0 ? left - got : 0;
         watchword_event event;
         status = watchword_push(&ears, samples, got);
         while (watchword_heard(&ears, &event)) {
+            heard = true;
             printf("%.2f s  %s  %.2f\n", (double)event.sample_index / WATCHWORD_RATE_HZ, event.name,
                    WATCHWORD_UNIT(event.score_q15));
         }
     }
     fclose(wav);
+    if (status == WW_OK && !heard) printf("%s was not heard\n", watchword_name(&ears, 0));
     return status == WW_OK ? 0 : refuse(watchword_status_text(status));
 }
