@@ -1,3 +1,5 @@
+#include "hot.h"
+
 #include "kernels.h"
 
 #include "product.h"

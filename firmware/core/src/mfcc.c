@@ -1,4 +1,6 @@
 /* MFCC and log-mel rows. */
+#include "hot.h"
+
 #include <string.h>
 
 #include "product.h"

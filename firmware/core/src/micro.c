@@ -2,6 +2,8 @@
  * rounding here is one of its definition, and what differs is shown to give the same integer. The
  * bounds say why 32 bits are enough. tests/c/reference_micro.c is the definition, stage by stage.
  */
+#include "hot.h"
+
 #include <string.h>
 
 #include "product.h"

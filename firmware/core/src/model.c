@@ -1,3 +1,5 @@
+#include "hot.h"
+
 #include "watchword/model.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+#include "hot.h"
+
 #include "watchword/normaliser.h"
 
 #include "product.h"
