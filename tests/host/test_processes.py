@@ -97,14 +97,14 @@ def test_a_signal_waits_until_all_processes_run_whichever_thread_takes_it() -> N
     arrived, sent = os.pipe()
     os.set_blocking(sent, False)
     before = signal.set_wakeup_fd(sent)
-    undisturbed = False
+    undisturbed, handler = False, signal.getsignal(signal.SIGINT)
     try:
         with pytest.raises(KeyboardInterrupt), _signals_later():
             os.kill(os.getpid(), signal.SIGINT)  # for the thread, as this one holds it back
             assert select.select([arrived], [], [], 30)[0]
             undisturbed = True
         assert undisturbed
-        assert signal.getsignal(signal.SIGINT) is before
+        assert signal.getsignal(signal.SIGINT) is handler
     finally:
         signal.set_wakeup_fd(before)
         over.set()
