@@ -13,16 +13,17 @@ from watchword.export.affine import INPUT_STEPS
 from watchword.export.builder import Builder, View, rows_channels
 from watchword.export.layers import Layer, Network
 from watchword.export.ops import HANDLERS, read_ops
-from watchword.export.tflite_file import Operator, TfliteFile, read_tflite
+from watchword.export.tflite_file import Operator, TfliteFile, read_tflite, refusing_damage
 
 
 def read_network(content: bytes, where: str = "model.tflite") -> Network:
     """The layer list of a .tflite file, checked against the model graph contract."""
     file = read_tflite(content, where)
-    rows, coeffs = _check_ends(file)
-    builder = _WindowBuilder(file.input, rows, coeffs)
-    read_ops(builder, file.operators, HANDLERS)
-    builder.check_output(file.output)
+    with refusing_damage(where):
+        rows, coeffs = _check_ends(file)
+        builder = _WindowBuilder(file.input, rows, coeffs)
+        read_ops(builder, file.operators, HANDLERS)
+        builder.check_output(file.output)
     steps = float(file.input.scale), file.input.zero_point
     network = Network(coeffs, tuple(builder.layers), *steps)
     if network.first_rows != rows:

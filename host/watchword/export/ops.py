@@ -16,7 +16,7 @@ from watchword.errors import WatchwordError
 from watchword.export.builder import Builder, time_axis
 from watchword.export.fixed_point import activation_range, multiplier_tables
 from watchword.export.tables import added_tables, multiplied_tables, unary_table
-from watchword.export.tflite_file import Operator, Tensor
+from watchword.export.tflite_file import Operator, Tensor, refusing_damage
 
 UNARY_OPS = ("LOGISTIC", "QUANTIZE", "RELU", "RELU6", "TANH", "HARD_SWISH")
 VIEW_OPS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
@@ -33,12 +33,8 @@ def read_ops(
         if handler is None:
             known = ", ".join(sorted(handlers))
             raise WatchwordError("op is not supported", op.where, f"build the model of {known}")
-        try:
+        with refusing_damage(op.where):
             handler(builder, op)
-        except (AttributeError, TypeError, LookupError, ValueError, ArithmeticError) as error:
-            raise WatchwordError(
-                f"malformed op ({error})", op.where, "use a file the converter wrote"
-            ) from error
 
 
 def _weights(op: Operator) -> Tensor:

@@ -17,7 +17,7 @@ from watchword.errors import WatchwordError
 from watchword.export.builder import Builder, View, rows_channels, time_axis
 from watchword.export.layers import Layer, Network
 from watchword.export.ops import HANDLERS, read_ops
-from watchword.export.tflite_file import Operator, Tensor, TfliteFile, read_tflite
+from watchword.export.tflite_file import Operator, Tensor, TfliteFile, read_tflite, refusing_damage
 
 SCORE_STEPS = {"INT8": -128, "UINT8": 0}  # zero points of an output where a step is 1/256
 
@@ -25,11 +25,12 @@ SCORE_STEPS = {"INT8": -128, "UINT8": 0}  # zero points of an output where a ste
 def read_streaming_network(content: bytes, where: str = "model.tflite") -> Network:
     """The layer list of a .tflite file that keeps state and gives a score for the rows it takes."""
     file = read_tflite(content, where)
-    rows, coeffs = _check_ends(file)
-    builder = _StreamBuilder(file.input, rows, coeffs, _first_values(file))
-    read_ops(builder, file.operators, STREAM_HANDLERS)
-    builder.check_output(file.output)
-    return builder.network(file.input)
+    with refusing_damage(where):
+        rows, coeffs = _check_ends(file)
+        builder = _StreamBuilder(file.input, rows, coeffs, _first_values(file))
+        read_ops(builder, file.operators, STREAM_HANDLERS)
+        builder.check_output(file.output)
+        return builder.network(file.input)
 
 
 def _check_ends(file: TfliteFile) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -105,6 +106,16 @@ class Operator:
     def where(self) -> str:
         writing = f" writing '{self.outputs[0].name}'" if self.outputs else ""
         return f"op {self.name}{writing}"
+
+
+@contextmanager
+def refusing_damage(where: str) -> Iterator[None]:
+    """What a damaged file makes fail becomes an error that says where: no reader checks every number."""
+    try:
+        yield
+    except (AttributeError, TypeError, LookupError, ValueError, ArithmeticError) as error:
+        remedy = "use a file the converter wrote"
+        raise WatchwordError(f"malformed op ({error})", where, remedy) from error
 
 
 @dataclass(frozen=True)
