@@ -67,8 +67,9 @@ def test_another_compiler_or_a_board_that_is_not_here_is_not_compared(
 
 @pytest.mark.parametrize(("board", "limit"), [("emu-c3", 6.0e6), ("emu-esp32", 9.0e6)])
 def test_the_committed_table_keeps_the_budgets(board: str, limit: float) -> None:
+    """One of our own words keeps a limit below the board's, which is wide enough for imported models too."""
     counts = json.loads(measure.BASELINE.read_text())["boards"][board]["counts"]
-    assert counts["pipeline per second"] <= limit == read_budgets(board)["instructions_per_audio_second"]
+    assert counts["pipeline per second"] <= limit < read_budgets(board)["instructions_per_audio_second"]
 
 
 def test_the_audio_is_the_same_everywhere() -> None:
