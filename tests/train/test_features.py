@@ -99,7 +99,7 @@ def grown(folder: Path, count: int, taken: int, label: str) -> RunConfig:
 
 def test_another_clip_leaves_most_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One clip among 900 changes the streams of its neighbourhood, and what it talks into."""
-    monkeypatch.setattr("watchword.data.plan._BUCKET", 4 * 20 * 16_000)
+    monkeypatch.setattr("watchword.data.streams._BUCKET", 4 * 20 * 16_000)
     before, after = (keys_of(grown(tmp_path, 900, taken, "negative")) for taken in (899, 900))
     assert len(after["negative"]) > 60
     assert 0 < len(after["negative"] - before["negative"]) <= 6

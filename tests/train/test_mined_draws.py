@@ -11,7 +11,8 @@ from watchword import audio
 from watchword.config import DataConfig, FeaturesConfig, RunConfig
 from watchword.data.corpus import Clip, read_manifest, write_manifest
 from watchword.data.jobs import Piece
-from watchword.data.plan import _packed, make_features
+from watchword.data.plan import make_features
+from watchword.data.streams import packed
 from watchword.errors import WatchwordError
 
 
@@ -72,6 +73,6 @@ def test_mined_clips_alone_are_not_enough(with_mined: Path) -> None:
 def test_every_piece_is_in_exactly_one_stream(seconds: list[float]) -> None:
     """Also when the last ones are too short for a stream of their own."""
     pieces = [Piece(Path(f"{i}.wav"), str(i), 0, round(s * RATE)) for i, s in enumerate(seconds)]
-    streams = _packed(pieces)
+    streams = packed(pieces)
     assert [piece for stream in streams for piece in stream] == pieces
     assert all(sum(p.stop or 0 for p in stream) >= 10 * RATE for stream in streams[1:])

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,6 @@ from watchword.data.corpus import Clip, is_mined, read_manifest
 from watchword.data.job_keys import digest_file
 from watchword.data.jobs import (
     CONDITIONS,
-    STREAM_S,
     Job,
     NegativeJob,
     NoiseJob,
@@ -31,6 +30,7 @@ from watchword.data.jobs import (
 )
 from watchword.data.recordings import ADDED_SAMPLES, LEAD_SAMPLES
 from watchword.data.rooms import simulate
+from watchword.data.streams import companies, cuts, packed, streams
 from watchword.data.word_places import place_words, unsure_places
 from watchword.errors import WatchwordError
 from watchword.progress import track
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from watchword.config import DataConfig, RunConfig
 
 RATE = spec.SAMPLE_RATE_HZ
-_STREAM = round(STREAM_S * RATE)
-_BUCKET = 32 * _STREAM  # shuffled clips are packed into streams among so many samples of them at most
-_COMPANY = 4 * _STREAM  # a source or phrase with fewer samples shares streams with others
 _NOISE_SHARE = 0.2  # streams of noise alone, for each stream of speech
 _HELD_OUT_ROOM = 1000  # number of the first simulated room of validation
 _HARD_CONDITION = "reverb + 10 dB"
@@ -287,12 +284,13 @@ def _positive_jobs(split: _Split, data: DataConfig) -> list[Job]:
 
 def _negative_jobs(split: _Split, data: DataConfig) -> list[Job]:
     """Streams of shuffled clips, in other company at every draw; some of noise alone; the mined ones."""
-    companies = _companies(split)
+    clips = zip(split.clips["negative"], split.pieces("negative"), strict=True)
+    groups = companies([(clip, piece) for clip, piece in clips if not is_mined(clip)])
     jobs: list[Job] = []
-    for draw, pieces in product(range(data.negative_draws), companies):
+    for draw, pieces in product(range(data.negative_draws), groups):
         places = hashes([repr((data.seed, draw, piece.content)) for piece in pieces]).tolist()
         shuffled = sorted(zip(places, pieces, strict=True), key=itemgetter(0))
-        jobs += [NegativeJob(group, draw) for group in _streams(shuffled)]
+        jobs += [NegativeJob(group, draw) for group in streams(shuffled)]
     noises = split.pieces("noise")
     if noises:
         contents = hashes([noise.digest for noise in noises])
@@ -302,81 +300,17 @@ def _negative_jobs(split: _Split, data: DataConfig) -> list[Job]:
     return jobs + _mined_jobs(split, data.mined_draws, data.seed)
 
 
-def _companies(split: _Split) -> list[list[Piece]]:
-    """The negatives that share streams: of one source and one phrase, of one source, and all of the rest.
-
-    So another word, whose recordings are negatives here or are not, leaves the streams of all others.
-    """
-    clips = zip(split.clips["negative"], split.pieces("negative"), strict=True)
-    left = [(clip, cut) for clip, piece in clips if not is_mined(clip) for cut in _cuts(piece)]
-    found: list[list[Piece]] = []
-    for fields, least in ((("source", "phrase"), _COMPANY), (("source",), _COMPANY), ((), 0)):
-        groups: dict[tuple[str, ...], list[tuple[Clip, Piece]]] = defaultdict(list)
-        for clip, cut in left:
-            groups[tuple(getattr(clip, field) for field in fields)].append((clip, cut))
-        left = []
-        for group in groups.values():
-            cuts = [cut for _, cut in group]
-            if _length(cuts) >= least:
-                found.append(cuts)
-            else:
-                left += group
-    return found
-
-
-def _length(pieces: Sequence[Piece]) -> int:
-    """Samples together, of pieces that are cut."""
-    return sum((piece.stop or 0) - piece.start for piece in pieces)
-
-
-def _streams(shuffled: Sequence[tuple[int, Piece]], bit: int = 1 << 63) -> list[tuple[Piece, ...]]:
-    """Pieces in the order of their places (64 bits), packed into streams bucket by bucket.
-
-    A bucket that is too long is split by the next bit of the places. So a clip more or less changes the
-    streams of its own bucket alone, and the others are found in the cache.
-    """
-    pieces = [piece for _, piece in shuffled]
-    if _length(pieces) <= _BUCKET or not bit:
-        return _packed(pieces)
-    parts = [[item for item in shuffled if bool(item[0] & bit) == high] for high in (False, True)]
-    return [group for part in parts if part for group in _streams(part, bit >> 1)]
-
-
 def _mined_jobs(split: _Split, draws: int, seed: int) -> list[Job]:
     """Streams of mined clips alone, so that mining leaves the other jobs, and their cache, as they are.
 
     All draws follow each other: a few short clips must still fill a stream that segments fit in.
     """
-    pieces = [cut for piece in split.negatives(mined=True) for cut in _cuts(piece)]
+    pieces = [cut for piece in split.negatives(mined=True) for cut in cuts(piece)]
     if not pieces:
         return []
     rng = np.random.default_rng([seed, draws, 1])
     order = [pieces[i] for _ in range(draws) for i in rng.permutation(len(pieces))]
-    return [NegativeJob(group, draw) for draw, group in enumerate(_packed(order))]
-
-
-def _cuts(piece: Piece) -> list[Piece]:
-    """A long recording in parts of a stream's length, a short one as it is."""
-    samples = audio.count_samples(piece.path)
-    count = max(1, round(samples / _STREAM))
-    edges = np.linspace(0, samples, count + 1).astype(int)
-    return [Piece(piece.path, piece.digest, int(a), int(b)) for a, b in pairwise(edges)]
-
-
-def _packed(pieces: Sequence[Piece]) -> list[tuple[Piece, ...]]:
-    """Groups of consecutive pieces of at least a stream's length; the rest joins the last group."""
-    groups: list[list[Piece]] = [[]]
-    length = 0
-    for piece in pieces:
-        if length >= _STREAM:
-            groups.append([])
-            length = 0
-        groups[-1].append(piece)
-        length += (piece.stop or 0) - piece.start
-    if len(groups) > 1 and length < _STREAM // 2:
-        rest = groups.pop()
-        groups[-1] += rest
-    return [tuple(group) for group in groups]
+    return [NegativeJob(group, draw) for draw, group in enumerate(packed(order))]
 
 
 def _validation_jobs(split: _Split, data: DataConfig) -> list[PlannedStream]:
