@@ -87,6 +87,10 @@ def verb_fault(words: list[str]) -> str:
     command = cli.get_command(click.Context(cli), words[1])
     if command is None:
         return f"no verb {words[1]}"
+    if isinstance(command, click.Group):
+        if words[2] not in command.commands:
+            return f"no verb {words[1]} {words[2]}"
+        command = command.commands[words[2]]
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     given = [word.split("=")[0] for word in words[2:] if re.match(r"--[a-z]", word)]
     return ", ".join(option for option in given if option not in known)

@@ -131,6 +131,13 @@ def environments() -> list[str]:
     return [section.removeprefix("env:") for section in _project().sections() if section.startswith("env:")]
 
 
+def real_boards() -> list[str]:
+    """Those of them that can be flashed, with our own engine."""
+    parser, emulated = _project(), emulated_boards()
+    names = [name for name in environments() if name not in emulated]
+    return [name for name in names if "custom_engine" not in parser[f"env:{name}"]]
+
+
 def partitions() -> dict[str, tuple[str, int, int]]:
     """Flash of the real boards. Name: subtype, offset, bytes."""
     lines = (ROOT / "firmware" / "partitions.csv").read_text().splitlines()
@@ -181,19 +188,34 @@ def build_with(env: str, model_dir: Path | None, out: Path, flags: str) -> None:
 
 def upload(env: str, port: str, model_dir: Path | None = None) -> None:
     """Build for a real board and flash it; PlatformIO's own output goes to the terminal."""
+    _build_real(env, model_dir, CACHE / f"{env}-upload", "-t", "upload", "--upload-port", port)
+
+
+def build_real(env: str, model_dir: Path | None = None) -> Path:
+    """Build for a real board, where `pio run` does; the folder that its parts are in."""
+    builds = project.cache() / "pio" / "build"
+    _build_real(env, model_dir, builds)
+    return builds / env
+
+
+def _build_real(env: str, model_dir: Path | None, out: Path, *target: str) -> None:
+    check_real(env)
+    for folder in (ROOT, CACHE):
+        if any(character.isspace() for character in str(folder)):
+            raise WatchwordError("ESP-IDF cannot be built below a folder with a space", folder, "move it")
+    model_dir = _checked_model(model_dir)
+    with _lock():
+        _run_platformio(env, model_dir, out, ["run", "-e", env, *target], show=True)
+
+
+def check_real(env: str) -> None:
+    """An error unless `env` is a board that can be flashed."""
     if env in emulated_boards():
         short = env.removeprefix("emu-")
         raise WatchwordError("an emulated board is not flashed", env, f"use --port emu:{short}")
     if env not in environments():
         known = ", ".join(environments())
         raise WatchwordError("platformio.ini has no such environment", env, f"there are: {known}")
-    for folder in (ROOT, CACHE):
-        if any(character.isspace() for character in str(folder)):
-            raise WatchwordError("ESP-IDF cannot be built below a folder with a space", folder, "move it")
-    model_dir = _checked_model(model_dir)
-    arguments = ["run", "-e", env, "-t", "upload", "--upload-port", port]
-    with _lock():
-        _run_platformio(env, model_dir, CACHE / f"{env}-upload", arguments, show=True)
 
 
 def _checked_model(model_dir: Path | None) -> Path:
@@ -250,12 +272,16 @@ def _hash_files(paths: Iterator[Path]) -> str:
     return digest.hexdigest()
 
 
-def _fingerprint(board: BoardEnv) -> str:
-    """Of everything but the model that decides about the result."""
+def sources_hash() -> str:
+    """Of everything but the model and the compiler that decides about a firmware."""
     sources = [path for path in (ROOT / "firmware").rglob("*") if path.is_file() and path.suffix != ".o"]
     sources = [path for path in sources if "__pycache__" not in path.parts]
-    files = _hash_files(iter(sorted([*sources, ROOT / "platformio.ini", ROOT / "pyproject.toml"])))
-    return f"{files} {compiler_version(board)}"
+    settings = [ROOT / name for name in ("platformio.ini", "CMakeLists.txt", "pyproject.toml")]
+    return _hash_files(iter(sorted([*sources, *settings])))
+
+
+def _fingerprint(board: BoardEnv) -> str:
+    return f"{sources_hash()} {compiler_version(board)}"
 
 
 def _cached(out: Path, fingerprint: str) -> FirmwareImage | None:
@@ -296,13 +322,18 @@ def _writable_project() -> Path:
     return copy
 
 
+def missing_package() -> str | None:
+    """What is not installed of the Python packages that building takes."""
+    packages = ("platformio", "SCons")
+    return next((name for name in packages if importlib.util.find_spec(name) is None), None)
+
+
 def _run_platformio(
     env: str, model_dir: Path, out: Path, arguments: list[str], show: bool = False, flags: str = ""
 ) -> None:
-    for package in ("platformio", "SCons"):
-        if importlib.util.find_spec(package) is None:
-            remedy = project.pip_install("device")
-            raise WatchwordError(f"the Python package {package} is missing", env, remedy)
+    if package := missing_package():
+        remedy = project.pip_install("device")
+        raise WatchwordError(f"the Python package {package} is missing", env, remedy)
     sources = _writable_project()
     seeded = subprocess.run(
         [sys.executable, "-m", "watchword.device.platformio", "--core-dir", str(CORE_DIR)],
