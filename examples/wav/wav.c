@@ -28,12 +28,13 @@ static bool find_samples(FILE *wav, size_t *count) {
     while (fread(head, 1, 8, wav) == 8) {
         uint32_t bytes = number(head + 4, 4), read = 0;
         *count = bytes / sizeof(int16_t);
-        if (memcmp(head, "data", 4) == 0) break;
+        if (memcmp(head, "data", 4) == 0)
+            return number(format, 2) == 1 && number(format + 2, 2) == 1 &&
+                   number(format + 4, 4) == WATCHWORD_RATE_HZ && number(format + 14, 2) == 16;
         if (memcmp(head, "fmt ", 4) == 0) read = (uint32_t)fread(format, 1, sizeof format, wav);
         if (bytes < read || fseek(wav, (long)(bytes - read + bytes % 2), SEEK_CUR)) return false;
     }
-    return number(format, 2) == 1 && number(format + 2, 2) == 1 &&
-           number(format + 4, 4) == WATCHWORD_RATE_HZ && number(format + 14, 2) == 16;
+    return false;
 }
 
 static int refuse(const char *what) {

@@ -70,7 +70,11 @@ def test_the_pc_example_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     soundfile.write(stereo, np.zeros((100, 2), np.int16), spec.SAMPLE_RATE_HZ, subtype="PCM_16")
     cut = tmp_path / "cut.wav"
     cut.write_bytes(stereo.read_bytes()[:30])
-    for wrong in (stereo, cut, Path(__file__)):
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, np.zeros(100, np.int16), spec.SAMPLE_RATE_HZ, subtype="PCM_16")
+    no_data = tmp_path / "no_data.wav"
+    no_data.write_bytes(silent.read_bytes()[:36])
+    for wrong in (stereo, cut, no_data, Path(__file__)):
         ran = subprocess.run([program, wrong], capture_output=True, text=True)
         assert (ran.returncode, ran.stdout) == (1, "")
         assert ran.stderr == "not a wav file of 16 kHz, mono, 16 bits\n"

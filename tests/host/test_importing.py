@@ -23,6 +23,7 @@ from watchword.export.importing import Choices, detector_of, read_import
 
 pytest.importorskip("tflite_micro", reason="import compares with it: pip install -e .[train]")
 
+from test_files import file_size_limit
 from test_streaming import Graph, mix_conv, stepped
 from watchword.export.card import read_card
 
@@ -135,6 +136,34 @@ def test_of_a_folder_every_manifest_is_imported(manifest: Path, tmp_path: Path) 
     assert {path.name for path in (tmp_path / "all").iterdir()} == {"okay_house", "hey_house"}
 
 
+def test_two_manifests_of_one_word_are_not_one_folder(manifest: Path, tmp_path: Path) -> None:
+    written(manifest.parent, {**MANIFEST, "wake_word": "okay, house!", "author": "Other"}, "second.json")
+    result = CliRunner().invoke(commands, ["import", str(manifest.parent), "--out", str(tmp_path / "all")])
+    assert "1 of 2 manifests could not be imported" in str(result.exception)
+    assert f"its folder {tmp_path / 'all' / 'okay_house'} is that of" in result.output
+    origin = read_card(tmp_path / "all" / "okay_house").origin
+    assert origin is not None and origin.author == "Somebody"
+
+
+def test_no_other_model_is_replaced(manifest: Path, tmp_path: Path) -> None:
+    """Nor is a folder left with some files of one model and some of another."""
+    out = tmp_path / "model"
+    run(manifest, "--out", out)
+    run(manifest, "--out", out, "--cutoff", "0.5")  # its own newer version
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    result = CliRunner().invoke(commands, ["import", str(manifest), "--word", "hey", "--out", str(out)])
+    assert "holds another model: 'Okay House', which was imported" in str(result.exception)
+    with file_size_limit(1000):
+        result = CliRunner().invoke(commands, ["import", str(manifest), "--out", str(out)])
+    assert "cannot write here" in str(result.exception)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_a_choice_of_0_is_not_no_choice(manifest: Path) -> None:
+    assert "a window of 0 scores" in refusal(manifest, window=0)
+    assert "hop_samples" in refusal(manifest, step_ms=0)
+
+
 def test_a_url_is_not_fetched() -> None:
     result = CliRunner().invoke(commands, ["import", "https://example.org/okay.json"])
     assert "download it first" in str(result.exception)
@@ -148,6 +177,10 @@ NOT_MANIFESTS: dict[str, Any] = {
     "of type 'vad', version 2": {**MANIFEST, "type": "vad"},
     "micro.probability_cutoff must be a number": {**MANIFEST, "micro": {**MICRO, "probability_cutoff": "x"}},
     "a cutoff of nan": {**MANIFEST, "micro": {**MICRO, "probability_cutoff": float("nan")}},
+    "micro.probability_cutoff must be within 0..1": {
+        **MANIFEST,
+        "micro": {**MICRO, "probability_cutoff": 10**400},
+    },
     "is never exceeded": {**MANIFEST, "micro": {**MICRO, "probability_cutoff": 0.998}},
     "a window of 99 scores": {**MANIFEST, "micro": {**MICRO, "sliding_window_size": 99}},
     "hop_samples: must be": {**MANIFEST, "micro": {**MICRO, "feature_step_size": 15}},

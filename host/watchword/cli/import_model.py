@@ -56,6 +56,7 @@ def command(
         raise WatchwordError("import reads files of this computer only", source, "download it first")
     choices = Choices(word, cutoff, window, step_ms, licence, cooldown_ms)
     path, failed = Path(source), 0
+    written: dict[Path, Path] = {}  # by which manifest
     sources = sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not sources:
         raise WatchwordError("holds no manifest", path, "name a folder with .json files, or a .tflite file")
@@ -64,8 +65,12 @@ def command(
             model = read_import(manifest, choices)
             name = words.folder_name(model.settings.word)
             folder = out / name if out and path.is_dir() else out or Path("models") / name
+            if folder in written:
+                what = f"its folder {folder} is that of {written[folder].name}"
+                raise WatchwordError(what, manifest, "import it alone with another --out")
             facts = ModelFacts(model.tflite, model.network, model.settings, {}, model.origin)
             click.echo(summary(write_folder(facts, folder, SizeTarget())))
+            written[folder] = manifest
         except WatchwordError as error:
             if len(sources) == 1:
                 raise

@@ -12,14 +12,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from watchword import spec
+from watchword import files, spec, words
 from watchword.errors import WatchwordError
 from watchword.export.card import FILE as CARD
 from watchword.export.card import Card, Checks, Sizes, Source, read_card
 from watchword.export.origin import Origin
 from watchword.export.size_target import SizeTarget
-from watchword.files import write_atomic
-from watchword.typed_json import to_json
+from watchword.typed_json import read_json, to_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,10 +70,11 @@ class ModelFacts:
 def write_folder(
     model: ModelFacts, out_dir: Path, size_target: SizeTarget, golden_rows: np.ndarray | None = None
 ) -> Path:
-    """The folder of a model that was read. Nothing is written before it was compared with TFLite Micro."""
+    """The folder of a model that was read: all of its files, or none, and only once TFLite Micro agrees."""
     from watchword.export import c_writer
     from watchword.export.image import build_image
 
+    _check_place(Path(out_dir), model)
     image = build_image(model.network, model.settings)
     warnings = size_target.check(len(image), model.network.arena_bytes, f"model '{model.settings.word}'")
     with needing_tflm("comparing a model with TFLite Micro"):
@@ -85,7 +85,7 @@ def write_folder(
         vectors = golden.make_golden(model.tflite, model.network, golden_rows)
     compared = golden.check_golden(image, vectors)
     content = _card(model, image, Checks(compared, tuple(warnings)))
-    files: dict[str, bytes | str] = {
+    written: dict[str, bytes | str] = {
         "model.tflite": model.tflite,
         "model.bin": image,
         "model.h": c_writer.render_header(image, model.network, model.settings.word),
@@ -93,9 +93,28 @@ def write_folder(
         "golden.npz": vectors.to_npz(),
         CARD: to_json(content),
     }
-    for name, text in files.items():
-        write_atomic(Path(out_dir) / name, text)
-    return Path(out_dir)
+    return files.write_folder(Path(out_dir), written)
+
+
+@dataclass(frozen=True)
+class _Holds:
+    """What of a card tells whose model a folder holds."""
+
+    word: str
+    origin: dict[str, Any] | None = None
+
+
+def _check_place(folder: Path, model: ModelFacts) -> None:
+    """A newer model of the same word may take an older one's place; no other model vanishes unsaid."""
+    if not (folder / CARD).is_file():
+        return
+    holds = read_json(folder / CARD, _Holds, "choose another --out, or remove the folder")
+    same_word = words.folder_name(holds.word) == words.folder_name(model.settings.word)
+    if same_word and (holds.origin is None) == (model.origin is None):
+        return
+    how = "exported" if holds.origin is None else "imported"
+    what = f"holds another model: '{holds.word}', which was {how}"
+    raise WatchwordError(what, folder, "choose another --out, or remove the folder")
 
 
 @contextmanager

@@ -78,12 +78,12 @@ def read_import(source: Path, choices: Choices | None = None) -> ImportedModel:
     tflite = _content(manifest.model, MOST_MODEL_BYTES)
     network = read_streaming_network(tflite, str(manifest.model))
     cutoff = choices.cutoff if choices.cutoff is not None else manifest.cutoff
-    word = choices.word or manifest.word
+    word = choices.word if choices.word is not None else manifest.word
     if cutoff is None or word is None:
         missing = " and ".join(n for n, v in (("word", word), ("cutoff", cutoff)) if v is None)
         raise WatchwordError(f"has no manifest that tells its {missing}", source, "give --word and --cutoff")
-    window = choices.window or manifest.window or spec.DETECTOR_SMOOTHING
-    step_ms = choices.step_ms or manifest.step_ms
+    window = _first(choices.window, manifest.window, spec.DETECTOR_SMOOTHING)
+    step_ms = _first(choices.step_ms, manifest.step_ms)
     settings = ModelSettings(
         word=word,
         hop_samples=step_ms * spec.SAMPLE_RATE_HZ // 1000,
@@ -97,6 +97,11 @@ def read_import(source: Path, choices: Choices | None = None) -> ImportedModel:
     return ImportedModel(
         tflite, network, settings, Origin(manifest.format, licence, *author, cutoff, window, step_ms)
     )
+
+
+def _first(*values: int | None) -> int:
+    """The first that is given; 0 is."""
+    return next(value for value in values if value is not None)
 
 
 def import_image(source: Path) -> bytes:
@@ -156,7 +161,7 @@ def _read_manifest(source: Path) -> _Manifest:
         author=fields.optional("author", str),
         website=fields.optional("website", str),
         languages=fields.texts("trained_languages"),
-        cutoff=float(micro.number("probability_cutoff", (int, float))),
+        cutoff=micro.fraction("probability_cutoff"),
         window=micro.number(window, int),
         step_ms=STEP_MS if step is None else step,
     )
@@ -186,6 +191,12 @@ class _Fields:
         if not isinstance(value, kind) or isinstance(value, bool):
             raise self.refuse(name, "a whole number" if kind is int else "a number")
         return value
+
+    def fraction(self, name: str) -> float:
+        try:
+            return float(self.number(name, (int, float)))
+        except OverflowError as error:
+            raise self.refuse(name, "within 0..1") from error
 
     def optional(self, name: str, kind: Any) -> Any:
         value = self.content.get(name)
