@@ -36,7 +36,7 @@ def missing(board: str) -> str:
     chip = espressif_qemu.CHIPS[board]
     try:
         espressif_qemu.emulator(chip)
-        espressif_qemu.flash_image(espressif_qemu.BUILDS / board, chip)
+        espressif_qemu.flash_image(espressif_qemu.BUILDS / board)
     except WatchwordError as error:
         return str(error)
     return ""
@@ -61,7 +61,7 @@ def power_on(board_name: str, tmp_path: Path) -> PowerOn:
     """power_on() -> a context manager that yields the serial port of the powered board. Its flash stays."""
     chip = espressif_qemu.CHIPS[board_name]
     flash = tmp_path / "flash.bin"
-    flash.write_bytes(espressif_qemu.flash_image(espressif_qemu.BUILDS / board_name, chip))
+    flash.write_bytes(espressif_qemu.flash_image(espressif_qemu.BUILDS / board_name))
     return lambda: espressif_qemu.running(chip, flash)
 
 

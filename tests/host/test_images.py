@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -159,6 +160,21 @@ def test_an_image_of_other_sources_is_not_taken_by_itself(
     assert images.checked(built, BOARD)
 
 
+def test_an_installed_package_has_the_sources_of_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it takes the image of the release that it is of."""
+    here = firmware.sources_hash()
+    for name in ("platformio.ini", "CMakeLists.txt", "pyproject.toml"):
+        shutil.copy(firmware.ROOT / name, tmp_path)
+    left_out = shutil.ignore_patterns("__pycache__", "*.o")
+    shutil.copytree(firmware.ROOT / "firmware", tmp_path / "firmware", ignore=left_out)
+    monkeypatch.setattr(firmware, "ROOT", tmp_path)
+    assert firmware.sources_hash() == here
+    (tmp_path / "firmware" / "partitions.csv").write_text("")
+    assert firmware.sources_hash() != here
+
+
 def test_without_image_and_platformio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(images, "CACHE", tmp_path)
@@ -200,6 +216,18 @@ def test_another_chip_at_the_port(built: Path, boot_loader: str) -> None:
     other = replace(image, record=replace(image.record, chip="esp32s3"))
     with pytest.raises(WatchwordError, match=r"ESP32-C3, not ESP32-S3.*--board names another chip"):
         images.write(other, boot_loader)
+
+
+def test_of_what_esptool_says_the_reason_is_told() -> None:
+    """As it was when the chip went away while it was written."""
+    said = (
+        "WARNING: Chip was NOT reset.\n"
+        "ERROR: A serial exception error occurred: could not open port /dev/ttyUSB0\n"
+        "Note: This error originates from pySerial.\nFor troubleshooting steps visit: https://\n\n"
+    )
+    assert images._said(said) == "A serial exception error occurred: could not open port /dev/ttyUSB0"
+    assert images._said("Traceback:\nModuleNotFoundError: x\n") == "ModuleNotFoundError: x"
+    assert images._said("") == ""
 
 
 @pytest.mark.parametrize("says", [{"firmware": "0.0.9"}, {"board": "esp32dev"}], ids=str)

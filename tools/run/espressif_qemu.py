@@ -26,12 +26,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from watchword.device import firmware
+from watchword.device import firmware, images
 from watchword.errors import WatchwordError
 
 BUILDS = firmware.ROOT / ".cache" / "pio" / "build"  # platformio.ini: workspace_dir
 FLASH_BYTES = 4 << 20
-PARTITION_TABLE = 0x8000  # ESP-IDF's default
 WATCHWORD = Path(sys.executable).with_name("watchword")
 START_S = 20.0  # for QEMU to name its terminal
 PTY = re.compile(r"char device redirected to (\S+)")
@@ -43,33 +42,21 @@ class Chip:
 
     machine: str
     program: str
-    boot_loader: int  # its place in flash
 
 
 CHIPS = {
-    "esp32dev": Chip("esp32", "qemu-system-xtensa", 0x1000),
-    "esp32-s3-devkitc-1": Chip("esp32s3", "qemu-system-xtensa", 0),
-    "esp32-c3-devkitm-1": Chip("esp32c3", "qemu-system-riscv32", 0),
+    "esp32dev": Chip("esp32", "qemu-system-xtensa"),
+    "esp32-s3-devkitc-1": Chip("esp32s3", "qemu-system-xtensa"),
+    "esp32-c3-devkitm-1": Chip("esp32c3", "qemu-system-riscv32"),
 }
 
 
-def flash_image(build: Path, chip: Chip) -> bytes:
-    """The whole flash, as esptool would write it; 0xff where nothing is."""
-    _, application, _ = firmware.partitions()["app"]
-    parts = {
-        "bootloader.bin": chip.boot_loader,
-        "partitions.bin": PARTITION_TABLE,
-        "firmware.bin": application,
-    }
-    flash = bytearray(b"\xff" * FLASH_BYTES)
-    for name, offset in parts.items():
-        if not (build / name).is_file():
-            raise WatchwordError("not built", build / name, "pio run -e " + build.name)
-        content = (build / name).read_bytes()
-        flash[offset : offset + len(content)] = content
-    if len(flash) != FLASH_BYTES:
+def flash_image(build: Path) -> bytes:
+    """The whole flash, with the image that a release has for this board; 0xff where nothing is."""
+    content, _ = images.merged(build.name, build)
+    if len(content) > FLASH_BYTES:
         raise WatchwordError(f"does not fit in {FLASH_BYTES} bytes of flash", build / "firmware.bin")
-    return bytes(flash)
+    return content.ljust(FLASH_BYTES, b"\xff")
 
 
 def emulator(chip: Chip) -> str:
@@ -132,7 +119,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             flash = Path(folder) / "flash.bin"
-            flash.write_bytes(flash_image(BUILDS / given.board, chip))
+            flash.write_bytes(flash_image(BUILDS / given.board))
             with running(chip, flash) as port:
                 words = [port if word == "{}" else word for word in command]
                 return subprocess.run([WATCHWORD, *words], check=False).returncode

@@ -273,11 +273,12 @@ def _hash_files(paths: Iterator[Path]) -> str:
 
 
 def sources_hash() -> str:
-    """Of everything but the model and the compiler that decides about a firmware."""
+    """Of everything but the model and the compiler that decides about a firmware; equal on all systems."""
     sources = [path for path in (ROOT / "firmware").rglob("*") if path.is_file() and path.suffix != ".o"]
     sources = [path for path in sources if "__pycache__" not in path.parts]
     settings = [ROOT / name for name in ("platformio.ini", "CMakeLists.txt", "pyproject.toml")]
-    return _hash_files(iter(sorted([*sources, *settings])))
+    ordered = sorted([*sources, *settings], key=lambda path: path.relative_to(ROOT).as_posix())
+    return _hash_files(iter(ordered))
 
 
 def _fingerprint(board: BoardEnv) -> str:

@@ -124,10 +124,8 @@ def _part(build: Path, name: str) -> bytes:
     try:
         return (build / name).read_bytes()
     except OSError as error:
-        remedy = "remove the folder and build again"
-        raise WatchwordError(
-            f"the build left no such part: {error.strerror}", build / name, remedy
-        ) from error
+        remedy = f"build it: watchword firmware build {build.name}"
+        raise WatchwordError(f"not built: {error.strerror}", build / name, remedy) from error
 
 
 def _chip_of(boot_loader: bytes, where: Path) -> Chip:
@@ -249,8 +247,15 @@ def _esptool(
             errors="replace",
         )
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"esptool ended with status {done.returncode}"]
-        said = next((line for line in lines if "fatal error" in line), lines[-1])
-        said = said.rpartition("fatal error occurred: ")[2]
-        remedy = next((text for part, text in _REMEDIES.items() if part in said), "try again")
+        said = _said(done.stderr) or f"ended with status {done.returncode}"
+        remedy = next(
+            (text for part, text in _REMEDIES.items() if part in said), "check the cable, try again"
+        )
         raise WatchwordError(f"esptool: {said}", where, remedy)
+
+
+def _said(stderr: str) -> str:
+    """The one line of esptool's that says what went wrong; warnings come before it, advice after it."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    found = next((line for line in lines if line.startswith("ERROR: ")), lines[-1] if lines else "")
+    return found.removeprefix("ERROR: ").removeprefix("A fatal error occurred: ")
