@@ -20,6 +20,7 @@ import watchword
 from click.testing import CliRunner
 from ds_tcn import ds_tcn, settings
 from fake_board import Application, FakeBoard
+from test_boards import CHIPS as CHIP_OF
 from watchword.cli.main import commands
 from watchword.device import firmware, flashing, images, ports
 from watchword.errors import WatchwordError
@@ -97,6 +98,13 @@ def test_places_are_those_of_esptool_and_the_record_is_where_nothing_else_is() -
     assert start >= images.PARTITION_TABLE + images.SECTOR
     for _, offset, size in table.values():
         assert offset >= start + images.SECTOR or offset + size <= start
+
+
+def test_a_release_gets_an_image_of_every_board() -> None:
+    workflow = (firmware.ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    for board in firmware.real_boards():
+        assert f"          - {board}\n" in workflow
+        assert CHIP_OF[board] in images.CHIPS
 
 
 @pytest.mark.parametrize("chip", images.CHIPS)

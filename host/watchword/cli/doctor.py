@@ -83,6 +83,7 @@ CHECKS = (
     ),
     Check("PlatformIO", "builds all firmware", program("pio"), _pip("device")),
     Check("SCons", "PlatformIO without its registry", modules("SCons"), _pip("device")),
+    Check("esptool", "writes prebuilt firmware", modules("esptool"), _pip("device"), needed=False),
     Check("TensorFlow", "training", modules("tensorflow", "tf_keras"), _pip("train")),
     Check(
         "model optimization",
