@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import watchword
+from boards import PORTS, env_of
 from watchword.device import firmware, flashing
 from watchword.device.images import Record
 from watchword.errors import WatchwordError
@@ -14,11 +16,11 @@ from watchword.export.image import load_image
 pytestmark = pytest.mark.emu
 
 
-def test_the_board_says_what_it_runs_and_takes_the_model(other_dir: Path) -> None:
-    record = Record("emu-c3", "", watchword.__version__, firmware.sources_hash(), 0, "")
-    model = load_image(other_dir)
-    assert f"now, {len(model)} bytes in flash" in flashing.settle("emu:c3", None, record, model)
-    assert flashing.settle("emu:c3", None, record).startswith("emu-c3 runs 'hey lighthouse'")
-    newer = Record("emu-c3", "", "9.9", "", 0, "")
-    with pytest.raises(WatchwordError, match=rf"it runs emu-c3 {watchword.__version__}, not emu-c3 9.9"):
-        flashing.settle("emu:c3", None, newer)
+@pytest.mark.parametrize("port", PORTS)
+def test_the_board_says_what_it_runs_and_takes_the_model(port: str, other_dir: Path) -> None:
+    board, model = env_of(port), load_image(other_dir)
+    record = Record(board, "", watchword.__version__, firmware.sources_hash(), 0, "")
+    assert f"now, {len(model)} bytes in flash" in flashing.settle(port, None, record, model)
+    assert flashing.settle(port, None, record).startswith(f"{board} runs 'hey lighthouse'")
+    with pytest.raises(WatchwordError, match=rf"it runs {board} {watchword.__version__}, not {board} 9.9"):
+        flashing.settle(port, None, replace(record, version="9.9"))
