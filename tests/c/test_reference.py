@@ -129,8 +129,9 @@ class RandomNetwork:
         channels, first, step = self.timing(value)
         if "read" in fields:
             fields["in_first"], channels = fields.pop("read")
-        low, high = sorted(int(v) for v in rng.integers(-128, 128, 2))
-        narrow = rng.random() < 0.3
+        zero_out, *ends = (int(v) for v in rng.integers(-128, 128, 3))
+        narrow, rectified = (min(ends), max(ends)), (zero_out, int(rng.integers(zero_out, 128)))
+        out_range = narrow if rng.random() < 0.3 else rectified if rng.random() < 0.5 else (-128, 127)
         dilation = int(rng.integers(1, 4))
         early = first + int(rng.integers(0, (taps - 1) * dilation + 1)) * step  # or with rows of the fill
         fields = {"inputs": (value,), "first_row": early, **fields}
@@ -145,8 +146,8 @@ class RandomNetwork:
                 taps=taps,
                 stride=stride,
                 dilation=dilation,
-                zero_out=int(rng.integers(-128, 128)),
-                out_range=(low, high) if narrow else (-128, 127),
+                zero_out=zero_out,
+                out_range=out_range,
                 **{"fill": int(rng.integers(-128, 128)), **fields},
             )
         )

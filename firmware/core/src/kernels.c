@@ -63,6 +63,25 @@ static inline int32_t requantised(int32_t x, uint32_t multiplier, int shift, int
     return (int32_t)((uint32_t)value + (uint32_t)zero);
 }
 
+/* Sums -> int8 where the least output is the zero point, as after a ReLU. Shifted to the right, a
+ * product has its sum's sign or is 0: what is not positive becomes the least output without one,
+ * and the rest is rounded and clamped on one side only. */
+static void finish_rectified(const int32_t *sums, uint32_t count, const uint32_t *multiplier,
+                             const int8_t *shift, int32_t zero, int32_t high, int8_t *out) {
+    for (const int32_t *end = sums + count; sums < end; sums++, multiplier++, shift++, out++) {
+        int32_t sum = *sums, right = -*shift, value;
+        if (WW_RARE(right <= 0)) {
+            value = requantised(sum, *multiplier, -right, zero);
+            *out = clamped(value, zero, high);
+        } else if (sum <= 0) {
+            *out = (int8_t)zero;
+        } else {
+            value = (((ww_mul_rounded(sum, *multiplier) >> (right - 1)) + 1) >> 1) + zero;
+            *out = (int8_t)(value > high ? high : value);
+        }
+    }
+}
+
 /* Sums of `count` output channels from `first` on -> int8, each with its channel's own scale. */
 static void finish(const ww_layer *layer, const ww_tables *tables, uint32_t first, uint32_t count,
                    const int32_t *sums, int8_t *out) {
@@ -71,6 +90,10 @@ static void finish(const ww_layer *layer, const ww_tables *tables, uint32_t firs
     const uint32_t *multiplier = tables->multiplier + first;
     const int8_t *shift = tables->shift + first;
     out += first;
+    if (low == zero) {
+        finish_rectified(sums, count, multiplier, shift, zero, high, out);
+        return;
+    }
     for (; count >= NARROW; count -= NARROW) {
         WW_UNROLL
         for (uint32_t i = 0; i < NARROW; i++)
@@ -276,6 +299,13 @@ void ww_kernel_depthwise(const ww_layer *layer, const ww_tables *tables, const w
 
 /* Both inputs on a common scale of 2^-20 of twice the larger one, which is therefore the exact
  * half in b. (TFLite's reference ADD.) */
+static inline int32_t sum_of(int32_t a, int32_t b, uint32_t multiplier_a, int right_a) {
+    int32_t in_b = b * (1 << (WW_MODEL_ADD_SHIFT - 1));
+    if (a == 0) return in_b; /* often, after a ReLU */
+    int32_t in_a = ww_mul_rounded(a * (1 << WW_MODEL_ADD_SHIFT), multiplier_a);
+    return shifted_right(in_a, right_a) + in_b;
+}
+
 void ww_kernel_add(const ww_layer *layer, const ww_tables *tables, const ww_ring *a,
                    const ww_ring *b, int8_t *out) {
     const int8_t *row_a = ww_ring_row(a, layer->lag_a), *row_b = ww_ring_row(b, layer->lag_b);
@@ -284,12 +314,15 @@ void ww_kernel_add(const ww_layer *layer, const ww_tables *tables, const ww_ring
     const int32_t low = layer->out_min, high = layer->out_max;
     const uint32_t multiplier_a = tables->multiplier[0], multiplier = tables->multiplier[1];
     const int right_a = -tables->shift[0], right = -tables->shift[1];
+    const bool rectified = low == zero_out; /* as in finish_rectified */
     for (; row_a < end; row_a++, row_b++, out++) {
-        int32_t in_a = ww_mul_rounded((*row_a - zero_a) * (1 << WW_MODEL_ADD_SHIFT), multiplier_a);
-        int32_t in_b = (*row_b - zero_b) * (1 << (WW_MODEL_ADD_SHIFT - 1));
-        int32_t sum = ww_mul_rounded(shifted_right(in_a, right_a) + in_b, multiplier);
-        int32_t value = shifted_right(sum, right) + zero_out;
-        *out = clamped(value, low, high);
+        int32_t sum = sum_of(*row_a - zero_a, *row_b - zero_b, multiplier_a, right_a);
+        if (rectified && sum <= 0) {
+            *out = (int8_t)low;
+        } else {
+            int32_t value = shifted_right(ww_mul_rounded(sum, multiplier), right) + zero_out;
+            *out = clamped(value, low, high);
+        }
     }
 }
 
