@@ -1,3 +1,4 @@
+#define WW_HOTTEST
 #include "hot.h"
 
 #include "kernels.h"
