@@ -53,9 +53,12 @@ def pymicro_hears(manifest: Path, recordings: list[np.ndarray]) -> list[Heard]:
 
 
 def _heard(ends: list[int], scores: list[int], detected: list[bool]) -> Heard:
-    said = np.array([False, *detected])
-    rises = np.flatnonzero(said[1:] & ~said[:-1])
-    return Heard(ends, np.array(scores, np.uint8), [ends[i] for i in rises])
+    return Heard(ends, np.array(scores, np.uint8), [ends[i] for i in rises(np.array(detected, bool))])
+
+
+def rises(said: np.ndarray) -> np.ndarray:
+    """Indices at which bool [n] becomes true."""
+    return np.flatnonzero(said & ~np.concatenate([[False], said])[:-1])
 
 
 def we_hear(manifest: Path, pcm: np.ndarray) -> Heard:
