@@ -99,6 +99,8 @@ def test_a_difference_and_an_unreadable_model_end_with_1(
 def test_too_few_recordings_are_an_error(manifest: Path) -> None:
     with pytest.raises(WatchwordError, match="fewer than 1 --hours"):
         community.choose([manifest], ("train", "val"), 1.0)
+    with pytest.raises(WatchwordError, match="more than 0"):
+        community.choose([manifest], ("train", "val"), 0.0)
 
 
 def test_the_rule_waits_for_its_window_and_wants_more_than_the_cutoff() -> None:

@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--split", dest="splits", type=_splits, default=("val", "test"), help="[val,test] pooled"
     )
-    parser.add_argument("--draws", type=_positive, default=3, help="of every word in a condition [3]")
+    parser.add_argument("--draws", type=positive, default=3, help="of every word in a condition [3]")
     parser.add_argument("--seed", type=int, default=1, help="of rooms, noises and their places [1]")
     parser.add_argument("--port", help="check our scores on this board as well, such as emu:c3")
     parser.add_argument("--no-peer", action="store_true", help="our model alone")
@@ -147,7 +147,7 @@ def _splits(text: str) -> tuple[str, ...]:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is no number above 0")
     return int(text)

@@ -115,6 +115,8 @@ def _names(manifest: Path, model: str) -> bool:
 
 def choose(manifests: Iterable[Path], splits: Sequence[str], hours: float) -> list[Clip]:
     """Always the next recording of the source least heard so far, until there are so many hours."""
+    if not hours > 0:
+        raise WatchwordError(f"{hours:g} hours of recordings", "--hours", "give more than 0")
     sources: dict[str, list[Clip]] = defaultdict(list)
     for manifest in manifests:
         for clip in find(manifest, _NO_WORD):
@@ -300,9 +302,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--manifest", type=Path, nargs="+", default=[], help="of recordings")
     parser.add_argument("--hours", type=float, default=1.0, help="of recordings [1]")
     parser.add_argument("--split", default="train,val", help="whose recordings are taken [train,val]")
-    parser.add_argument("--calls", type=int, default=60, help="of random rows, without --manifest [60]")
+    parser.add_argument(
+        "--calls", type=benchmark.positive, default=60, help="of random rows, without --manifest [60]"
+    )
     parser.add_argument("--no-peer", action="store_true", help="do not ask pymicro-wakeword")
-    parser.add_argument("--workers", type=int, default=cores(), help="models compared at once [all cores]")
+    parser.add_argument(
+        "--workers", type=benchmark.positive, default=cores(), help="models compared at once [all cores]"
+    )
     return parser
 
 
