@@ -61,10 +61,8 @@ def write_atomic(path: Path, content: bytes | str, durable: bool = True) -> Path
     After it returns the file survives a power cut, unless `durable` is false: for what is checked when
     it is read and can be computed again.
     """
-    with writing(path), _temporary(path, content, durable) as temporary:
-        temporary.replace(path)
-        if durable:
-            _sync_folder(path.parent)
+    with writing(path):
+        _put(path, content, durable)
     return path
 
 
@@ -86,7 +84,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes | str]) -> Path:
             new, old = Path(beside) / "new", Path(beside) / "old"
             new.mkdir()
             for name, content in files.items():
-                write_atomic(new / name, content)
+                _put(new / name, content, durable=True)
             if folder.exists():
                 folder.rename(old)
             try:
@@ -97,6 +95,13 @@ def write_folder(folder: Path, files: Mapping[str, bytes | str]) -> Path:
                 raise
         _sync_folder(folder.parent)
     return named
+
+
+def _put(path: Path, content: bytes | str, durable: bool) -> None:
+    with _temporary(path, content, durable) as temporary:
+        temporary.replace(path)
+        if durable:
+            _sync_folder(path.parent)
 
 
 def write_new(names: Iterable[Path], content: bytes | str) -> Path:

@@ -100,6 +100,9 @@ BAD_SETTINGS = {
         "value must be at least 0.39",
     ),
     "no manifest": ("  models: other.json", "not the manifest of a microWakeWord"),
+    "a manifest of brackets alone": ("  models: deep.JSON", "not the manifest of a microWakeWord"),
+    "a bare .tflite file": ("  models: bare.tflite", "name its manifest"),
+    "a name that no file can have": (f"  models: {'a' * 300}", "there is no"),
     "a manifest that names another folder's file": ("  models: away.json", "not a file beside it"),
     "a manifest without its model": ("  models: lone.json", "not beside it"),
 }
@@ -125,6 +128,8 @@ def served() -> int:
 @pytest.mark.parametrize("kind", BAD_SETTINGS)
 def test_settings_that_cannot_be_are_refused(kind: str, tmp_path: Path, served: int) -> None:
     (tmp_path / "other.json").write_text('{"type": "micro"}')
+    (tmp_path / "deep.JSON").write_text("[" * 100_000)
+    (tmp_path / "bare.tflite").write_bytes(b"")
     (tmp_path / "away.json").write_text('{"model": "../alexa.tflite"}')
     (tmp_path / "lone.json").write_text('{"model": "lone.tflite"}')
     settings, expected = BAD_SETTINGS[kind]

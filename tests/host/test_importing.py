@@ -155,7 +155,7 @@ def test_no_other_model_is_replaced(manifest: Path, tmp_path: Path) -> None:
     assert "holds another model: 'Okay House', which was imported" in str(result.exception)
     with file_size_limit(1000):
         result = CliRunner().invoke(commands, ["import", str(manifest), "--out", str(out)])
-    assert "cannot write here" in str(result.exception)
+    assert f"{out}: cannot write here" in str(result.exception)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 

@@ -78,13 +78,23 @@ def image_of(config: ConfigType) -> ModelImage:
     """The image of a validated model entry."""
     source = config[CONF_MODEL]
     path = _fetched(source) if is_url(source) else CORE.relative_config_path(source)
-    if path.is_dir():
-        path = path / "model.bin"
-    if not path.is_file():
+    try:
+        path = path / "model.bin" if path.is_dir() else path
+        found = path.is_file()
+    except OSError:  # no name of a file
+        found = False
+    if not found:
         raise cv.Invalid(
             f"there is no {path}: a model is the folder of an exported word, its model.bin, a microWakeWord "
             "manifest (.json), or the URL of one of the two files"
         )
+    if path.suffix.lower() == ".tflite":
+        raise cv.Invalid(
+            f"{source} tells neither its word nor its cutoff: name its manifest (.json), or make a model of "
+            "it with `watchword import` and name the folder"
+        )
+    if path.stat().st_size > spec.MODEL_MAX_IMAGE_BYTES:
+        raise cv.Invalid(f"{source} is larger than any model ({spec.MODEL_MAX_IMAGE_BYTES} bytes)")
     return _image(path, path.stat().st_mtime_ns, source, config.get(CONF_SHA256))
 
 
@@ -92,12 +102,16 @@ def is_url(source: str) -> bool:
     return urlsplit(source).scheme in ("http", "https")
 
 
+def _is_manifest(path: Path) -> bool:
+    return path.suffix.lower() == ".json"
+
+
 def _fetched(url: str) -> Path:
     """The file behind a URL, in ESPHome's cache; a manifest brings the model that it names."""
     folder = external_files.compute_local_file_path(DOMAIN, url)
     path = folder / Path(urlsplit(url).path).name
     external_files.download_content(url, path)
-    if path.suffix == ".json":
+    if _is_manifest(path):
         model = _model_named_by(path)
         external_files.download_content(urljoin(url, model.name), model)
     return path
@@ -107,7 +121,7 @@ def _model_named_by(manifest: Path) -> Path:
     """The .tflite file beside its manifest; never one of another folder."""
     try:
         name = json.loads(manifest.read_text(encoding="utf-8"))["model"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise cv.Invalid(
             f"{manifest.name} is not the manifest of a microWakeWord model: {error!r}"
         ) from error
@@ -118,7 +132,7 @@ def _model_named_by(manifest: Path) -> Path:
 
 @lru_cache(maxsize=32)  # validation and code generation ask for the same
 def _image(path: Path, changed_ns: int, source: str, sha256: str | None) -> ModelImage:
-    manifest = path.suffix == ".json"
+    manifest = _is_manifest(path)
     model = _model_named_by(path) if manifest else path
     if not model.is_file():
         raise cv.Invalid(f"{source} names {model.name}, which is not beside it")
@@ -155,7 +169,7 @@ def _checked(content: bytes, source: str) -> ModelImage:
     header = _header(content)
     return ModelImage(
         content,
-        header["word"].split(b"\0")[0].decode(),
+        header["word"].split(b"\0")[0].decode(errors="replace"),
         KINDS[header["feature_kind"]],
         header["arena_bytes"] + -header["arena_bytes"] % 4,
         header["presets_offset"] != 0,
