@@ -25,6 +25,9 @@ MICRO_NOTE = """TensorFlow's micro frontend (noise reduction, PCAN and log on, 4
 microWakeWord runs it) was compiled from the PyPI package pymicro-features with -O2 for the same board, and
 gave the same rows to the bit as ours on both boards. It allocates {heap:,} bytes; ours holds 1,128 bytes of
 state and takes up to 2.4 KB of stack, with the constants in flash.
+
+microWakeWord's alexa, whole, on TFLM and esp-nn, beside ours:
+[community-models.md](community-models.md).
 """
 
 INTRODUCTION = """# What it costs

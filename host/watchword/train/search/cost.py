@@ -3,8 +3,8 @@
 `make cost` counts the instructions of every layer of one model on the emulated boards; with COST=--update it
 writes those of the ESP32-C3 to rates.json beside this file. A layer's count is close to linear in what it
 reads and multiplies, so the rates fitted to those layers give the count of any other network. What the fit
-leaves out: the share of zeros in the activations, which convolutions skip, and the front end's small saving
-with fewer coefficients. On three models of other shapes the board counted up to 8 % more or less
+leaves out: the share of zeros in the activations, which convolutions and additions skip, and the front end's
+small saving with fewer coefficients. On three models of other shapes the board counted up to 8 % more or less
 (tests/emu/test_search_cost_board.py).
 """
 
