@@ -138,6 +138,14 @@ def test_another_protocol_version() -> None:
     assert port.closed
 
 
+def test_a_core_of_before_an_update_is_not_taken_for_a_silent_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watchword.device.client.spec_id", lambda: 0xDEADBEEF)
+    port = FakeBoard()
+    with pytest.raises(WatchwordError, match=r"compiled core is not of these sources .*pip install"):
+        Board(port)
+    assert port.closed
+
+
 @pytest.mark.parametrize("what", ["spec_id", "frontend_id"])
 def test_firmware_of_another_spec(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from fake_board import INFO

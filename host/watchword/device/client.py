@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from watchword import spec, words
+from watchword import project, spec, words
 from watchword.core import DetectorConfig, spec_id
 from watchword.device.deadline import RESET_REMEDY, Deadline
 from watchword.device.link import IDLE_S, HostLink, LinkCounters
@@ -39,6 +39,14 @@ class MicrophoneState:
     overruns: int
 
 
+def _require_current_core() -> None:
+    """After an update of a checkout the compiled core is that of before: no board would understand it."""
+    header = project.root() / "firmware/core/gen/ww_spec.h"
+    if project.in_checkout() and f"WW_SPEC_ID 0x{spec_id():08x}u" not in header.read_text():
+        what = "the compiled core is not of these sources"
+        raise WatchwordError(what, "watchword._core", f"run {project.pip_install()}")
+
+
 class Board:
     """A connected board; a context manager that leaves it in text mode and the port closed."""
 
@@ -51,6 +59,7 @@ class Board:
         self._streams: dict[int, Stream] = {}
         self._current: Stream | None = None
         try:
+            _require_current_core()
             self.link.connect(connect_timeout_s)
             self._learn_words()
             self._check_versions()
@@ -86,7 +95,9 @@ class Board:
         found = [number for number, phrase in enumerate(known) if words.same(phrase, word)]
         if len(found) != 1:
             what = f"runs {len(found) or 'no'} model{'s' * (len(found) > 1)} of '{word}'"
-            raise WatchwordError(what, self.link.name, f"it listens for: {', '.join(known)}")
+            one_of = "remove one: watchword push --slot N --remove; " if found else ""
+            listens = ", ".join(f"{info['word']} (slot {info['slot']})" for info in self.words)
+            raise WatchwordError(what, self.link.name, f"{one_of}it listens for: {listens}")
         return found[0]
 
     def gathered(self) -> Gathered:
