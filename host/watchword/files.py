@@ -30,6 +30,7 @@ _REMEDIES = {
     errno.EEXIST: "there is something of this name already: choose another one",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENXIO: "name a file: nothing can be put in a device's or a pipe's place",
+    errno.EBUSY: "something is mounted here, or in use: name a folder in it",
     errno.EIO: "the disk or the connection to it fails: choose another one",
 }
 
