@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from watchword import core
+from watchword import core, spec
 from watchword.cli.main import commands
 from watchword.errors import WatchwordError
 from watchword.export.importing import Choices, detector_of, read_import
@@ -126,6 +126,12 @@ def test_a_bare_file_needs_word_and_cutoff(manifest: Path, tmp_path: Path) -> No
     run(bare, "--word", "okay house", "--cutoff", "0.9", "--window", "4", "--out", tmp_path / "model")
     origin = read_card(tmp_path / "model").origin
     assert origin is not None and (origin.format, origin.window) == ("bare .tflite file", 4)
+
+
+def test_a_word_that_an_image_has_no_room_for_needs_another(manifest: Path, tmp_path: Path) -> None:
+    long = written(manifest.parent, {**MANIFEST, "wake_word": "a" * spec.WORD_BYTES}, "long.json")
+    assert "give it a shorter one: --word" in refusal(long)
+    run(long, "--word", "a" * (spec.WORD_BYTES - 1), "--out", tmp_path / "model")
 
 
 def test_of_a_folder_every_manifest_is_imported(manifest: Path, tmp_path: Path) -> None:

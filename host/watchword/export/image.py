@@ -101,7 +101,7 @@ def starting_with(image: bytes, preset: str | None) -> bytes:
         raise WatchwordError(
             "the model brings no presets",
             f"preset '{preset}'",
-            "export it again from a run that was calibrated: watchword export RUN --target-fah 0.5",
+            "export it again from a run with --target-fah 0.5; an imported one: set its threshold by tune",
         )
     names = [name for name, _ in spec.MODEL_HEADER_FIELDS]
     at = struct.calcsize(spec.fields_format(spec.MODEL_HEADER_FIELDS[: names.index("smoothing")]))

@@ -84,6 +84,9 @@ def read_import(source: Path, choices: Choices | None = None) -> ImportedModel:
         raise WatchwordError(f"has no manifest that tells its {missing}", source, "give --word and --cutoff")
     window = _first(choices.window, manifest.window, spec.DETECTOR_SMOOTHING)
     step_ms = _first(choices.step_ms, manifest.step_ms)
+    if len(word.encode(errors="replace")) >= spec.WORD_BYTES:
+        what = f"its word '{word}' has {spec.WORD_BYTES} bytes of UTF-8 or more"
+        raise WatchwordError(what, source, "give it a shorter one: --word")
     settings = ModelSettings(
         word=word,
         hop_samples=step_ms * spec.SAMPLE_RATE_HZ // 1000,
