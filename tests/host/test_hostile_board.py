@@ -145,21 +145,7 @@ def uses(folder: Path) -> dict[str, Callable[[Board], object]]:
     }
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        "stats",
-        "config_get",
-        "config_set",
-        "microphone",
-        "bench",
-        "push",
-        "remove",
-        "capture",
-        "capture_all",
-        "clips",
-    ],
-)
+@pytest.mark.parametrize("use", USES)
 def test_every_use_ends_with_a_result_or_one_clear_error(use: str, quick: None, tmp_path: Path) -> None:
     outcomes = {"result": 0, "error": 0}
     for seed in range(SEEDS):
