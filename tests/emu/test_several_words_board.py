@@ -18,7 +18,7 @@ from watchword import core, project, spec
 from watchword.core import DetectorConfig
 from watchword.device.capture import capture, same_as_host
 from watchword.device.client import Board
-from watchword.device.push import push
+from watchword.device.push import push, remove
 from watchword.errors import WatchwordError
 from watchword.evaluate.results import read_results
 
@@ -83,8 +83,9 @@ def test_slots_keep_their_models_and_settings_over_a_restart(
         board = Board(transport, "native")
         assert [info["slot"] for info in board.words] == [0, 3]
         board.push_model(image_of(folders[1]))
-        board.remove_model(0)
+        assert remove(board, 0).endswith("runs 'first', 'third' now")
         assert board.words[0]["model_crc32"] == crc_of(folders[0]), "the linked one is back"
+        assert remove(board, 0).startswith("nothing was pushed to slot 0")
 
 
 def test_text_lines_name_the_word_that_was_heard(roomy: Path, folders: list[Path], tmp_path: Path) -> None:

@@ -41,8 +41,15 @@ def push(board: Board, image: bytes, slot: int = 0) -> str:
 def remove(board: Board, slot: int) -> str:
     """Forget the model pushed to that slot; returns what is left, in one line."""
     _check_slot(board, slot)
+    before = _models(board)
     board.remove_model(slot)
-    return f"{board.info['board']} runs {_listed(board.words)} now"
+    runs = f"{board.info['board']} runs {_listed(board.words)}"
+    changed = _models(board) != before
+    return f"{runs} now" if changed else f"nothing was pushed to slot {slot}: {runs} as before"
+
+
+def _models(board: Board) -> list[tuple[Value, Value]]:
+    return [(info["slot"], info["model_crc32"]) for info in board.words]
 
 
 def _check_slot(board: Board, slot: int) -> None:
