@@ -190,7 +190,7 @@ NOT_MANIFESTS: dict[str, Any] = {
     "is never exceeded": {**MANIFEST, "micro": {**MICRO, "probability_cutoff": 0.998}},
     "a window of 99 scores": {**MANIFEST, "micro": {**MICRO, "sliding_window_size": 99}},
     "hop_samples: must be": {**MANIFEST, "micro": {**MICRO, "feature_step_size": 15}},
-    "shorter than 32 bytes": {**MANIFEST, "wake_word": "x" * 40},
+    "32 bytes of UTF-8 or more": {**MANIFEST, "wake_word": "x" * 40},
     "its model is on the network": {**MANIFEST, "model": "https://example.org/a.tflite"},
     "its model is elsewhere": {**MANIFEST, "model": "../okay_house.tflite"},
     "cannot be read": {**MANIFEST, "model": "none.tflite"},
