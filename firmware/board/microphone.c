@@ -52,15 +52,19 @@ void microphone_clock_start(microphone_clock *c, uint32_t part_us) {
     *c = (microphone_clock){.part_us = part_us};
 }
 
-/* Delays count from the least of the window before: clocks that drift a little apart add up to
- * nothing. */
+/* What was counted as lost leaves the delays as whole parts: a window in which nothing came in time
+ * is rounded up, and its rest must not be in the next one again. Of what is less than half a part,
+ * a sixteenth of one leaves them: clocks that drift a little apart add up to nothing, and the next
+ * window still shows a loss of which this one showed a piece. */
 static uint32_t parts_lost(microphone_clock *c) {
-    int32_t rounded_us = c->least_us + (int32_t)c->part_us / 2;
-    bool known = c->settled;
-    c->delay_us -= c->least_us;
+    int32_t part_us = (int32_t)c->part_us, drift_us = part_us / 16;
+    int32_t rounded_us = c->least_us + part_us / 2;
+    int32_t lost = c->settled && rounded_us > 0 ? rounded_us / part_us : 0;
+    bool began_late = !c->settled || c->least_us < drift_us;
+    c->delay_us -= lost > 0 ? lost * part_us : began_late ? c->least_us : drift_us;
     c->settled = true;
     c->parts = 0;
-    return known && rounded_us > 0 ? (uint32_t)rounded_us / c->part_us : 0;
+    return (uint32_t)lost;
 }
 
 uint32_t microphone_clock_part(microphone_clock *c, uint32_t now_us) {
