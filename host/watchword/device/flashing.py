@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from watchword import core, project
+from watchword import project
 from watchword.device import firmware, images, ports
 from watchword.device.client import FLASH_REMEDY, Board
 from watchword.device.monitor import WAIT_S
@@ -37,9 +37,7 @@ def flash(board: str, port: str, model_dir: Path | None = None, image_path: Path
             raise WatchwordError(what, board, remedy)
         firmware.upload(board, port, model_dir)
         return f"{board} at {port}: flashed"
-    model = load_image(model_dir) if model_dir else b""
-    if model:
-        core.ModelImage(model)  # before the board has lost what it ran
+    model = load_image(model_dir) if model_dir else b""  # checked before the board has lost what it ran
     identity = ports.identity(port)
     with ports.open_port(port):
         pass  # one that is not there, or is held by another program, is told as every verb tells it
