@@ -47,35 +47,12 @@ def command(
       watchword import hey_house.tflite --word "hey house" --cutoff 0.97 --window 5
       watchword import community/ --out models/community
     """
-    from watchword import words
-    from watchword.export.folder import ModelFacts, summary, write_folder
-    from watchword.export.importing import Choices, read_import
-    from watchword.export.size_target import SizeTarget
+    from watchword.export.importing import Choices
+    from watchword.export.take_over import import_models
 
     if "://" in source:
         raise WatchwordError("import reads files of this computer only", source, "download it first")
     choices = Choices(word, cutoff, window, step_ms, licence, cooldown_ms)
-    path, failed = Path(source), 0
-    written: dict[Path, Path] = {}  # by which manifest
-    sources = sorted(path.glob("*.json")) if path.is_dir() else [path]
-    if not sources:
-        raise WatchwordError("holds no manifest", path, "name a folder with .json files, or a .tflite file")
-    for manifest in sources:
-        try:
-            model = read_import(manifest, choices)
-            name = words.folder_name(model.settings.word)
-            folder = out / name if out and path.is_dir() else out or Path("models") / name
-            if folder in written:
-                what = f"its folder {folder} is that of {written[folder].name}"
-                raise WatchwordError(what, manifest, "import it alone with another --out")
-            facts = ModelFacts(model.tflite, model.network, model.settings, {}, model.origin)
-            click.echo(summary(write_folder(facts, folder, SizeTarget())))
-            written[folder] = manifest
-        except WatchwordError as error:
-            if len(sources) == 1:
-                raise
-            failed += 1
-            click.echo(f"error: {error}", err=True)
-    if failed:
-        what = f"{failed} of {len(sources)} manifests could not be imported"
-        raise WatchwordError(what, path, "see above; the others are written")
+    import_models(
+        Path(source), out, choices, click.echo, lambda error: click.echo(f"error: {error}", err=True)
+    )
